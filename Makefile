@@ -1,0 +1,64 @@
+# One command for each thing one does here; each does first what it needs. `make help` lists them.
+#
+#   VENV=.venv        folder of the environment; `VENV=` (empty) uses the Python that is active
+#   PYTHON=python3    the Python that makes the environment, or is used when VENV is empty
+#   COURSE_DATA=...   folder with real data sets (optional; without it the labs draw their own)
+
+VENV ?= .venv
+PYTHON ?= python3
+MIN_DISK_GB ?= 8
+PYTEST_ARGS ?=
+# Processes for the tests; each computes with one thread, so that results do not depend on the machine.
+JOBS ?= 2
+
+PY := $(if $(VENV),"$(VENV)/bin/python",$(PYTHON))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test lint types pytest labs-smoke lab exercises constraints clean distclean
+
+help: ## this list
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1#\2/p' Makefile | awk -F'#' '{printf "%-14s %s\n", $$1, $$2}'
+
+setup: ## the environment, with everything (about 3 minutes, 7 GB; then a moment)
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+	  echo "The course needs Python 3.10 or newer as '$(PYTHON)'. Name another: make setup PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@$(PYTHON) tools/install.py --venv "$(VENV)" --min-disk $(MIN_DISK_GB)
+
+book: setup ## run the labs whose parts changed, build the book into _build/html
+	$(PY) -m tools.book build
+
+test: book lint types pytest labs-smoke ## everything that proves that all of it works
+	@echo "All checks passed."
+
+lint: setup ## style of code and notebooks, and that what is generated is in step
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m tools.notebooks validate
+	$(PY) -m tools.equations check
+	$(PY) -m tools.exercises check
+
+types: setup ## type check of course_lib
+	$(PY) -m mypy
+
+pytest: setup ## the tests alone (PYTEST_ARGS="-k unet" for some of them)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadscope $(PYTEST_ARGS)
+
+labs-smoke: setup ## every line of every lab once, at the smallest size
+	$(PY) -m tools.notebooks nbval
+
+lab: setup ## JupyterLab with the labs
+	$(PY) -m jupyterlab --notebook-dir=notebooks
+
+exercises: setup ## the learners' notebooks, from their sources
+	$(PY) -m tools.exercises sync
+
+constraints: setup ## constraints.txt and environment.yml, from the environment
+	$(PY) -m tools.constraints
+
+clean: ## remove what the commands above wrote (not the environment)
+	rm -rf _build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+distclean: clean ## remove the environment too
+	rm -rf .venv course_lib.egg-info

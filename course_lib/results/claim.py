@@ -1,0 +1,92 @@
+"""What a claim is: something the course says with a number, and the function that measures it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a measurement is given.
+
+    Args:
+        seed: of the run; everything random follows from it.
+        device: where to compute, as in `course_lib.train.train_supervised`.
+        root: folder of the data sets, or ``None`` for the usual places.
+        out_dir: where this seed's run is saved, so that it can go on after an interruption.
+        smoke: run everything once at a size of seconds, to see that it works; such a result is
+            labelled and never stored among the real ones.
+        results_dir: where results are, for claims computed from other claims.
+    """
+
+    seed: int
+    device: str
+    root: Path | None
+    out_dir: Path
+    smoke: bool
+    results_dir: Path
+
+
+@dataclass
+class Measurement:
+    """What one seed's run measured.
+
+    Attributes:
+        metrics: name -> number.
+        curves: name -> numbers over epochs or another axis.
+        arrays: name -> nested lists that other claims need (such as confusion matrices per image).
+        data: what it was measured on, with the fingerprint of the images.
+        trained: the model and the arguments of its constructor, for the shipped checkpoint.
+        choose_by: the metric, on validation data, that picks the seed whose model is shipped.
+    """
+
+    metrics: dict[str, float]
+    data: str
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    arrays: dict[str, Any] = field(default_factory=dict)
+    trained: tuple[nn.Module, dict[str, Any]] | None = None
+    choose_by: str = "val_score"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number from elsewhere to hold ours against, and why they differ."""
+
+    text: str
+    value: float
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One line of the list of claims.
+
+    Args:
+        name: of the result file, in kebab case.
+        title: what is measured, in one sentence.
+        measure: does it, for one seed.
+        main: the metric that matters most, shown first.
+        percent: whether its metrics are shares, shown in percent.
+        seeds: one run each.
+        needs: data sets that must be readable.
+        after: claims that must be measured first.
+        checkpoint: name under which the best seed's model is shipped.
+        published: numbers to compare with.
+        minutes: rough time of all seeds on two cores.
+    """
+
+    name: str
+    title: str
+    measure: Callable[[Context], Measurement]
+    main: str
+    percent: bool = False
+    seeds: tuple[int, ...] = (0, 1, 2)
+    needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    checkpoint: str | None = None
+    published: tuple[Published, ...] = ()
+    minutes: float = 1.0

@@ -1,0 +1,25 @@
+"""Training: one plain loop per paradigm over one engine, and what it leaves behind."""
+
+from course_lib.train.checkpoint import load_checkpoint, save_checkpoint, shipped
+from course_lib.train.config import TrainConfig
+from course_lib.train.ema import EMA
+from course_lib.train.engine import Engine, pick_device
+from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions, predict
+from course_lib.train.history import History
+from course_lib.train.supervised import train_supervised
+
+__all__ = [
+    "EMA",
+    "Engine",
+    "Evaluation",
+    "History",
+    "TrainConfig",
+    "evaluate",
+    "load_checkpoint",
+    "per_image_confusions",
+    "pick_device",
+    "predict",
+    "save_checkpoint",
+    "shipped",
+    "train_supervised",
+]

@@ -1,0 +1,199 @@
+"""What every training loop needs and no lesson is about: devices, precision, processes, stopping.
+
+A thin layer over Hugging Face Accelerate. A loop stays a loop::
+
+    engine = Engine(device="auto", precision="bf16")
+    model, optimizer = engine.prepare(model, optimizer)
+    for step, (images, targets) in enumerate(batches):
+        engine.seed_step(seed, epoch, step)
+        with engine.autocast():
+            loss = loss_function(model(images), targets)
+        engine.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+
+The same lines run on a CPU, on one GPU, and in several processes under ``torchrun``.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+
+from course_lib.data.augment import stream_seed
+
+
+class Engine:
+    """One process's share of a training run.
+
+    Args:
+        device: "auto" (a GPU if there is one), "cpu", "cuda" or a `torch.device`.
+        precision: "no", "bf16" or "fp16".
+        clip_norm: largest norm of the gradient, or ``None``.
+    """
+
+    def __init__(
+        self,
+        *,
+        device: str | torch.device | None = "auto",
+        precision: str = "no",
+        clip_norm: float | None = None,
+    ) -> None:
+        cpu = pick_device(device).type == "cpu"
+        if precision == "fp16" and cpu:
+            raise ValueError('precision "fp16" needs a GPU; on a CPU use "bf16" or "no".')
+        # Accelerate keeps one global state; a second run in the same notebook may want another.
+        state = AcceleratorState._shared_state
+        if state and (
+            state.get("_mixed_precision") != precision or bool(state.get("_cpu")) != cpu
+        ):
+            AcceleratorState._reset_state(reset_partial_state=True)
+        self.accelerator = Accelerator(mixed_precision=precision, cpu=cpu)
+        self.clip_norm = clip_norm
+        self._stop = False
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.accelerator.device
+
+    @property
+    def rank(self) -> int:
+        """Number of this process, from 0."""
+        return self.accelerator.process_index
+
+    @property
+    def world_size(self) -> int:
+        """How many processes train together."""
+        return self.accelerator.num_processes
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes and prints."""
+        return self.accelerator.is_main_process
+
+    def prepare(
+        self, model: nn.Module, *optimizers: torch.optim.Optimizer
+    ) -> tuple[nn.Module, list[Any]]:
+        """Return the model and optimisers, ready for precision and processes."""
+        prepared = self.accelerator.prepare(model, *optimizers)
+        if not optimizers:
+            return prepared, []
+        return prepared[0], list(prepared[1:])
+
+    def unwrap(self, model: nn.Module) -> nn.Module:
+        """Return the model as it was before `prepare`."""
+        return self.accelerator.unwrap_model(model)
+
+    def seed_step(self, seed: int, epoch: int, step: int) -> None:
+        """Make dropout and other noise a pure function of (seed, epoch, step, rank).
+
+        A resumed run then needs no stored random state to go on exactly.
+        """
+        torch.manual_seed(stream_seed(seed, epoch, step, self.rank))
+
+    def autocast(self) -> contextlib.AbstractContextManager[None]:
+        """Compute in the chosen precision inside this context."""
+        return self.accelerator.autocast()
+
+    def micro_step(
+        self, model: nn.Module, *, update: bool
+    ) -> contextlib.AbstractContextManager[None]:
+        """Skip the exchange of gradients between processes unless an update follows."""
+        return contextlib.nullcontext() if update else self.accelerator.no_sync(model)
+
+    def backward(self, loss: Tensor) -> None:
+        """Back-propagate, with loss scaling where the precision needs it."""
+        self.accelerator.backward(loss)
+
+    def clip(self, model: nn.Module) -> None:
+        """Limit the gradient's norm, if a limit was set."""
+        if self.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(model.parameters(), self.clip_norm)
+
+    def sum(self, value: Tensor) -> Tensor:
+        """Return the sum over all processes."""
+        return self.accelerator.reduce(value, reduction="sum") if self.world_size > 1 else value
+
+    def broadcast_buffers(self, model: nn.Module) -> None:
+        """Give every process the main one's buffers (BatchNorm's statistics differ by process)."""
+        if self.world_size > 1:
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def wait(self) -> None:
+        """Let the processes meet."""
+        self.accelerator.wait_for_everyone()
+
+    def save(self, state: dict[str, Any], path: Path) -> None:
+        """Write a checkpoint from the main process: whole, or not at all."""
+        if self.is_main:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                torch.save(state, temporary)
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        self.wait()
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Turn the first Ctrl-C into a request that the loop honours between two steps.
+
+        A second Ctrl-C interrupts at once. Outside the main thread signals stay as they are.
+        """
+        self._stop = False
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def request(_signum: int, _frame: FrameType | None) -> None:
+            self._stop = True
+            signal.signal(signal.SIGINT, previous)
+
+        previous = signal.signal(signal.SIGINT, request)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def stop_requested(self, *, meet: bool) -> bool:
+        """Tell whether Ctrl-C was pressed; several processes agree on it only where they meet."""
+        if self.world_size == 1:
+            return self._stop
+        if not meet:
+            return False
+        flag = torch.tensor(float(self._stop), device=self.device)
+        return bool(self.sum(flag) > 0)
+
+
+def pick_device(device: str | torch.device | None = "auto") -> torch.device:
+    """Return the device a name stands for; "auto" (or ``None``) is a GPU if there is one.
+
+    Raises:
+        ValueError: for a GPU where there is none, or a name that is no device.
+    """
+    name = str(device or "auto")
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        wanted = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f'device is {name!r}; use "auto", "cpu" or "cuda".') from error
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f'device is {name!r}, but PyTorch sees no GPU here; use device="auto" or "cpu".'
+        )
+    return wanted

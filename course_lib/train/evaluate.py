@@ -1,0 +1,159 @@
+"""Judging a trained model on a whole data set."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.data import ImageSet
+from course_lib.metrics import confusion_matrix, confusion_per_image, dice, iou, mean_iou, pixel_accuracy
+from course_lib.train.engine import pick_device
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one model on one data set.
+
+    Attributes:
+        confusion: (C, C) int64 on the CPU, rows = truth, columns = prediction.
+        loss: mean cross-entropy over all counted images or pixels, in nats.
+        classes: names of the classes.
+    """
+
+    confusion: Tensor
+    loss: float
+    classes: tuple[str, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images (or pixels) that got the right label."""
+        return float(pixel_accuracy(self.confusion))
+
+    @property
+    def iou(self) -> Tensor:
+        """Intersection over union per class (C,), NaN where a class never occurs."""
+        return iou(self.confusion)
+
+    @property
+    def dice(self) -> Tensor:
+        """Dice coefficient per class (C,), NaN where a class never occurs."""
+        return dice(self.confusion)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU over the classes that occur."""
+        return float(mean_iou(self.confusion))
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    data: ImageSet,
+    *,
+    batch_size: int = 256,
+    device: str | torch.device | None = None,
+    precision: str = "no",
+) -> Evaluation:
+    """Run a model over a data set once and count.
+
+    Args:
+        model: returns logits (B, C) or (B, C, H, W); put into eval mode and back.
+        data: labelled images with len(data.classes) = C.
+        batch_size: images at a time.
+        device: where to compute; default: where the model is.
+        precision: "no" or "bf16".
+
+    Raises:
+        ValueError: for an empty set, or a model with another number of classes.
+    """
+    confusion, loss = _count(model, data, batch_size, device, precision)
+    total = int(confusion.sum())
+    return Evaluation(confusion.cpu(), float(loss) / max(total, 1), data.classes)
+
+
+@torch.no_grad()
+def _count(
+    model: nn.Module,
+    data: ImageSet,
+    batch_size: int,
+    device: str | torch.device | None,
+    precision: str,
+    rank: int = 0,
+    world_size: int = 1,
+) -> tuple[Tensor, Tensor]:
+    """Return this process's confusion matrix and summed loss, both still on the device."""
+    if len(data) == 0:
+        raise ValueError(f"The set {data.name}/{data.split} is empty; there is nothing to judge.")
+    device = _where(model, device)
+    num_classes = len(data.classes)
+    ignore = -100 if data.ignore_index is None else data.ignore_index
+    confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    was_training = model.training
+    model.to(device).eval()
+    try:
+        indices = torch.arange(rank, len(data), world_size)
+        share = data if world_size == 1 else data.subset(indices)
+        if len(share) == 0:
+            return confusion, loss
+        for images, targets in share.batches(batch_size, shuffle=False):
+            images, targets = images.to(device), targets.to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision != "no"):
+                logits = model(images)
+            if logits.shape[1] != num_classes:
+                raise ValueError(
+                    f"The model returns {logits.shape[1]} classes, but {data.name} has "
+                    f"{num_classes}: {', '.join(data.classes)}."
+                )
+            logits = logits.float()
+            loss += F.cross_entropy(logits, targets, ignore_index=ignore, reduction="sum")
+            confusion += confusion_matrix(
+                logits.argmax(dim=1), targets, num_classes, ignore_index=data.ignore_index
+            )
+    finally:
+        model.train(was_training)
+    return confusion, loss
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    batch_size: int = 256,
+    device: str | torch.device | None = None,
+) -> Tensor:
+    """Return logits for uint8 images (N, C, H, W), on the CPU, float32.
+
+    Raises:
+        ValueError: if the images are not uint8 with four dimensions.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise ValueError(
+            f"images are {images.dtype} of shape {tuple(images.shape)}; "
+            "give uint8 images of shape (N, C, H, W), as a loaded set holds them."
+        )
+    device = _where(model, device)
+    was_training = model.training
+    model.to(device).eval()
+    try:
+        parts = [
+            model(part.to(device).float().div_(127.5).sub_(1)).float().cpu()
+            for part in images.split(batch_size)
+        ]
+    finally:
+        model.train(was_training)
+    return torch.cat(parts)
+
+
+def per_image_confusions(model: nn.Module, data: ImageSet, *, batch_size: int = 64) -> Tensor:
+    """Return one confusion matrix per image, (N, C, C) int64: what a bootstrap resamples."""
+    prediction = predict(model, data.images, batch_size=batch_size).argmax(dim=1)
+    return confusion_per_image(
+        prediction, data.targets.cpu(), len(data.classes), ignore_index=data.ignore_index
+    )
+
+
+def _where(model: nn.Module, device: str | torch.device | None) -> torch.device:
+    return next(model.parameters()).device if device is None else pick_device(device)

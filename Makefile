@@ -10,6 +10,8 @@ MIN_DISK_GB ?= 8
 PYTEST_ARGS ?=
 # Processes for the tests; each computes with one thread, so that results do not depend on the machine.
 JOBS ?= 2
+# `COVERAGE=` (empty) leaves the measurement out; the pages that it writes show every line not run.
+COVERAGE ?= --cov --cov-report=term --cov-report=html:_build/coverage
 
 PY := $(if $(VENV),"$(VENV)/bin/python",$(PYTHON))
 
@@ -43,7 +45,7 @@ types: setup ## type check of course_lib
 	$(PY) -m mypy
 
 pytest: setup ## the tests alone (PYTEST_ARGS="-k unet" for some of them)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadscope $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadscope $(COVERAGE) $(PYTEST_ARGS)
 
 labs-smoke: setup ## every line of every lab once, at the smallest size
 	$(PY) -m tools.notebooks nbval

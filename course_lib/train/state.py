@@ -2,7 +2,6 @@
 
 import copy
 import platform
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +113,7 @@ class RunState:
             "losses": self.losses,
             "best": self.best,
             "history": {"score": self.history.score, "epochs": self.history.epochs},
-            "versions": {"torch": torch.__version__, "python": platform.python_version()},
+            "versions": {"torch": str(torch.__version__), "python": platform.python_version()},
         }
         self.engine.save(state, self.out_dir / "checkpoint.pt")
         if self.engine.is_main:
@@ -132,7 +131,7 @@ class RunState:
             return
         try:
             state = torch.load(path, map_location=self.engine.device, weights_only=True)
-        except (RuntimeError, zipfile.BadZipFile, EOFError, OSError) as error:
+        except Exception as error:  # an unpickler fed with garbage raises anything
             raise ValueError(
                 f"{path} cannot be read ({type(error).__name__}); delete it to start anew."
             ) from error

@@ -1,0 +1,248 @@
+"""Check of the exercise `iou`: intersection over union per class, over a whole data set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.checks.core import Mistake, Property, Report, assert_close, grade
+
+Ratio = Callable[[Tensor, Tensor, Tensor], Tensor]  # of the common, predicted and true pixels
+
+
+def reference(
+    predictions: Tensor, targets: Tensor, num_classes: int, ignore_index: int = 255
+) -> Tensor:
+    """Return each class's IoU over all images together.
+
+    Args:
+        predictions: (N, H, W) integer labels.
+        targets: (N, H, W) integer labels.
+        num_classes: K.
+        ignore_index: pixels with this target do not count.
+
+    Returns:
+        (K,) float64; NaN for a class that is in neither predictions nor targets.
+    """
+    return _scores(predictions, targets, num_classes, ignore_index)
+
+
+def _scores(
+    predictions: Tensor,
+    targets: Tensor,
+    num_classes: int,
+    ignore_index: int = 255,
+    *,
+    ratio: Ratio = lambda common, predicted, true: common / (predicted + true - common),
+    absent: float = math.nan,
+    ignore: bool = True,
+) -> Tensor:
+    """IoU, with one thing at a time that can be made wrong."""
+    valid = targets != ignore_index if ignore else torch.ones_like(targets, dtype=torch.bool)
+    classes = torch.arange(num_classes)
+    predicted = (predictions[valid][:, None] == classes).to(torch.float64)  # (pixels, K)
+    true = (targets[valid][:, None] == classes).to(torch.float64)
+    common = (predicted * true).sum(0)
+    score = ratio(common, predicted.sum(0), true.sum(0))
+    nobody = predicted.sum(0) + true.sum(0) == 0
+    return torch.where(nobody, torch.full_like(score, absent), score)
+
+
+def _dice(*args: Any, **kwargs: Any) -> Tensor:
+    return _scores(*args, **kwargs, ratio=lambda c, p, t: 2 * c / (p + t))
+
+
+def _double_count(*args: Any, **kwargs: Any) -> Tensor:
+    return _scores(*args, **kwargs, ratio=lambda c, p, t: c / (p + t))
+
+
+def _recall(*args: Any, **kwargs: Any) -> Tensor:
+    return _scores(*args, **kwargs, ratio=lambda c, p, t: c / t)
+
+
+def _precision(*args: Any, **kwargs: Any) -> Tensor:
+    return _scores(*args, **kwargs, ratio=lambda c, p, t: c / p)
+
+
+def _accuracy(
+    predictions: Tensor, targets: Tensor, num_classes: int, ignore_index: int = 255
+) -> Tensor:
+    valid = targets != ignore_index
+    return (predictions == targets)[valid].to(torch.float64).mean().expand(num_classes).clone()
+
+
+def _absent_zero(*args: Any, **kwargs: Any) -> Tensor:
+    return _scores(*args, **kwargs, absent=0.0)
+
+
+def _absent_one(*args: Any, **kwargs: Any) -> Tensor:
+    return _scores(*args, **kwargs, absent=1.0)
+
+
+def _unpredicted_nan(*args: Any, **kwargs: Any) -> Tensor:
+    score = _scores(*args, **kwargs, ratio=lambda c, p, t: c / (p + t - c) * (t / t))
+    return score
+
+
+def _ignored_counted(*args: Any, **kwargs: Any) -> Tensor:
+    return _scores(*args, **kwargs, ignore=False)
+
+
+def _mean_over_images(
+    predictions: Tensor, targets: Tensor, num_classes: int, ignore_index: int = 255
+) -> Tensor:
+    pairs = zip(predictions, targets, strict=True)
+    return torch.stack([_scores(p, t, num_classes, ignore_index) for p, t in pairs]).nanmean(0)
+
+
+MISTAKES = [
+    Mistake(
+        "Dice",
+        _dice,
+        "That is Dice, 2I / (P + T): it counts the intersection twice above and below the line. "
+        "IoU is I / (P + T - I). The two are related by D = 2J / (1 + J).",
+    ),
+    Mistake(
+        "union counts the intersection twice",
+        _double_count,
+        "Your union is P + T, which contains the common pixels twice: a perfect prediction would "
+        "score 0.5. Subtract the intersection once.",
+    ),
+    Mistake(
+        "recall",
+        _recall,
+        "You divide by the true pixels only. That is recall: painting the whole image with one "
+        "class would give that class 1. The union also holds the pixels wrongly predicted.",
+    ),
+    Mistake(
+        "precision",
+        _precision,
+        "You divide by the predicted pixels only. That is precision: one right pixel and no other "
+        "would score 1. The union also holds the true pixels that were missed.",
+    ),
+    Mistake(
+        "pixel accuracy",
+        _accuracy,
+        "That is pixel accuracy, one number for all classes. Large classes decide it; IoU is "
+        "counted for each class by itself.",
+    ),
+    Mistake(
+        "an absent class counts as 0",
+        _absent_zero,
+        "A class that is in neither prediction nor truth got 0, as if it had been missed. 0 / 0 is "
+        "no measurement: return NaN, so that a mean can leave the class out.",
+    ),
+    Mistake(
+        "an absent class counts as 1",
+        _absent_one,
+        "A class that is in neither prediction nor truth got 1, a gift for a class that was never "
+        "tested. 0 / 0 is no measurement: return NaN, so that a mean can leave the class out.",
+    ),
+    Mistake(
+        "a false alarm counts as absent",
+        _unpredicted_nan,
+        "A class that was predicted but is not in the truth got NaN. It is a false alarm: its "
+        "intersection is 0, its union is not, so its IoU is 0.",
+    ),
+    Mistake(
+        "mean over images",
+        _mean_over_images,
+        "You computed IoU in each image and averaged. Add up intersections and unions over all "
+        "images first and divide once: an image with three pixels of a class must not weigh as "
+        "much as one with three thousand.",
+    ),
+    Mistake(
+        "ignored pixels counted",
+        _ignored_counted,
+        "Pixels whose target is ignore_index still count as predicted, so they enlarge the union. "
+        "Leave them out of predictions and targets before you count.",
+    ),
+]
+
+
+def _draw(
+    generator: torch.Generator, *, num: int, classes: int, used: int, ignore: bool
+) -> tuple[Tensor, Tensor, int]:
+    """Labels of which the last class(es) are absent; predictions are right in most pixels."""
+    height, width = (int(n) for n in torch.randint(5, 10, (2,), generator=generator))
+    shape = (num, height, width)
+    targets = torch.randint(0, used, shape, generator=generator)
+    # Each image prefers one class, so that the mean over images is another number.
+    prefer = torch.randint(0, used, (num, 1, 1), generator=generator)
+    targets = torch.where(torch.rand(shape, generator=generator) < 0.6, prefer, targets)
+    wrong = torch.randint(0, used, shape, generator=generator)
+    often = 0.3 + 0.5 * torch.rand((num, 1, 1), generator=generator)
+    predictions = torch.where(torch.rand(shape, generator=generator) < often, targets, wrong)
+    # Whatever the dice said: each class in use is right once, missed once and a false alarm once.
+    sure = torch.arange(used)
+    targets[0].view(-1)[: 2 * used] = torch.cat([sure, sure])
+    predictions[0].view(-1)[: 2 * used] = torch.cat([sure, sure.roll(1)])
+    if ignore:
+        hide = torch.rand(shape, generator=generator) < 0.3
+        hide[0].view(-1)[: 2 * used] = False
+        targets = torch.where(hide, 255, targets)
+    return predictions, targets, classes
+
+
+def _example(generator: torch.Generator) -> tuple:
+    predictions, targets, classes = _draw(generator, num=3, classes=6, used=4, ignore=True)
+    predictions[1, :2, :2], targets[1, :2, :2] = 4, 0  # class 4: false alarms; class 5: nowhere
+    return predictions, targets, classes
+
+
+def _one_image(student: Any, generator: torch.Generator) -> None:
+    arguments = _draw(generator, num=1, classes=4, used=4, ignore=False)
+    assert_close(student(*arguments), reference(*arguments), "the IoU of 4 classes in one image")
+
+
+def _many_images(student: Any, generator: torch.Generator) -> None:
+    arguments = _draw(generator, num=4, classes=3, used=3, ignore=False)
+    assert_close(student(*arguments), reference(*arguments), "the IoU over 4 images")
+
+
+def _ignored(student: Any, generator: torch.Generator) -> None:
+    arguments = _draw(generator, num=1, classes=3, used=3, ignore=True)
+    assert_close(student(*arguments), reference(*arguments), "the IoU with ignored pixels")
+    other = (arguments[0], torch.where(arguments[1] == 255, 7, arguments[1]), 3)
+    assert_close(
+        student(*other, ignore_index=7),
+        reference(*other, ignore_index=7),
+        "with ignore_index=7, it",
+    )
+
+
+def _absent(student: Any, generator: torch.Generator) -> None:
+    predictions, targets, _ = _draw(generator, num=1, classes=5, used=3, ignore=False)
+    predictions[0, -1, -1], targets[0, -1, -1] = 3, 0
+    assert_close(
+        student(predictions, targets, 5),
+        reference(predictions, targets, 5),
+        "the IoU where class 3 is predicted but not there, and class 4 is nowhere,",
+    )
+
+
+PROPERTIES = [
+    Property("one image: intersection over union of each class", 2, _one_image),
+    Property("several images: counts are added up before dividing", 1, _many_images),
+    Property("pixels with the ignore label do not count", 1, _ignored),
+    Property("absent class: NaN; false alarm: 0", 1, _absent),
+]
+
+
+def iou(student: Any, *, seed: int | None = None) -> Report:
+    """Check a learner's `iou(predictions, targets, num_classes, ignore_index=255)`.
+
+    Args:
+        student: The learner's function.
+        seed: Repeats the inputs of an earlier report.
+
+    Returns:
+        Points per property, and a hint if the mistake is a known one.
+    """
+    return grade(
+        "iou", student, properties=PROPERTIES, mistakes=MISTAKES, example=_example, seed=seed
+    )

@@ -1,0 +1,29 @@
+"""Data: scenes drawn by code, real data sets, and batches of them.
+
+from course_lib import data
+
+train = data.load("cifar10", "train")
+augment = data.Augment(flip=True, crop=4)
+for images, targets in train.batches(64, seed=0, epoch=0, augment=augment):
+    ...
+"""
+
+from course_lib.data.augment import Augment, to_float, to_uint8
+from course_lib.data.download import fetch, verify
+from course_lib.data.loading import NAMES, available, load
+from course_lib.data.sets import DataError, ImageSet
+from course_lib.data.workers import StreamedSet
+
+__all__ = [
+    "NAMES",
+    "Augment",
+    "DataError",
+    "ImageSet",
+    "StreamedSet",
+    "available",
+    "fetch",
+    "load",
+    "to_float",
+    "to_uint8",
+    "verify",
+]

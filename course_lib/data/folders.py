@@ -1,0 +1,228 @@
+"""Data in image folders, and fixed splits.
+
+    classification   DIR/train/CLASS/*.png   DIR/test/CLASS/*.png   (DIR/val/CLASS/*.png)
+    semantic         DIR/images/*  DIR/masks/*                      all of it is the split "test"
+                     DIR/train/images/*  DIR/train/masks/*  ...     with splits
+
+A mask is a grey or palette image with the name of its image (a.jpg and a.png, or a_mask.png); its
+values are class ids, 255 = ignore.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from course_lib.data.decode import Items, lookup
+from course_lib.data.sets import IGNORE, SPLITS, DataError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+
+
+class EmptySplit(DataError):
+    """The data set is there, but not this part of it."""
+
+
+def empty(name: str, split: str, folder: Path, why: str = "") -> EmptySplit:
+    """Return the error for a split without images."""
+    return EmptySplit(
+        f"{name}: the split {split!r} in {folder} has no images. "
+        + (why or "Check the folder, or choose another split.")
+    )
+
+
+# Files
+
+
+def natural(path: Path) -> tuple[object, ...]:
+    """Sort key under which 2.png comes before 10.png."""
+    parts = re.split(r"(\d+)", path.stem)  # text and numbers take turns, so keys compare
+    return (*(int(part) if part.isdecimal() else part for part in parts), path.name)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the images in a folder in natural order; hidden files do not count."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is missing. Wanted a folder of images there.")
+    files = [
+        Path(entry.path)
+        for entry in os.scandir(folder)
+        if os.path.splitext(entry.name)[1].lower() in SUFFIXES and not entry.name.startswith(".")
+    ]
+    return sorted(files, key=natural)
+
+
+def masks_for(images: Sequence[Path], folder: Path) -> list[Path]:
+    """Return the mask of every image: the file with its name, or NAME_mask, NAME_label."""
+    found: dict[str, Path] = {}
+    for path in image_files(folder):
+        found[re.sub(r"[_-](mask|label|labels)$", "", path.stem)] = path
+        found[path.stem] = path
+    missing = [path.name for path in images if path.stem not in found]
+    if missing:
+        raise DataError(
+            f"{folder}: no mask for {missing[0]}"
+            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+            + ". A mask has the name of its image, for example a.png for a.jpg."
+        )
+    return [found[path.stem] for path in images]
+
+
+# Splits
+
+
+def name_rank(name: str) -> float:
+    """Return a number in [0, 1) that depends on the name only.
+
+    A draw by this number is the same whatever else is in the folder.
+    """
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
+
+
+def permutation(count: int, seed: int) -> list[int]:
+    """Return a fixed permutation; NumPy promises that this generator's numbers never change."""
+    order: list[int] = np.random.RandomState(seed).permutation(count).tolist()
+    return order
+
+
+def mixed(items: Items) -> Items:
+    """Return the items in a fixed random order, so that the first `num` hold all classes."""
+    return items.pick(permutation(len(items), 1))
+
+
+def held_out(items: Items, split: str, fraction: float) -> Items:
+    """Return train or val of a published training set; val is a fixed random draw."""
+    order = permutation(len(items), 0)
+    num_val = round(len(items) * fraction) or int(len(items) > 1)
+    return items.pick(order[:num_val] if split == "val" else order[num_val:])
+
+
+def drawn(items: Items, split: str, *, val: float, test: float) -> Items:
+    """Return a split of a set that has none; an item's name alone decides where it belongs."""
+    rows = []
+    for row, key in enumerate(items.keys):
+        rank = name_rank(key)
+        if split == ("test" if rank < test else "val" if rank < test + val else "train"):
+            rows.append(row)
+    return items.pick(rows)
+
+
+def stratified(groups: Sequence[str], keys: Sequence[str], fraction: float) -> set[int]:
+    """Return the rows held out: the same share of every group, round(n * fraction) in all.
+
+    Within a group the names decide; at least one row is held out if there are two.
+    """
+    members: dict[str, list[int]] = {}
+    for row, group in enumerate(groups):
+        members.setdefault(group, []).append(row)
+    total = round(len(keys) * fraction) or int(len(keys) > 1)
+    exact = {group: len(rows) * fraction for group, rows in members.items()}
+    take = {group: int(number) for group, number in exact.items()}
+    by_rest = sorted(members, key=lambda group: (take[group] - exact[group], group))
+    for group in by_rest[: total - sum(take.values())]:
+        take[group] += 1
+    held: set[int] = set()
+    for group, rows in members.items():
+        held.update(sorted(rows, key=lambda row: name_rank(keys[row]))[: take[group]])
+    return held
+
+
+# Folders of classes
+
+
+def plain(name: str) -> str:
+    """Return a class name as it may be written in a folder's name."""
+    return re.sub(r"[^a-z0-9]+", "", name.lower())
+
+
+def class_folders(folder: Path, classes: Sequence[str] | None, channels: int) -> Items:
+    """Read DIR/CLASS/*; a folder's name is a declared class's name or number.
+
+    The order is by class, then by number, whatever the names look like.
+    """
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    if not folders:
+        raise DataError(f"{folder} is empty: wanted one folder of images per class.")
+    names = tuple(classes) if classes else tuple(path.name for path in folders)
+    numbers = {plain(name): number for number, name in enumerate(names)}
+    if classes:
+        numbers |= {str(number): number for number in range(len(names))}
+    found = []
+    for path in folders:
+        if plain(path.name) not in numbers:
+            raise DataError(
+                f"{path}: {path.name!r} is no class of this data set; its classes are "
+                f"{', '.join(names)}. Rename or remove the folder."
+            )
+        found.append((numbers[plain(path.name)], path))
+    images, labels, keys = [], [], []
+    for number, path in sorted(found):
+        for file in image_files(path):
+            images.append(file)
+            labels.append(number)
+            keys.append(f"{path.name}/{file.stem}")
+    if not images:
+        raise DataError(f"{folder} is empty: its class folders hold no images.")
+    return Items(keys, images, names, labels, channels=channels)
+
+
+def split_folders(
+    name: str, folder: Path, split: str, classes: Sequence[str] | None, channels: int, val: float
+) -> Items | None:
+    """Read DIR/SPLIT/CLASS/*; without a folder val, the share `val` of train is held out."""
+    if not any((folder / part).is_dir() for part in SPLITS):
+        return None
+    if (folder / "val").is_dir() or split == "test":
+        if not (folder / split).is_dir():
+            raise empty(name, split, folder, f"There is no folder {folder / split}.")
+        return mixed(class_folders(folder / split, classes, channels))
+    if not (folder / "train").is_dir():
+        raise empty(name, split, folder, f"There is no folder {folder / 'train'}.")
+    items = held_out(class_folders(folder / "train", classes, channels), split, val)
+    if not len(items):
+        raise empty(name, split, folder, "One image cannot be split into train and val.")
+    return items
+
+
+# Folders of images and masks
+
+
+def has_masks(folder: Path) -> bool:
+    """Whether a folder is laid out as images/ and masks/, with or without splits."""
+    return any((folder / part / "masks").is_dir() for part in ("", *SPLITS))
+
+
+def mask_folders(
+    name: str, folder: Path, split: str, classes: Sequence[str], channels: int
+) -> Items:
+    """Read a semantic set that somebody laid out as images/ and masks/, with or without splits."""
+    where = folder / split
+    if not (where / "masks").is_dir():
+        where = folder
+        if not (where / "masks").is_dir():
+            raise empty(name, split, folder, f"There is no folder {folder / split / 'masks'}.")
+        if split != "test":
+            raise empty(
+                name,
+                split,
+                folder,
+                'A folder with images/ and masks/ is one split, "test". To train on it, lay it out '
+                "as train/images, train/masks, val/images, val/masks.",
+            )
+    images = image_files(where / "images")
+    if not images:
+        raise DataError(f"{where / 'images'} is empty: wanted images there.")
+    return Items(
+        [path.stem for path in images],
+        images,
+        tuple(classes),
+        masks=masks_for(images, where / "masks"),
+        table=lookup({number: number for number in range(len(classes))} | {IGNORE: IGNORE}),
+        channels=channels,
+        ignore_index=IGNORE,
+    )

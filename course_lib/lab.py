@@ -1,0 +1,130 @@
+"""What every lab does first: one call that seeds, picks the device and sets the size.
+
+lab = start(scale="quick", seed=0, device="auto")
+epochs = lab.pick(smoke=1, quick=3, full=40)
+"""
+
+import os
+import random
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+SCALES = ("smoke", "quick", "full")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a lab was started with.
+
+    Attributes:
+        scale: "smoke" (seconds: does every line run), "quick" (about a minute on two CPU cores:
+            what the book shows) or "full" (a GPU).
+        seed: of Python's, NumPy's and PyTorch's random numbers.
+        device: where models and data live.
+    """
+
+    scale: str
+    seed: int
+    device: torch.device
+
+    def pick(self, *, smoke: Value, quick: Value, full: Value) -> Value:
+        """Return the value for this lab's scale.
+
+        Args:
+            smoke: value for a run of seconds.
+            quick: value for a run of about a minute on two CPU cores.
+            full: value for a GPU.
+
+        Returns:
+            One of the three.
+        """
+        return {"smoke": smoke, "quick": quick, "full": full}[self.scale]
+
+    def dataset(self, name: str, fallback: str) -> str:
+        """As :func:`dataset`."""
+        return dataset(name, fallback)
+
+
+def start(scale: str = "quick", seed: int = 0, device: str = "auto") -> Lab:
+    """Seed everything, choose the device and print both in one line.
+
+    The environment variable COURSE_SCALE, where set, replaces `scale`: test runs use it.
+
+    Args:
+        scale: "smoke", "quick" or "full".
+        seed: any integer from 0 to 2**32 - 1.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps" …
+
+    Returns:
+        The lab, with its scale, seed and device.
+
+    Raises:
+        ValueError: an unknown scale, a seed out of range or a device that is not there.
+    """
+    origin = "scale"
+    if os.environ.get("COURSE_SCALE"):
+        scale, origin = os.environ["COURSE_SCALE"], "the environment variable COURSE_SCALE"
+    if scale not in SCALES:
+        raise ValueError(f"{origin} is {scale!r}; choose one of {', '.join(SCALES)}.")
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed!r}; a whole number from 0 to 2**32 - 1 is needed.")
+    chosen = _device(device)
+    random.seed(seed)
+    np.random.seed(seed)  # libraries that a learner may call still use the global generator
+    torch.manual_seed(seed)
+    print(f"scale {scale} · seed {seed} · {_describe(chosen)} · torch {torch.__version__}")
+    return Lab(scale=scale, seed=seed, device=chosen)
+
+
+def dataset(name: str, fallback: str) -> str:
+    """Choose the data set that can be read here, and say so if it is not the wanted one.
+
+    Args:
+        name: the data set that the lab is about, or "auto" to take the fallback in silence.
+        fallback: scenes drawn by code, which are always there.
+
+    Returns:
+        `name` if it lies in the folder COURSE_DATA or in the cache, else `fallback`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    from course_lib.data import available
+
+    if name == "auto" or name == fallback or available(name):
+        return fallback if name == "auto" else name
+    print(
+        f"{name} is not on this machine: this lab goes on with {fallback}. To fetch it, run "
+        f"'course data fetch {name}', or name the folder that holds it in COURSE_DATA."
+    )
+    return fallback
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"the device {wanted!r} cannot be used here ({reason}); device='auto' takes what is "
+            "there, device='cpu' always works."
+        ) from error
+    return device
+
+
+def _describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        num = torch.get_num_threads()
+        return f"cpu ({num} thread{'s' if num > 1 else ''})"
+    return str(device)

@@ -1,0 +1,100 @@
+"""How the book's sources are put together."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools import book, cover
+from tools.common import ToolError
+
+TOC = {
+    "format": "jb-book",
+    "root": "book/index",
+    "parts": [
+        {
+            "caption": "A",
+            "chapters": [{"file": "a", "sections": [{"file": "a1"}, {"glob": "x/*"}]}],
+        },
+        {"caption": "B", "chapters": [{"file": "b"}]},
+    ],
+}
+
+
+def test_pages_of_a_table_of_contents() -> None:
+    assert list(book.toc_pages(TOC)) == ["book/index", "a", "a1", "b"]
+
+
+def test_missing_pages_leave_with_their_parts() -> None:
+    assert book.without(TOC, {"a1", "b"}) == {
+        "format": "jb-book",
+        "root": "book/index",
+        "parts": [{"caption": "A", "chapters": [{"file": "a", "sections": [{"glob": "x/*"}]}]}],
+    }
+
+
+def test_every_listed_page_is_written_and_every_written_page_is_listed() -> None:
+    toc = yaml.safe_load((book.ROOT / "_toc.yml").read_text())
+    listed = set(book.toc_pages(toc))
+    folders = [book.ROOT / "book", book.ROOT / "notebooks"]
+    written = {
+        path.relative_to(book.ROOT).with_suffix("").as_posix()
+        for path in [*folders[0].rglob("*.md"), *folders[1].glob("*.ipynb")]
+        if not {"static", "_ext"} & set(path.parts) and path.name != "README.md"
+    }
+    assert {page for page in listed if not page.startswith("exercises/")} == written
+
+
+def test_assembling_writes_only_what_changed_and_removes_the_rest(tmp_path: Path) -> None:
+    source = tmp_path / "source.md"
+    source.write_text("from a file")
+    target = tmp_path / "target"
+    files = {"a.md": b"one", "sub/b.md": source, "sub/deep/c.md": b"three"}
+    assert set(book.assemble(files, target)) == set(files)
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*") if path.is_file()}
+    assert book.assemble(files, target) == []
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    source.write_text("changed")
+    del files["sub/deep/c.md"]
+    assert set(book.assemble(files, target)) == {"sub/b.md", "sub/deep/c.md"}
+    assert (target / "sub/b.md").read_text() == "changed"
+    assert not (target / "sub/deep").exists()
+
+
+def test_buttons_that_would_lead_nowhere_are_not_shown() -> None:
+    config = book.configuration("")
+    assert "launch_buttons" not in config
+    assert "repository" not in config
+    assert not config["html"].get("use_issues_button")
+
+
+def test_the_address_brings_the_buttons() -> None:
+    config = book.configuration("https://github.com/someone/course")
+    assert config["repository"]["url"] == "https://github.com/someone/course"
+    assert config["launch_buttons"]["colab_url"].startswith("https://colab")
+    assert config["html"]["use_issues_button"]
+
+
+def test_a_missing_page_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("labs", "exercise_pages", "generated_pages"):
+        monkeypatch.setattr(book, name, dict)
+    with pytest.raises(ToolError, match=r"notebooks/classifier.*Write them, or take them out"):
+        book.plan("")
+
+
+def test_the_fingerprint_follows_extensions_and_the_list_of_pages(tmp_path: Path) -> None:
+    files = {"book/a.md": b"one", "book/_ext/e.py": b"x = 1"}
+    first = book.fingerprint(files)
+    assert book.fingerprint({**files, "book/a.md": b"two"}) == first
+    assert book.fingerprint({**files, "book/_ext/e.py": b"x = 2"}) != first
+    assert book.fingerprint({**files, "book/b.md": b""}) != first
+
+
+def test_the_cover_was_drawn_by_the_model_that_is_shipped() -> None:
+    from PIL import Image
+
+    from course_lib.train.checkpoint import shipped
+
+    with Image.open(cover.COVER) as picture:
+        drawn_by = picture.info["checkpoint"]
+    assert drawn_by == shipped()[cover.CHECKPOINT]["sha256"], "run `python -m tools.cover`"

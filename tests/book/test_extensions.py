@@ -1,0 +1,118 @@
+"""The book's Sphinx extensions: cleaned scripts, faults of pages, numbers from results."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from types import SimpleNamespace
+
+import pytest
+
+
+def script(filename: str | None = None, body: str = "") -> SimpleNamespace:
+    return SimpleNamespace(filename=filename, attributes={"body": body} if body else {})
+
+
+def test_scripts_without_thebe_and_inline_ones_once(extension) -> None:
+    keep, inline = script("_static/a.js"), script(body="const x = 1")
+    scripts = [
+        keep,
+        inline,
+        script("_static/sphinx-thebe.js"),
+        script(body="const THEBE_JS_URL = 'x'"),
+        script(body="const x = 1"),
+        "_static/b.js",
+    ]
+    assert extension("course_site").clean_scripts(scripts) == [keep, inline, "_static/b.js"]
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("# A\n\n$$ a = b $$", "displayed equation without a label: 'a = b'"),
+        ("# A\n\n```{math}\na = b\n```", "displayed equation without a label"),
+        ("# A\n\n![](x.png)", "picture without alternative text"),
+        ("# A\n\n![x.png](x.png)", "picture without alternative text"),
+        ("# A\n\ntext\n\n# B\n", "a page has one main heading, this one has 2"),
+        ("no heading", "a page has one main heading, this one has 0"),
+        ("# A\n\n{result}`no-such:test_accuracy:percent`", "there is no claim 'no-such'"),
+        ("# A\n\n{result}`some-claim:nothing:percent`", "has no 'nothing'; it has test_accuracy"),
+        ("# A\n\n{result}`some-claim:test_accuracy:furlongs`", "unknown format 'furlongs'"),
+        ("# A\n\n{result}`waiting:test_accuracy:furlongs`", "unknown format 'furlongs'"),
+        ("# A\n\n{result}`some-claim`", "wanted CLAIM:METRIC:FORMAT"),
+        ("# A\n\n```{results-table} no-such\n```", "there is no claim 'no-such'"),
+        ("# A\n\n```{results-table} some-claim\n:metrics: bad\n```", "has no 'bad'"),
+    ],
+)
+def test_faults_are_warnings_with_their_place(render, results, tmp_path, text, warning) -> None:
+    (tmp_path / "x.png").write_bytes(b"")
+    _, warnings = render(text)
+    assert len(warnings) == 1
+    assert warning in warnings[0]
+    assert "index.md" in warnings[0]
+
+
+def test_a_page_without_faults(render, results, tmp_path) -> None:
+    (tmp_path / "x.png").write_bytes(b"")
+    html, warnings = render("# A\n\n$$ a = b $$ (eq-a)\n\n![a square](x.png)\n\n{zh}`标签<图`")
+    assert warnings == []
+    assert '<span lang="zh-Hans">标签&lt;图</span>' in html
+
+
+def test_equations_printed_by_a_cell_need_no_label(extension) -> None:
+    from docutils import nodes
+    from docutils.utils import new_document
+
+    document = new_document("page")
+    output = nodes.container("", nodes.math_block("", "x"), classes=["cell_output"])
+    document += nodes.section("", output)
+    assert extension("course_site").page_faults(document, "page") == []
+
+
+def test_results_in_text(render, results) -> None:
+    html, warnings = render(
+        "# A\n\n{result}`some-claim:test_accuracy:percent` and "
+        "{result}`some-claim:seconds:minutes` and {result}`some-claim:added_ms:.2f` and "
+        "{result}`waiting:test_accuracy:percent`."
+    )
+    assert warnings == []
+    text = html.replace("\N{NO-BREAK SPACE}", " ")
+    assert ">78.0 ± 1.4 %</abbr>" in text
+    assert ">1.1 ± 0.1 min</abbr>" in text
+    assert ">\N{MINUS SIGN}0.50</abbr>" in text
+    assert 'title="2 runs, a processor, 2 cores, 2026-01-02"' in text
+    assert '<span class="result-missing">not measured yet</span>' in text
+
+
+def test_results_as_tables(render, results) -> None:
+    html, warnings = render(
+        "# A\n\n```{results-table} all\n```\n\n```{results-table} some-claim waiting\n"
+        ":metrics: test_accuracy=percent2, seconds=seconds\n```\n\n```{results-details} all\n```"
+    )
+    assert warnings == []
+    text = html.replace("\N{NO-BREAK SPACE}", " ")
+    assert "An unmeasured claim" in text
+    assert "78.00 ± 1.41 %" in text
+    assert "63 ± 4 s" in text
+    assert "course results run --only some-claim" in re.sub("<[^>]*>", "", text)
+    assert "0.770, 0.790" in text
+    assert "a paper" in text
+
+
+def test_a_page_is_rendered_again_when_its_result_appears(render, results) -> None:
+    page = "# A\n\n{result}`waiting:test_accuracy:percent`"
+    assert "not measured yet" in render(page)[0]
+    measured = {**json.loads((results / "some-claim.json").read_text()), "claim": "waiting"}
+    (results / "waiting.json").write_text(json.dumps(measured))
+    assert "78.0" in render(page)[0]
+    measured["summary"]["test_accuracy"]["mean"] = 0.5
+    time.sleep(0.01)
+    (results / "waiting.json").write_text(json.dumps(measured))
+    assert "50.0" in render(page)[0]
+
+
+def test_claims_of_the_package_are_known(extension) -> None:
+    claims = extension("course_results").declared()
+    assert "classifier-cifar10-schedule" in claims
+    assert all(claim.title and claim.main for claim in claims.values())

@@ -1,0 +1,363 @@
+"""Fetching: whole or not at all, whatever the network does."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from course_lib.data import DataError, download, fetch, load, verify
+from course_lib.data.download import Archive
+
+
+class Server:
+    """A server on this machine that can misbehave: `plan` holds what to do with the next requests."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.plan: list[str] = []
+        self.log: list[tuple[str, str | None]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.answer(self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        name, asked = request.path[1:], request.headers.get("Range")
+        self.log.append((name, asked))
+        action = self.plan.pop(0) if self.plan else "whole"
+        content = self.files.get(name)
+        if content is None or action == "missing":
+            request.send_error(404)
+            return
+        first = int(asked.removeprefix("bytes=").rstrip("-")) if asked and action != "again" else 0
+        request.send_response(206 if first else 200)
+        request.send_header("Content-Length", str(len(content) - first))
+        request.end_headers()
+        body = content[first:]
+        if action == "cut":
+            body = body[: len(body) // 2]
+        elif action == "wrong":
+            body = bytes(len(body))
+        elif action == "slow":
+            request.wfile.write(body[:10])
+            request.wfile.flush()
+            time.sleep(30)
+        request.wfile.write(body)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.http.server_port}/{name}"
+
+    def archive(self, name: str, content: bytes, into: str = ".") -> Archive:
+        self.files[name] = content
+        md5 = hashlib.md5(content).hexdigest()
+        return Archive((self.url(name),), name, md5, into)
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(download.download, "__kwdefaults__",
+                        {"tries": 4, "wait": lambda seconds: None})  # fmt: skip
+
+
+def tape(folder: Path, *parts: str) -> bytes:
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w:gz") as file:
+        for part in parts:
+            file.add(folder / part, part)
+    return memory.getvalue()
+
+
+@pytest.fixture
+def pets(build, server, monkeypatch) -> Server:
+    """The pets as two archives, as they are published."""
+    source = build.pets([f"pug_{n}" for n in range(6)], ["pug_9"], at="source")
+    plan = (
+        server.archive("images.tar.gz", tape(source, "images")),
+        server.archive("annotations.tar.gz", tape(source, "annotations")),
+    )
+    monkeypatch.setattr(download, "archives", lambda name: plan)
+    return server
+
+
+def contents(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_fetch(pets, tmp_path, own_folder):
+    root = tmp_path / "new" / "data"
+    place = fetch("pets", root)
+    assert place == root / "oxford-iiit-pet" and contents(root) == ["oxford-iiit-pet"]
+    assert contents(place) == ["annotations", "images"]
+    assert len(load("pets", "train", root=root)) == 5 and verify("pets", root) == []
+    requests = len(pets.log)
+    assert fetch("pets", root) == place and len(pets.log) == requests  # nothing is fetched twice
+
+
+def test_load_downloads_when_asked(pets, own_folder):
+    with pytest.raises(DataError, match="course data fetch pets"):
+        load("pets", "test")
+    assert len(load("pets", "test", download=True)) == 1  # into the cache's download folder
+    assert (own_folder / "downloads" / "oxford-iiit-pet").is_dir()
+    assert len(load("pets", "test")) == 1
+
+
+def test_a_broken_connection_is_continued(pets, tmp_path):
+    pets.plan = ["cut", "cut", "whole"]
+    fetch("pets", tmp_path / "data")
+    ranges = [asked for name, asked in pets.log if name == "images.tar.gz"]
+    assert ranges[0] is None and all(asked.startswith("bytes=") for asked in ranges[1:])
+
+
+def test_a_server_that_starts_again(pets, tmp_path):
+    pets.plan = ["cut", "again"]
+    fetch("pets", tmp_path / "data")
+    assert verify("pets", tmp_path / "data") == []
+
+
+@pytest.mark.adversarial
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (["missing"] * 9, "404"),
+        (["wrong"] * 9, "wrong checksum"),
+        (["cut"] * 9, "ended after"),
+        (["whole", "missing", "missing", "missing", "missing"], "annotations.tar.gz"),
+    ],
+)
+def test_a_failed_fetch_leaves_nothing(pets, tmp_path, plan, message):
+    pets.plan = plan
+    with pytest.raises(DataError, match=message) as error:
+        fetch("pets", tmp_path / "data")
+    assert contents(tmp_path / "data") == [] and "4 tries" in str(error.value)
+    pets.plan = []
+    fetch("pets", tmp_path / "data")  # and does not stand in the way
+
+
+def test_mirrors_are_tried(server, tmp_path):
+    server.files["a.bin"] = b"content"
+    urls = (server.url("gone.bin"), server.url("a.bin"))
+    waits: list[float] = []
+    download.download(urls, tmp_path / "a.bin", None, wait=waits.append)
+    assert (tmp_path / "a.bin").read_bytes() == b"content" and waits == [1.0]
+
+
+def test_no_network(tmp_path, monkeypatch):
+    plan = (Archive(("http://127.0.0.1:9/x.zip",), "x.zip", None),)
+    monkeypatch.setattr(download, "archives", lambda name: plan)
+    with pytest.raises(DataError, match="Check the network.*--root.*Nothing was left"):
+        fetch("penn-fudan", tmp_path / "data")
+    assert contents(tmp_path / "data") == []
+
+
+def test_interrupted_by_the_user(pets, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "unpack", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        fetch("pets", tmp_path / "data")
+    assert contents(tmp_path / "data") == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
+def test_killed_while_downloading(pets, tmp_path, kind):
+    """Ctrl-C cleans up; after a kill the next fetch does. Never is the place itself half full."""
+    pets.plan = ["slow"]
+    plan = [(a.urls, a.file, a.md5) for a in download.archives("pets")]
+    root = tmp_path / "data"
+    code = (
+        "from course_lib.data import download\n"
+        f"plan = tuple(download.Archive(*a) for a in {plan!r})\n"
+        "download.archives = lambda name: plan\n"
+        f"download.fetch('pets', {str(root)!r})\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list(root.glob(".fetch-*/*.part")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(root.glob(".fetch-*/*.part"))
+    os.kill(child.pid, kind)
+    child.communicate(timeout=60)
+    assert child.returncode != 0 and not (root / "oxford-iiit-pet").exists()
+    assert bool(contents(root)) == (kind == signal.SIGKILL)
+    fetch("pets", root)
+    assert contents(root) == ["oxford-iiit-pet"]
+
+
+@pytest.mark.adversarial
+def test_a_truncated_archive(pets, tmp_path, monkeypatch):
+    """The checksum is right, but the archive is damaged all the same."""
+    content = pets.files["images.tar.gz"][:-200]
+    plan = (pets.archive("images.tar.gz", content), download.archives("pets")[1])
+    monkeypatch.setattr(download, "archives", lambda name: plan)
+    with pytest.raises(DataError, match="images.tar.gz cannot be unpacked .* truncated or damaged"):
+        fetch("pets", tmp_path / "data")
+    assert contents(tmp_path / "data") == []
+
+
+@pytest.mark.adversarial
+def test_an_archive_of_something_else(pets, tmp_path, monkeypatch):
+    """All is well with the archive, but it does not hold the data set."""
+    monkeypatch.setattr(download, "archives", lambda name, a=download.archives("pets"): a[:1])
+    with pytest.raises(DataError, match="pets is not in"):
+        fetch("pets", tmp_path / "data")
+    assert contents(tmp_path / "data") == []
+
+
+@pytest.mark.adversarial
+@pytest.mark.parametrize("old_python", [False, True])
+def test_an_archive_that_writes_elsewhere(tmp_path, monkeypatch, old_python):
+    if old_python:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    with tarfile.open(tmp_path / "evil.tar", "w") as file:
+        entry = tarfile.TarInfo("../outside.txt")
+        entry.size = 2
+        file.addfile(entry, io.BytesIO(b"no"))
+    with pytest.raises(DataError, match=r"evil\.tar cannot be unpacked"):
+        download.unpack(tmp_path / "evil.tar", tmp_path / "in")
+    assert not (tmp_path / "outside.txt").exists()
+
+
+def test_archives_downloaded_by_hand(pets, tmp_path, own_folder):
+    root = tmp_path / "data"
+    (root / "oxford-iiit-pet").mkdir(parents=True)
+    (root / "images.tar.gz").write_bytes(pets.files["images.tar.gz"])
+    other = root / "oxford-iiit-pet" / "annotations.tar.gz"
+    other.write_bytes(pets.files["annotations.tar.gz"][:-5])
+    with pytest.raises(DataError, match="annotations.tar.gz is damaged: its checksum is wrong"):
+        fetch("pets", root)
+    assert other.exists()  # what the user put there stays
+    other.write_bytes(pets.files["annotations.tar.gz"])
+    fetch("pets", root)
+    assert len(load("pets", "train", root=root)) == 5 and pets.log == []
+
+
+def test_what_is_in_the_way_is_not_touched(pets, tmp_path):
+    (tmp_path / "data" / "oxford-iiit-pet").mkdir(parents=True)
+    (tmp_path / "data" / "oxford-iiit-pet" / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="Move or remove that folder"):
+        fetch("pets", tmp_path / "data")
+    assert contents(tmp_path / "data" / "oxford-iiit-pet") == ["notes.txt"]
+
+
+def test_a_full_disk_is_noticed_first(pets, tmp_path, monkeypatch):
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda p: usage._replace(free=10**8))
+    with pytest.raises(DataError, match="0.1 GB free; pets needs about 1.8 GB"):
+        fetch("pets", tmp_path / "data")
+    assert pets.log == [] and contents(tmp_path / "data") == []
+
+
+def test_a_root_that_cannot_be_written(pets, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot be written"):
+        fetch("pets", tmp_path / "file" / "data")
+
+
+@pytest.mark.parametrize("name", ["membrane", "imagenet", "cityscapes"])
+def test_sets_behind_a_registration_say_how(name, tmp_path):
+    with pytest.raises(DataError, match="without registering. Get it by hand"):
+        fetch(name, tmp_path)
+    assert contents(tmp_path) == []
+
+
+def test_cityscapes_archives_by_hand(build, tmp_path):
+    key = "ulm_000000_000019"
+    build.image(f"s/leftImg8bit/train/ulm/{key}_leftImg8bit.png")
+    build.mask(f"s/gtFine/train/ulm/{key}_gtFine_labelIds.png", labels=(7, 8))
+    (tmp_path / "cityscapes").mkdir()
+    for part in ("leftImg8bit", "gtFine"):
+        with zipfile.ZipFile(tmp_path / "cityscapes" / f"{part}_trainvaltest.zip", "w") as pack:
+            for path in (build.folder / "s" / part).rglob("*.png"):
+                pack.write(path, path.relative_to(build.folder / "s"))
+    assert fetch("cityscapes", tmp_path) == tmp_path / "cityscapes"
+    assert len(load("cityscapes", "train", root=tmp_path)) == 1
+
+
+def test_penn_fudan_archive(build, server, tmp_path, monkeypatch):
+    for n in range(3):
+        build.image(f"s/PennFudanPed/PNGImages/{n}.png")
+        build.mask(f"s/PennFudanPed/PedMasks/{n}_mask.png")
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as pack:
+        for path in (build.folder / "s").rglob("*.png"):
+            pack.write(path, path.relative_to(build.folder / "s"))
+    plan = (server.archive("PennFudanPed.zip", memory.getvalue()),)
+    monkeypatch.setattr(download, "archives", lambda name: plan)
+    assert contents(fetch("penn-fudan", tmp_path / "d")) == ["PNGImages", "PedMasks"]
+    assert contents(tmp_path / "d") == ["PennFudanPed"]
+
+
+def test_mnist_archives(build, server, tmp_path, monkeypatch):
+    build.mnist("s")
+    plan = tuple(
+        server.archive(f"{path.name}.gz", gzip.compress(path.read_bytes()), "MNIST/raw")
+        for path in sorted((build.folder / "s").iterdir())
+    )
+    monkeypatch.setattr(download, "archives", lambda name: plan)
+    assert contents(fetch("mnist", tmp_path / "d") / "MNIST" / "raw") == [
+        path.name for path in sorted((build.folder / "s").iterdir())
+    ]
+    assert len(load("mnist", "test", root=tmp_path / "d")) == 6
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist", "fashion-mnist", "pets", "penn-fudan", "voc"])
+def test_addresses_and_checksums_come_from_torchvision(name):
+    plan = download.archives(name)
+    assert plan and all(url.startswith("http") for a in plan for url in a.urls)
+    assert all(a.md5 and len(a.md5) == 32 for a in plan) or name == "penn-fudan"
+    assert {url.rsplit("/", 1)[1] for a in plan for url in a.urls} == {a.file for a in plan}
+
+
+def test_scenes_and_unknown_names():
+    with pytest.raises(DataError, match="nothing to fetch"):
+        fetch("streets")
+    with pytest.raises(DataError, match="Did you mean 'pets'"):
+        fetch("pet")
+    assert verify("streets") == []
+
+
+def test_verify_lists_every_problem(build):
+    root = build.pets([f"pug_{n}" for n in range(8)], ["pug_9"])
+    (root / "images" / "pug_3.jpg").unlink()
+    (root / "images" / "pug_5.jpg").write_text("hello")
+    build.mask("pets/annotations/trimaps/pug_6.png", (20, 30), (1, 9))
+    build.mask("pets/annotations/trimaps/pug_9.png", (21, 30), (1, 2))
+    problems = "\n".join(verify("pets", root))
+    assert problems.count("\n") == 3
+    for word in ("pug_3.jpg is listed but missing", "pug_5.jpg cannot be read", "label 9", "pug_9"):
+        assert word in problems
+
+
+def test_verify_without_data(own_folder):
+    (problem,) = verify("voc")
+    assert "course data fetch voc" in problem

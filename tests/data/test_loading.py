@@ -1,0 +1,226 @@
+"""`load` and `available`: names, splits, sizes, scenes, the cache of decoded tensors."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+import torch
+
+from course_lib.data import NAMES, DataError, ImageSet, StreamedSet, available, cache, load, loading
+from course_lib.data.sets import SPLITS
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("cifar", {}, "There is no data set 'cifar'. Did you mean 'cifar10'"),
+        ("Fashion_MNIST", {}, "Did you mean 'fashion-mnist'"),
+        ("street", {}, "Did you mean 'streets'"),
+        ("xyzzyx", {}, "There is no data set 'xyzzyx'. There are streets"),
+        ("pets", dict(split="valid"), "no split 'valid'. Did you mean 'val'"),
+        ("pets", dict(split="training"), "Did you mean 'train'"),
+        ("pets", dict(task="instance"), "pets has no task 'instance'. .*It has semantic"),
+        ("streets", dict(task="classification"), "It has semantic, instance"),
+        ("pets", dict(size=0), "size=0: wanted a number of pixels"),
+        ("pets", dict(size=(3, 4, 5)), "wanted a number of pixels, or"),
+        ("pets", dict(num=0), "num=0"),
+        ("pets", dict(root="/no/such/folder"), "there is no such folder"),
+        ("streets", dict(split="all"), "Scenes are without end"),
+        ("streets", dict(num=2, condition="hail"), "hail"),
+        ("streets", dict(num=2, size=3), "3x3"),
+        ("streets", dict(root=".", task="instance"), "task semantic only"),
+    ],
+)
+def test_wrong_requests(name, options, message):
+    with pytest.raises(DataError, match=message):
+        load(name, **options)
+
+
+def test_a_set_that_is_not_there(own_folder):
+    with pytest.raises(
+        DataError, match="Fetch it with `course data fetch voc`, or set COURSE_DATA"
+    ):
+        load("voc", "test")
+    assert not available("voc") and available("streets")
+    with pytest.raises(DataError, match="Did you mean"):
+        available("pet")
+
+
+def test_condition_is_for_scenes(build):
+    with pytest.raises(DataError, match="only drawn scenes"):
+        load("pets", "test", root=build.folders("mine"), condition="night")
+
+
+@pytest.mark.parametrize("name", loading.SCENES)
+def test_scenes(name, own_folder):
+    for task in loading.SCENES[name]:
+        data = load(name, "train", num=4, size=(24, 32), task=task)
+        assert len(data) == 4 and data.images.shape == (4, 3, 24, 32) and data.task == task
+        assert int(data.targets.max()) < len(data.classes) or task == "instance"
+        if task == "instance":
+            for ids, boxes, labels in zip(data.targets, data.boxes, data.labels, strict=True):
+                assert len(boxes) == len(labels) == int(ids.max())
+                for number, (x1, y1, x2, y2) in enumerate(boxes.int().tolist(), start=1):
+                    rows, columns = torch.nonzero(ids == number, as_tuple=True)
+                    assert (columns.min(), rows.min()) == (x1, y1)
+                    assert (columns.max() + 1, rows.max() + 1) == (x2, y2)
+        again = load(name, "train", num=4, size=(24, 32), task=task)  # from the cache
+        assert torch.equal(again.images, data.images) and torch.equal(again.targets, data.targets)
+        assert again.classes == data.classes and again.fingerprint == data.fingerprint
+
+
+def test_scene_splits_are_disjoint_and_num_is_a_prefix(own_folder):
+    parts = [load("shapes", split, num=6, size=16) for split in SPLITS]
+    prints = {image.numpy().tobytes() for part in parts for image in part.images}
+    assert len(prints) == 18
+    assert torch.equal(load("shapes", "val", num=3, size=16).images, parts[1].images[:3])
+    assert not torch.equal(
+        load("shapes", "val", num=3, size=16, seed=1).images, parts[1].images[:3]
+    )
+
+
+def test_changed_drawing_code_is_drawn_again(own_folder, monkeypatch):
+    from course_lib.data import shapes
+
+    load("shapes", "val", num=2, size=16)
+    calls = []
+    draw = shapes.draw
+    monkeypatch.setattr(shapes, "draw", lambda *a, **k: calls.append(1) or draw(*a, **k))
+    load("shapes", "val", num=2, size=16)
+    assert not calls
+    monkeypatch.setattr(loading, "_source", lambda module: [b"changed"])
+    load("shapes", "val", num=2, size=16)
+    load("shapes", "val", num=2, size=16, cache=False)
+    assert len(calls) == 2
+
+
+def test_a_scene_depends_on_the_brushes_it_imports():
+    from course_lib.data import draw, shapes
+
+    sources = loading._source(shapes)
+    assert any(b"class Scenes" in text for text in sources) and len(sources) >= 2
+    assert draw.__file__ is not None
+
+
+# The cache of decoded tensors ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(monkeypatch) -> list[str]:
+    """Titles of the sets that were really decoded."""
+    calls: list[str] = []
+    decode = loading.decode
+
+    def counting(items, size, title):
+        calls.append(title)
+        return decode(items, size, title)
+
+    monkeypatch.setattr(loading, "decode", counting)
+    return calls
+
+
+def test_the_second_load_reads_one_file(build, own_folder, counted):
+    root = build.folders("mine")
+    first, second = load("pets", "test", root=root), load("pets", "test", root=root)
+    assert len(counted) == 1 and len(list(own_folder.rglob("*.safetensors"))) == 1
+    assert torch.equal(first.images, second.images) and torch.equal(first.targets, second.targets)
+    assert second.keys == first.keys and second.fingerprint == first.fingerprint
+    load("pets", "test", root=root, size=16)
+    load("pets", "test", root=root, num=2)
+    assert len(counted) == 3  # another request, another file
+    load("pets", "test", root=root, cache=False)
+    assert len(counted) == 4
+
+
+def test_boxes_survive_the_cache(build, own_folder, counted):
+    for n, labels in enumerate([(0, 1, 2), (0,), (0, 5)]):
+        build.image(f"PNGImages/{n}.png", (10, 10))
+        build.mask(f"PedMasks/{n}_mask.png", (10, 10), labels)
+    one, two = (load("penn-fudan", "all", root=build.folder, size=10) for _ in range(2))
+    assert len(counted) == 1 and sorted(map(len, two.boxes)) == [0, 1, 2]
+    for field in ("boxes", "labels"):
+        for a, b in zip(getattr(one, field), getattr(two, field), strict=True):
+            assert torch.equal(a, b) and a.dtype == b.dtype
+
+
+def test_a_changed_file_is_decoded_again(build, own_folder, counted):
+    root = build.folders("mine")
+    before = load("pets", "test", root=root)
+    path = build.image("mine/images/0.jpg")
+    os.utime(path, ns=(0, time.time_ns() + 10**9))
+    after = load("pets", "test", root=root)
+    assert len(counted) == 2 and not torch.equal(before.images, after.images)
+
+
+def test_a_damaged_cache_file_is_made_again(build, own_folder, counted):
+    root = build.folders("mine")
+    wanted = load("pets", "test", root=root).fingerprint
+    (path,) = own_folder.rglob("*.safetensors")
+    for content in (b"", path.read_bytes()[:100], b"x" * 500):
+        path.write_bytes(content)
+        assert load("pets", "test", root=root).fingerprint == wanted
+    assert len(counted) == 4
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(build, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="Set COURSE_CACHE"):
+        assert len(load("pets", "test", root=build.folders("mine"))) == 3
+
+
+def test_nothing_half_written(tmp_path, monkeypatch):
+    def killed(tensors, path, metadata):
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache, "save_file", killed)
+    with pytest.raises(KeyboardInterrupt):
+        cache.write(tmp_path / "a" / "b.safetensors", {"x": torch.zeros(3)}, {})
+    assert not any((tmp_path / "a").iterdir())
+
+
+def test_clear(build, own_folder):
+    load("pets", "test", root=build.folders("mine"))
+    assert cache.clear() > 0 and cache.clear() == 0
+
+
+def test_cache_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    assert cache.cache_dir() == tmp_path
+    monkeypatch.delenv("COURSE_CACHE")
+    assert cache.cache_dir().name == "course_lib"
+
+
+# Memory ------------------------------------------------------------------------------------------------
+
+
+def test_the_free_memory_decides(build, own_folder, monkeypatch):
+    root = build.folders("mine", size=(20, 20))
+    needed = 3 * 20 * 20 * (3 + 1)
+    monkeypatch.setattr(loading, "memory_free", lambda: 2 * needed)
+    assert type(load("pets", "test", root=root, size=20)) is ImageSet
+    monkeypatch.setattr(loading, "memory_free", lambda: 2 * needed - 2)
+    large = load("pets", "test", root=root, size=20)
+    assert type(large) is StreamedSet and len(large) == 3
+    assert type(load("pets", "test", root=root, size=20, in_memory=True)) is ImageSet
+    assert type(load("pets", "test", root=root, size=20, in_memory=False)) is StreamedSet
+
+
+def test_every_set_has_a_card():
+    from course_lib.data import cards
+
+    assert tuple(cards.CARDS) == NAMES
+    for card in cards.CARDS.values():
+        assert all(getattr(card, field).strip() for field in card.__dataclass_fields__)
+        tasks = loading.SCENES.get(card.name) or loading.real.SETS[card.name].tasks
+        assert card.tasks == ", ".join(tasks)
+        assert cards.as_text(card.name).startswith("name")
+    lines = cards.as_markdown().splitlines()
+    tables = [line for line in lines if line]
+    assert len(tables) == 2 * (len(NAMES) + 2)
+    assert {line.count(" | ") for line in tables} == {5}
+    assert "<https://www.cs.toronto.edu/~kriz/cifar.html>; Krizhevsky" in cards.as_markdown()

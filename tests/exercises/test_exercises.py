@@ -1,0 +1,110 @@
+"""Every exercise: untouched 0 %, solution 100 %, each known mistake fails with its own hint."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+
+import pytest
+
+from course_lib import checks
+from tools import exercises
+from tools.common import Tree, is_code, read
+from tools.exercise_page import graded, solved, strip
+
+TREE = Tree()
+NAMES = [path.stem for path in TREE.sources()]
+SEEDS = range(5)
+
+
+def module(name: str):
+    """The module of a check: the package's attribute of that name is the function."""
+    getattr(checks, name)
+    return sys.modules[f"course_lib.checks.{name}"]
+
+
+def learner(name: str, change):
+    """What the solution cell defines, after `change` of its text; the cells above it have run."""
+    space: dict = {"__name__": "__learner__"}
+    for cell in read(TREE.exercises / f"{name}.ipynb").cells:
+        if not is_code(cell):
+            continue
+        if cell.id == name:
+            exec(compile(change(cell.source), f"<{name}>", "exec"), space)
+            return space[name]
+        exec(compile(cell.source, f"<{cell.id}>", "exec"), space)
+    raise AssertionError(f"no solution cell in {name}")
+
+
+def test_there_are_exercises():
+    """Two for each lab, and no check without its exercise."""
+    assert len(NAMES) >= 2 * len(TREE.labs())
+    functions = {n for n in checks.__all__ if inspect.isfunction(getattr(checks, n))}
+    assert functions - {"assert_close", "grade"} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_untouched_gets_nothing(name):
+    report = getattr(checks, name)(learner(name, strip))
+    assert (report.points, report.hint) == (0, None), str(report)
+    assert all(result.message == "not written yet" for result in report.results), str(report)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_gets_everything(name):
+    for seed in SEEDS:
+        report = getattr(checks, name)(learner(name, solved), seed=seed)
+        assert report.points == report.total > 0, str(report)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_points_of_the_notebook(name):
+    (cell,) = graded(read(TREE.exercises / f"{name}.ipynb"), "grade")
+    report = getattr(checks, name)(learner(name, solved))
+    assert cell.metadata["nbgrader"]["points"] == report.total
+
+
+MISTAKES = [
+    pytest.param(name, mistake, id=f"{name}-{mistake.name}")
+    for name in NAMES
+    if hasattr(checks, name)
+    for mistake in module(name).MISTAKES
+]
+
+
+@pytest.mark.parametrize(("name", "mistake"), MISTAKES)
+def test_each_known_mistake_fails_with_its_own_hint(name, mistake):
+    for seed in SEEDS:
+        report = getattr(checks, name)(mistake.mutant, seed=seed)
+        assert report.points < report.total, f"not caught: {report}"
+        assert report.mistake == mistake.name, str(report)
+        assert report.hint == mistake.hint
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hints_differ_and_there_are_some(name):
+    hints = [mistake.hint for mistake in module(name).MISTAKES]
+    assert len(hints) >= 2
+    assert len(set(hints)) == len(hints)
+
+
+def test_everything_made_from_the_sources_is_in_step():
+    assert exercises.sync(TREE, check=True) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_learners_notebook_gives_nothing_away(name):
+    source = read(TREE.exercises / f"{name}.ipynb")
+    text = (TREE.practice / f"{name}.ipynb").read_text(encoding="utf-8")
+    assert "BEGIN SOLUTION" not in text
+    assert "HIDDEN" not in text
+    (cell,) = graded(source, "solution")
+    kept = set(strip(cell.source).splitlines())
+    secret = [line for line in solved(cell.source).splitlines() if line not in kept]
+    assert secret
+    shown = {
+        line
+        for cell in read(TREE.practice / f"{name}.ipynb").cells
+        for line in cell.source.splitlines()
+    }
+    assert not [line for line in secret if len(line.strip()) > 12 and line in shown]

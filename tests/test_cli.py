@@ -1,0 +1,72 @@
+"""The command ``course``, as a person at a terminal meets it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from course_lib.cli import main
+from course_lib.train import load_checkpoint
+
+TRAIN = ["train", "unet", "--data", "streets", "--size", "16", "24", "--num", "12", "--quiet"]
+TRAIN += ["--epochs", "1", "--batch-size", "4", "--widths", "8", "12", "--device", "cpu"]
+
+
+def test_train_then_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--out", str(tmp_path / "run")]) == 0
+    path = tmp_path / "run" / "model.safetensors"
+    assert "best epoch 1" in capsys.readouterr().out
+    command = ["evaluate", str(path), "--data", "streets", "--num", "8", "--json"]
+    assert main([*command, "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    record = json.loads(lines[-1])
+    assert 0 <= record["mean_iou"] <= 1 and record["num_images"] == 8
+    assert record["size"] == [16, 24]
+    assert record["iou"].keys() == set(load_checkpoint(path)[1]["classes"])
+    assert all(value is None or 0 <= value <= 1 for value in record["iou"].values())
+
+
+def test_an_unseen_folder_is_judged(
+    tmp_path: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "unet-pets", "--data", "pets", "--root", str(real_data), "--num", "16"]
+    assert main([*command, "--split", "test", "--json", "--device", "cpu"]) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert record["mean_iou"] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["evaluate", "no-such", "--data", "streets"], "no checkpoint 'no-such'"),
+        (["evaluate", "unet-streets", "--data", "nonsense"], "nonsense"),
+        (["evaluate", "unet-pets", "--data", "streets", "--num", "2"], "same classes"),
+        ([*TRAIN, "--out", "{tmp}", "--lr", "-1"], "positive"),
+        ([*TRAIN, "--out", "{tmp}", "--device", "gpu"], '"cuda"'),
+        ([*TRAIN, "--out", "{tmp}", "--size", "0"], "--size"),
+        (["results", "run", "--only", "nonsense"], "Unknown claim"),
+        (["data", "verify", "nonsense"], "nonsense"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    command: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word.replace("{tmp}", str(tmp_path)) for word in command]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("course: ") and "Traceback" not in error
+
+
+def test_the_lists_name_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("streets", "cells", "shapes", "rooms", "cifar10", "pets", "voc", "imagenet"):
+        assert name in out
+    assert main(["results"]) == 0
+    assert "unet-pets" in capsys.readouterr().out
+
+
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as status:
+        main(["--help"])
+    assert status.value.code == 0
+    assert "course evaluate unet-pets" in capsys.readouterr().out

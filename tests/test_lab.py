@@ -1,0 +1,102 @@
+"""What every lab does first."""
+
+import random
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib import lab
+
+
+@pytest.fixture(autouse=True)
+def _no_scale_from_outside(monkeypatch):
+    monkeypatch.delenv("COURSE_SCALE", raising=False)
+
+
+def test_it_says_in_one_line_what_was_chosen(capsys):
+    started = lab.start(scale="smoke", seed=3, device="cpu")
+    assert started == lab.Lab(scale="smoke", seed=3, device=torch.device("cpu"))
+    out = capsys.readouterr().out
+    assert out.startswith("scale smoke · seed 3 · cpu (") and out.count("\n") == 1
+
+
+def test_everything_random_is_seeded():
+    def numbers():
+        return random.random(), np.random.rand(), torch.rand(()).item()
+
+    lab.start(seed=7, device="cpu")
+    first = numbers()
+    lab.start(seed=7, device="cpu")
+    assert numbers() == first
+    lab.start(seed=8, device="cpu")
+    assert numbers() != first
+
+
+def test_the_environment_has_the_last_word_on_the_scale(monkeypatch):
+    monkeypatch.setenv("COURSE_SCALE", "smoke")
+    assert lab.start(scale="full", device="cpu").scale == "smoke"
+    monkeypatch.setenv("COURSE_SCALE", "huge")
+    with pytest.raises(
+        ValueError, match="COURSE_SCALE is 'huge'; choose one of smoke, quick, full"
+    ):
+        lab.start(scale="full", device="cpu")
+    monkeypatch.setenv("COURSE_SCALE", "")
+    assert lab.start(scale="full", device="cpu").scale == "full"
+
+
+@pytest.mark.parametrize(("scale", "value"), (("smoke", 1), ("quick", 3), ("full", 40)))
+def test_pick_takes_the_value_of_the_scale(scale, value):
+    started = lab.start(scale=scale, device="cpu")
+    assert started.pick(smoke=1, quick=3, full=40) == value
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    (
+        ({"scale": "Quick"}, "scale is 'Quick'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"seed": 2**32}, "0 to 2"),
+        ({"device": "gpu"}, "device='auto'"),
+        ({"device": "cuda:99"}, "'cuda:99' cannot be used here"),
+    ),
+)
+def test_wrong_input_says_what_to_do(options, said):
+    with pytest.raises(ValueError, match=said):
+        lab.start(**{"device": "cpu"} | options)
+
+
+def test_auto_finds_a_device():
+    started = lab.start(device="auto")
+    assert torch.zeros(1, device=started.device).device.type == started.device.type
+
+
+def stand_in(monkeypatch, here):
+    data = types.SimpleNamespace(available=lambda name, root=None: name in here)
+    monkeypatch.setitem(sys.modules, "course_lib.data", data)
+
+
+def test_a_data_set_that_is_here_is_taken_in_silence(monkeypatch, capsys):
+    stand_in(monkeypatch, {"cifar10", "shapes"})
+    assert lab.dataset("cifar10", fallback="shapes") == "cifar10"
+    assert lab.dataset("shapes", fallback="shapes") == "shapes"
+    assert not capsys.readouterr().out
+
+
+def test_a_missing_data_set_is_replaced_in_one_line_that_says_how_to_get_it(monkeypatch, capsys):
+    stand_in(monkeypatch, {"shapes"})
+    started = lab.start(device="cpu")
+    capsys.readouterr()
+    assert started.dataset("cifar10", fallback="shapes") == "shapes"
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "goes on with shapes" in out and "course data fetch cifar10" in out
+    assert "COURSE_DATA" in out
+
+
+def test_an_unknown_data_set_is_an_error():
+    with pytest.raises(ValueError, match="cifra10"):
+        lab.dataset("cifra10", fallback="shapes")

@@ -1,0 +1,445 @@
+"""The loop against a bare one, and everything that interrupts it."""
+
+import copy
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib.data import Augment, ImageSet
+from course_lib.models import SimpleCNN, UNet
+from course_lib.train import EMA, TrainConfig, evaluate, train_supervised
+
+
+def labelled(num: int = 48, size: tuple[int, int] = (12, 17), classes: int = 3) -> ImageSet:
+    generator = torch.Generator().manual_seed(5)
+    images = torch.randint(256, (num, 3, *size), generator=generator, dtype=torch.uint8)
+    targets = torch.randint(classes, (num,), generator=generator)
+    return ImageSet(images, targets, tuple("abc"[:classes]))
+
+
+def masks(num: int = 24, size: tuple[int, int] = (18, 23)) -> ImageSet:
+    generator = torch.Generator().manual_seed(6)
+    images = torch.randint(256, (num, 3, *size), generator=generator, dtype=torch.uint8)
+    targets = (images[:, 0] > 127).to(torch.uint8)
+    return ImageSet(images, targets, ("dark", "bright"), task="semantic")
+
+
+def small_unet(dropout: float = 0.0) -> UNet:
+    torch.manual_seed(0)
+    return UNet(widths=(8, 12), dropout=dropout)
+
+
+def same(a: nn.Module | dict[str, Tensor], b: nn.Module | dict[str, Tensor]) -> bool:
+    a = a.state_dict() if isinstance(a, nn.Module) else a
+    b = b.state_dict() if isinstance(b, nn.Module) else b
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+OPTIMIZERS = {
+    "adam": lambda p: torch.optim.Adam(p, lr=1e-2, fused=True),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.1, fused=True),
+    "sgd": lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, nesterov=True, fused=True),
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_the_engine_computes_what_a_bare_loop_computes(optimizer: str, clip: float | None) -> None:
+    data = labelled()
+    torch.manual_seed(0)
+    model = SimpleCNN(num_classes=3, hidden=8)
+    bare = copy.deepcopy(model)
+    config = TrainConfig(
+        epochs=2,
+        batch_size=10,
+        lr=1e-2,
+        optimizer=optimizer,
+        weight_decay=0.1 if optimizer == "adamw" else 0.0,
+        clip_norm=clip,
+    )
+    history = train_supervised(model, data, config=config, progress=False)
+    optim = OPTIMIZERS[optimizer](bare.parameters())
+    for epoch in range(2):
+        losses = []
+        for images, targets in data.batches(10, seed=0, epoch=epoch):
+            loss = F.cross_entropy(bare(images), targets)
+            loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(bare.parameters(), clip)
+            optim.step()
+            optim.zero_grad()
+            losses.append(float(loss.detach()))
+        assert history.epochs[epoch]["train_loss"] == pytest.approx(sum(losses) / len(losses))
+    assert same(model, bare)
+
+
+def test_accumulated_micro_steps_equal_one_large_step() -> None:
+    data = labelled(32)
+    torch.manual_seed(0)
+    large = SimpleCNN(num_classes=3, hidden=8).double()
+    small = copy.deepcopy(large)
+
+    def train(model: nn.Module, **options: int) -> None:
+        config = TrainConfig(epochs=1, lr=1e-2, optimizer="sgd", **options)
+        train_supervised(
+            model,
+            data,
+            config=config,
+            progress=False,
+            loss=lambda x, y: F.cross_entropy(x, y),
+        )
+
+    # Double precision: the inputs are float32, so let the first layer convert.
+    for model in (large, small):
+        model.register_forward_pre_hook(lambda _, args: (args[0].double(),))
+    train(large, batch_size=16)
+    train(small, batch_size=4, accumulate=4)
+    for a, b in zip(large.parameters(), small.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_an_epochs_last_update_may_be_smaller() -> None:
+    """Seven micro-steps in groups of three: updates after 3, 6 and 7; the last averages one."""
+    data = labelled(28)
+    torch.manual_seed(0)
+    model = SimpleCNN(num_classes=3, hidden=8)
+    bare = copy.deepcopy(model)
+    config = TrainConfig(epochs=1, batch_size=4, accumulate=3, lr=1e-2, optimizer="sgd")
+    train_supervised(model, data, config=config, progress=False)
+    optim = OPTIMIZERS["sgd"](bare.parameters())
+    batches = list(data.batches(4, seed=0, epoch=0))
+    for group in (batches[:3], batches[3:6], batches[6:]):
+        for images, targets in group:
+            loss = F.cross_entropy(bare(images), targets)
+            (loss / len(group) if len(group) > 1 else loss).backward()
+        optim.step()
+        optim.zero_grad()
+    assert same(model, bare)
+
+
+def test_schedules_start_peak_and_end_where_they_should() -> None:
+    data = labelled(40)
+
+    def rates(schedule: str) -> list[float]:
+        config = TrainConfig(epochs=10, batch_size=10, lr=0.1, schedule=schedule)
+        model = SimpleCNN(num_classes=3, hidden=4)
+        return train_supervised(model, data, config=config, progress=False).column("lr")
+
+    constant, cycle, cosine = (rates(s) for s in ("constant", "one-cycle", "cosine"))
+    assert constant == [0.1] * 10
+    assert max(cycle) == pytest.approx(0.1, rel=1e-2)
+    assert cycle.index(max(cycle)) == 2  # 30 % of the way up
+    assert cycle[-1] < 1e-6
+    expected = [0.05 * (1 + math.cos(math.pi * (e + 1) / 10)) for e in range(10)]
+    assert cosine == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parity
+def test_ema_equals_torchs_averaged_model() -> None:
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    ema = EMA(model, 0.9)
+    ema.updates = 10_000  # past the warm-up, which torch's has not
+    reference = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    reference.n_averaged.fill_(1)
+    for _ in range(5):
+        model(torch.randn(2, 3, 8, 9))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        ema.update(model)
+        reference.update_parameters(model)
+    mine, theirs = ema.model.state_dict(), reference.module.state_dict()
+    for key in ("0.weight", "1.weight", "1.running_mean", "1.running_var"):
+        torch.testing.assert_close(mine[key], theirs[key])
+
+
+def test_the_average_is_what_is_evaluated_and_kept() -> None:
+    data = masks()
+    config = TrainConfig(epochs=3, batch_size=4, lr=5e-2, ema=0.9)
+    averaged, plain = small_unet(), small_unet()
+    history = train_supervised(averaged, data, data, config=config, progress=False)
+    without = TrainConfig(epochs=3, batch_size=4, lr=5e-2)
+    train_supervised(plain, data, data, config=without, progress=False)
+    assert not same(averaged, plain)
+    assert evaluate(averaged, data).mean_iou == pytest.approx(history.best_score, abs=1e-6)
+
+
+def test_the_best_epoch_on_the_validation_set_is_kept() -> None:
+    """Labels that the training set contradicts: validation gets worse while training goes on."""
+    train = masks()
+    val = ImageSet(
+        train.images, 1 - train.targets, train.classes, name="flipped", task="semantic"
+    )
+    model = small_unet()
+    config = TrainConfig(epochs=6, batch_size=4, lr=2e-2)
+    history = train_supervised(model, train, val, config=config, progress=False)
+    scores = history.column("val_mean_iou")
+    assert history.best_epoch == scores.index(max(scores)) < 5
+    assert evaluate(model, val).mean_iou == pytest.approx(max(scores), abs=1e-6)
+
+
+AUGMENT = Augment(flip=True, rotate=10, colour=0.2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"precision": "bf16", "channels_last": True, "ema": 0.9, "schedule": "one-cycle"},
+        {"accumulate": 2, "optimizer": "adamw", "clip_norm": 0.5, "schedule": "cosine"},
+    ],
+)
+@pytest.mark.parametrize("stop_at", [2, 6, 9])
+def test_an_interrupted_run_goes_on_bit_for_bit(
+    tmp_path: Path, options: dict[str, object], stop_at: int
+) -> None:
+    """Six steps an epoch; Ctrl-C comes in mid-epoch or at an epoch's end."""
+    data = masks()
+    config = TrainConfig(epochs=3, batch_size=4, lr=1e-2, augment=AUGMENT, **options)
+    undisturbed = small_unet(dropout=0.5)
+    whole = train_supervised(undisturbed, data, data, config=config, progress=False)
+
+    calls = 0
+
+    def interrupting(logits: Tensor, targets: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return F.cross_entropy(logits, targets)
+
+    out_dir = tmp_path / "run"
+    arguments = {"config": config, "out_dir": out_dir, "progress": False}
+    with pytest.raises(KeyboardInterrupt, match="start the same run again"):
+        train_supervised(small_unet(dropout=0.5), data, data, loss=interrupting, **arguments)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed = small_unet(dropout=0.5)
+    history = train_supervised(resumed, data, data, **arguments)
+    assert calls < 18  # the first part was not computed again
+    assert same(resumed, undisturbed)
+    for name in ("train_loss", "val_loss", "val_mean_iou", "lr"):
+        assert history.column(name) == whole.column(name)
+    again = small_unet(dropout=0.5)
+    finished = train_supervised(again, data, data, **arguments)  # nothing is left to do
+    assert same(again, undisturbed)
+    assert finished.epochs == history.epochs
+    assert json.loads((out_dir / "history.json").read_text())["epochs"] == history.epochs
+    assert not list(out_dir.glob(".*"))
+
+
+COMMAND = [
+    *("train", "unet", "--data", "streets", "--size", "16", "24", "--num", "40", "--epochs", "3"),
+    *("--batch-size", "4", "--widths", "8", "12", "--dropout", "0.3", "--ema", "0.9", "--quiet"),
+    *("--checkpoint-every", "3", "--device", "cpu", "--norm", "group"),
+]
+
+
+def launch(out: Path, processes: int) -> subprocess.Popen[bytes]:
+    prefix = [sys.executable, "-m", "course_lib.cli"]
+    if processes > 1:
+        prefix = [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *(f"--nproc-per-node={processes}", "-m", "course_lib.cli"),
+        ]
+    return subprocess.Popen([*prefix, *COMMAND, "--out", str(out)], start_new_session=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path, processes: int) -> None:
+    assert launch(tmp_path / "whole", processes).wait(timeout=300) == 0
+    killed = launch(tmp_path / "killed", processes)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    deadline = time.monotonic() + 240
+    while True:  # until a checkpoint in mid-epoch is there
+        assert killed.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        with_step = checkpoint.exists() and _step(checkpoint)
+        if with_step:
+            break
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    assert launch(tmp_path / "killed", processes).wait(timeout=300) == 0
+    whole, resumed = (
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
+        for name in ("whole", "killed")
+    )
+    assert whole["world_size"] == processes  # it did not silently train alone
+    assert same(whole["model"], resumed["model"])
+    assert same(whole["ema"]["model"], resumed["ema"]["model"])
+    assert same(whole["best"], resumed["best"])
+    files = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("whole", "killed")]
+    assert files[0] == files[1]
+
+
+def _step(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, weights_only=True)["step"])
+
+
+WORKER = """
+import sys, torch
+from course_lib.models import UNet
+from course_lib.train import Engine, TrainConfig, train_supervised
+sys.path.insert(0, {folder!r})
+from test_supervised import masks
+torch.manual_seed(0)
+model = UNet(widths=(8, 12), norm="group")
+config = TrainConfig(epochs=2, batch_size={batch}, lr=0.1, optimizer="sgd", log_every=2)
+history = train_supervised(
+    model, masks(), masks(), config=config, device="cpu", progress=False
+)
+engine = Engine(device="cpu")
+assert engine.world_size == {world}, engine.world_size
+if engine.is_main:
+    torch.save({{"model": model.state_dict(), "epochs": history.epochs}}, {out!r})
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_compute_one_processs_gradients(tmp_path: Path) -> None:
+    """GroupNorm, because BatchNorm's statistics depend on how a batch is shared out."""
+    results = {}
+    for world, batch in ((1, 8), (2, 4)):
+        out, script = tmp_path / f"{world}.pt", tmp_path / f"worker{world}.py"
+        script.write_text(
+            WORKER.format(folder=str(Path(__file__).parent), batch=batch, world=world, out=str(out))
+        )
+        command = [sys.executable, str(script)]
+        if world > 1:
+            command[1:1] = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        subprocess.run(command, check=True, timeout=300)
+        results[world] = torch.load(out, weights_only=True)
+    for key, value in results[1]["model"].items():
+        torch.testing.assert_close(results[2]["model"][key], value, rtol=1e-4, atol=1e-6)
+    for a, b in zip(results[1]["epochs"], results[2]["epochs"], strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-5)
+        assert a["val_accuracy"] == pytest.approx(b["val_accuracy"], abs=2e-3)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_with_the_place(tmp_path: Path, value: float) -> None:
+    data, calls = labelled(40), 0
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return F.cross_entropy(logits, targets) * (value if calls == 7 else 1.0)
+
+    config = TrainConfig(epochs=3, batch_size=10, log_every=1, checkpoint_every=2)
+    with pytest.raises(FloatingPointError, match="epoch 2, step 3 of 4.*learning rate"):
+        train_supervised(
+            SimpleCNN(num_classes=3),
+            data,
+            config=config,
+            loss=loss,
+            out_dir=tmp_path,
+            progress=False,
+        )
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert (saved["epoch"], saved["step"]) == (1, 2)  # from before the bad step
+    assert all(v.isfinite().all() for v in saved["model"].values())
+
+
+def test_another_configuration_does_not_overwrite_a_run(tmp_path: Path) -> None:
+    data = labelled(20)
+    options = {"out_dir": tmp_path, "progress": False}
+    first = TrainConfig(epochs=1, batch_size=10)
+    train_supervised(SimpleCNN(num_classes=3), data, config=first, **options)
+    second = TrainConfig(epochs=1, batch_size=10, lr=0.5)
+    with pytest.raises(ValueError, match="lr differ"):
+        train_supervised(SimpleCNN(num_classes=3), data, config=second, **options)
+    with pytest.raises(ValueError, match="data .* differ"):
+        train_supervised(SimpleCNN(num_classes=3), labelled(21), config=first, **options)
+    (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
+    with pytest.raises(ValueError, match="delete it"):
+        train_supervised(SimpleCNN(num_classes=3), data, config=first, **options)
+
+
+def test_sets_that_cannot_be_trained_on_are_refused() -> None:
+    data, config = labelled(), TrainConfig(epochs=1)
+    empty = data.subset(torch.arange(0))
+    other = ImageSet(data.images, data.targets, ("x", "y", "z"))
+    for train, val, message in (
+        (empty, None, "is empty"),
+        (data, empty, "pass None"),
+        (data, other, "different classes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train_supervised(SimpleCNN(num_classes=3), train, val, config=config, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "lion"}, "adam, adamw, sgd"),
+        ({"schedule": "step"}, "constant, one-cycle, cosine"),
+        ({"precision": "fp8"}, "no, bf16, fp16"),
+        ({"epochs": 0}, "at least 1"),
+        ({"lr": 0.0}, "positive"),
+        ({"ema": 1.0}, "between 0 and 1"),
+        ({"checkpoint_every": 0}, "at least"),
+    ],
+)
+def test_a_bad_configuration_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**options)
+
+
+def test_a_missing_gpu_is_named() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("missing capability: a machine without a GPU")
+    with pytest.raises(ValueError, match="no GPU here"):
+        train_supervised(
+            SimpleCNN(num_classes=3), labelled(), config=TrainConfig(epochs=1), device="cuda"
+        )
+
+
+def test_tensorboard_gets_the_curves(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    config = TrainConfig(epochs=2, batch_size=16, log_every=1)
+    with pytest.raises(ValueError, match="out_dir"):
+        train_supervised(
+            SimpleCNN(num_classes=3), labelled(), config=config, tensorboard=True, progress=False
+        )
+    train_supervised(
+        SimpleCNN(num_classes=3),
+        labelled(),
+        labelled(),
+        config=config,
+        out_dir=tmp_path,
+        tensorboard=True,
+        progress=False,
+    )
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert len(events.Scalars("train/loss")) == 6
+    assert len(events.Scalars("epoch/val_accuracy")) == 2
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_gpu_learns_as_a_cpu_does(precision: str) -> None:
+    data = masks()
+    config = TrainConfig(epochs=8, batch_size=8, lr=1e-2, precision=precision, channels_last=True)
+    model = small_unet()
+    history = train_supervised(model, data, data, config=config, device="cuda", progress=False)
+    assert next(model.parameters()).device.type == "cuda"
+    assert history.best_score is not None and history.best_score > 0.8

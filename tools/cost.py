@@ -1,0 +1,138 @@
+"""What a notebook costs: the header's table, the status page, and the limit of three times that.
+
+`results/notebooks.json` holds one measurement per notebook and scale, written by
+`python -m tools.notebooks cost`, never by hand.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+from nbformat import NotebookNode
+
+from tools.common import ToolError, Tree, json_text, read_json, write_if_changed
+
+FACTOR = 3.0  # an execution may cost this much of what the header states
+SLOWER = "COURSE_SLOWER"  # how many times slower than ours a machine is: loosens the time limit
+COLUMNS = (("quick", "CPU, 2 cores, `quick`"), ("full", "GPU, `full`"))
+NOT_MEASURED = "not measured yet"
+
+
+def stored(tree: Tree) -> dict[str, dict[str, Any]]:
+    """The measurements: notebook, then scale."""
+    return dict(read_json(tree.measured, {}).get("notebooks", {}))
+
+
+def store(measured: dict[str, dict[str, Any]], scale: str, tree: Tree) -> None:
+    """Add measurements at one scale; forget notebooks that are gone."""
+    known = stored(tree)
+    for name, values in measured.items():
+        known.setdefault(name, {})[scale] = values
+    known = {n: v for n, v in known.items() if (tree.notebooks / f"{n}.ipynb").is_file()}
+    command = "python -m tools.notebooks cost"
+    write_if_changed(tree.measured, json_text({"command": command, "notebooks": known}))
+
+
+def minutes(seconds: float) -> int:
+    """What the header states: whole minutes, rounded up."""
+    return max(1, math.ceil(seconds / 60))
+
+
+def gigabytes(megabytes: float) -> float:
+    """What the header states: tenths of a gigabyte, rounded up."""
+    return max(0.1, math.ceil(megabytes / 100) / 10)
+
+
+def excess(name: str, measured: dict[str, Any], scale: str, tree: Tree) -> list[str]:
+    """Problems, if an execution cost more than three times what the header states."""
+    stated = stored(tree).get(name, {}).get(scale)
+    if stated is None:
+        return []
+    problems = []
+    limit = FACTOR * minutes(stated["seconds"]) * _slower()
+    if measured["seconds"] / 60 > limit:
+        problems.append(
+            f"{name} ({scale}) took {measured['seconds'] / 60:.1f} minutes; the header states "
+            f"{minutes(stated['seconds'])}. Make it cheaper, or measure again "
+            f"(`python -m tools.notebooks cost`). On a slower machine set {SLOWER}=2, or more."
+        )
+    for field, what in (("peak_mb", "memory"), ("gpu_peak_mb", "GPU memory")):
+        if stated.get(field) and measured[field] > FACTOR * 1000 * gigabytes(stated[field]):
+            problems.append(
+                f"{name} ({scale}) needed {measured[field] / 1000:.1f} GB of {what}; the header "
+                f"states {gigabytes(stated[field]):.1f} GB"
+            )
+    return problems
+
+
+def _slower() -> float:
+    text = os.environ.get(SLOWER, "1")
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise ToolError(f"{SLOWER} is {text!r}, wanted a positive number, for instance 2")
+    return value
+
+
+def header(name: str, notebook: NotebookNode, tree: Tree) -> str:
+    """The Markdown of a lab's cost cell."""
+    known = stored(tree).get(name, {})
+    download = notebook.metadata.get("course", {}).get("download", "nothing")
+    rows: dict[str, list[str]] = {"Time": [], "Memory": [], "Download": []}
+    for scale, _ in COLUMNS:
+        values = known.get(scale)
+        rows["Download"].append(download)
+        if values is None:
+            rows["Time"].append(NOT_MEASURED)
+            rows["Memory"].append(NOT_MEASURED)
+            continue
+        number = minutes(values["seconds"])
+        rows["Time"].append(f"about {number} minute{'' if number == 1 else 's'}")
+        memory = f"{gigabytes(values['peak_mb']):.1f} GB"
+        if values.get("gpu_peak_mb"):
+            memory += f", and {gigabytes(values['gpu_peak_mb']):.1f} GB on the GPU"
+        rows["Memory"].append(memory)
+    lines = ["| What it costs | " + " | ".join(title for _, title in COLUMNS) + " |"]
+    lines.append("| --- | --- | --- |")
+    lines += [f"| {title} | " + " | ".join(cells) + " |" for title, cells in rows.items()]
+    return "\n".join(lines)
+
+
+def status(built: dict[str, dict[str, Any]], tree: Tree) -> str:
+    """The body of the status page, below its title.
+
+    Args:
+        built: The measurements of this build's executions, by notebook.
+        tree: The checkout.
+    """
+    known = stored(tree)
+    lines = [
+        "*Stated* is what the notebook's header promises. An execution that costs more than three",
+        "times that stops the build.",
+        "",
+        "| Notebook | Executed | Time | Stated | Peak memory | Stated | Machine |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    versions: dict[str, set[str]] = {}
+    for name in sorted({*built, *known}, key=lambda text: (text.count("/"), text)):
+        values = built.get(name)
+        stated = known.get(name, {}).get("quick")
+        promised = f"{minutes(stated['seconds'])} min" if stated else NOT_MEASURED
+        memory = f"{gigabytes(stated['peak_mb']):.1f} GB" if stated else NOT_MEASURED
+        if values is None:
+            lines.append(f"| `{name}` | not in this build | | {promised} | | {memory} | |")
+            continue
+        lines.append(
+            f"| `{name}` | {values['date']} | {values['seconds']:.0f} s | {promised} "
+            f"| {values['peak_mb'] / 1000:.1f} GB | {memory} "
+            f"| {values['system']}, {values['device']}, {values['cores']} cores |"
+        )
+        for library, version in values["versions"].items():
+            versions.setdefault(library, set()).add(version)
+    lines += ["", "## Versions", "", "| Library | Version |", "| --- | --- |"]
+    lines += [f"| {library} | {', '.join(sorted(v))} |" for library, v in versions.items()]
+    return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from course_lib import __version__
 
@@ -170,7 +171,8 @@ def _train(args: argparse.Namespace) -> int:
     size = _size(args.size)
     train = load(args.data, "train", size=size, task=task, root=args.root, num=args.num)
     val = load(args.data, "val", size=size, task=task, root=args.root)
-    arguments = {"in_channels": train.images.shape[1], "num_classes": len(train.classes)}
+    channels, classes = train.images.shape[1], train.classes
+    arguments: dict[str, Any] = {"in_channels": channels, "num_classes": len(classes)}
     torch.manual_seed(args.seed)
     model: torch.nn.Module
     if args.model == "unet":
@@ -229,9 +231,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     model, card = load_checkpoint(args.checkpoint)
     size = _size(args.size) or tuple(card["size"])
-    data = load(
-        args.data, args.split, size=size, task=card["task"], root=args.root, num=args.num
-    )
+    data = load(args.data, args.split, size=size, task=card["task"], root=args.root, num=args.num)
     if tuple(data.classes) != tuple(card["classes"]):
         raise ValueError(
             f"{args.checkpoint} tells apart {', '.join(card['classes'])}; {args.data} has "
@@ -275,7 +275,9 @@ def _add_results(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     run = actions.add_parser("run", help="measure; an interrupted run goes on where it stopped")
     run.add_argument("--only", nargs="+", metavar="CLAIM", help="these claims; default: all")
     choice = run.add_mutually_exclusive_group()
-    choice.add_argument("--missing", action="store_true", help="only seeds without a result (default)")
+    choice.add_argument(
+        "--missing", action="store_true", help="only seeds without a result (default)"
+    )
     choice.add_argument("--again", action="store_true", help="measure again from the start")
     run.add_argument("--device", default="auto", help="auto, cpu or cuda")
     _root(run)

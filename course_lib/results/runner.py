@@ -56,9 +56,7 @@ def run(
             out_dir = Path(runs_dir) / claim.name / f"seed-{seed}"
             if not missing:
                 shutil.rmtree(out_dir, ignore_errors=True)
-            context = Context(
-                seed, device, Path(root) if root else None, out_dir, smoke, results
-            )
+            context = Context(seed, device, Path(root) if root else None, out_dir, smoke, results)
             _measure(claim, context)
     return left_out
 

@@ -22,7 +22,9 @@ class Table:
         return f"{text}\n\n{self.note}" if self.note else text
 
     def __repr__(self) -> str:
-        widths = [max(len(r[i]) for r in (self.header, *self.rows)) for i in range(len(self.header))]
+        widths = [
+            max(len(r[i]) for r in (self.header, *self.rows)) for i in range(len(self.header))
+        ]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in (self.header, *self.rows)

@@ -36,8 +36,8 @@ def save_checkpoint(
     Args:
         path: ends in ``.safetensors``.
         model: one of the course's models.
-        card: at least "arguments" (of the model's constructor), "classes", "task", "size" (H, W) and
-            "data"; everything that JSON can hold is kept.
+        card: at least "arguments" (of the model's constructor), "classes", "task", "size" (H, W)
+            and "data"; everything that JSON can hold is kept.
         half: store floating-point weights as float16.
 
     Raises:

@@ -53,9 +53,7 @@ class Engine:
             raise ValueError('precision "fp16" needs a GPU; on a CPU use "bf16" or "no".')
         # Accelerate keeps one global state; a second run in the same notebook may want another.
         state = AcceleratorState._shared_state
-        if state and (
-            state.get("_mixed_precision") != precision or bool(state.get("_cpu")) != cpu
-        ):
+        if state and (state.get("_mixed_precision") != precision or bool(state.get("_cpu")) != cpu):
             AcceleratorState._reset_state(reset_partial_state=True)
         self.accelerator = Accelerator(mixed_precision=precision, cpu=cpu)
         self.clip_norm = clip_norm

@@ -7,7 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.data import ImageSet
-from course_lib.metrics import confusion_matrix, confusion_per_image, dice, iou, mean_iou, pixel_accuracy
+from course_lib.metrics import (
+    confusion_matrix,
+    confusion_per_image,
+    dice,
+    iou,
+    mean_iou,
+    pixel_accuracy,
+)
 from course_lib.train.engine import pick_device
 
 

@@ -181,9 +181,7 @@ def test_the_average_is_what_is_evaluated_and_kept() -> None:
 def test_the_best_epoch_on_the_validation_set_is_kept() -> None:
     """Labels that the training set contradicts: validation gets worse while training goes on."""
     train = masks()
-    val = ImageSet(
-        train.images, 1 - train.targets, train.classes, name="flipped", task="semantic"
-    )
+    val = ImageSet(train.images, 1 - train.targets, train.classes, name="flipped", task="semantic")
     model = small_unet()
     config = TrainConfig(epochs=6, batch_size=4, lr=2e-2)
     history = train_supervised(model, train, val, config=config, progress=False)

@@ -59,9 +59,7 @@ def _overhead(
         _wait(where)
         bare.append((time.perf_counter() - started) / steps)
 
-        history = train_supervised(
-            make(), data, config=config, device=where, progress=False
-        )
+        history = train_supervised(make(), data, config=config, device=where, progress=False)
         engine.append(history.epochs[0]["seconds"] / steps)
     added = [e - b - d for e, b, d in zip(engine[1:], bare[1:], loader[1:], strict=True)]
     bare_ms, added_ms = (1000 * statistics.median(x) for x in (bare[1:], added))

@@ -98,7 +98,7 @@ def _segment(
 
 def _unet_pets(context: Context) -> Measurement:
     torch.manual_seed(context.seed)
-    arguments = {"num_classes": 2, "widths": PETS_WIDTHS, "dropout": 0.2}
+    arguments: dict[str, Any] = {"num_classes": 2, "widths": PETS_WIDTHS, "dropout": 0.2}
     return _segment(
         context,
         UNet(**arguments),
@@ -119,7 +119,9 @@ def _smp_pets(context: Context) -> Measurement:
 def _difference(context: Context) -> Measurement:
     """Compare the two networks image by image, all seeds pooled."""
     ours, peer = (
-        torch.tensor([run["arrays"]["per_image"] for run in load_result(n, context.results_dir).runs])
+        torch.tensor(
+            [run["arrays"]["per_image"] for run in load_result(n, context.results_dir).runs]
+        )
         for n in ("unet-pets", "smp-unet-pets")
     )
     result = paired_bootstrap(ours, peer, seed=context.seed)
@@ -137,7 +139,7 @@ def _difference(context: Context) -> Measurement:
 
 
 def _streets_sets(context: Context) -> tuple[ImageSet, ImageSet, ImageSet]:
-    numbers = (16, 8, 8) if context.smoke else (2000, 200, 400)
+    numbers = (16, 8, 8) if context.smoke else (1200, 200, 400)
     train, val, test = (
         load("streets", split, size=STREETS_SIZE, num=num, seed=0)
         for split, num in zip(("train", "val", "test"), numbers, strict=True)
@@ -148,7 +150,7 @@ def _streets_sets(context: Context) -> tuple[ImageSet, ImageSet, ImageSet]:
 def _streets_config(context: Context, epochs: int) -> TrainConfig:
     return TrainConfig(
         epochs=1 if context.smoke else epochs,
-        batch_size=16,
+        batch_size=8,
         lr=3e-3,
         optimizer="adamw",
         weight_decay=0.01,
@@ -163,7 +165,12 @@ def _streets_config(context: Context, epochs: int) -> TrainConfig:
 def _unet_streets(context: Context, *, skips: bool = True) -> Measurement:
     torch.manual_seed(context.seed)
     sets = _streets_sets(context)
-    arguments = {"num_classes": len(sets[0].classes), "widths": STREETS_WIDTHS, "skips": skips}
+    num_classes = len(sets[0].classes)
+    arguments: dict[str, Any] = {
+        "num_classes": num_classes,
+        "widths": STREETS_WIDTHS,
+        "skips": skips,
+    }
     return _segment(
         context,
         UNet(**arguments),

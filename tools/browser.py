@@ -45,7 +45,8 @@ QUESTIONS = """() => ({
   broken: [...document.images].filter((i) => i.complete && i.loading !== "lazy" && !i.naturalWidth
     && i.getClientRects().length).map((i) => i.getAttribute("src").slice(0, 80)),
   undescribed: [...document.images].filter((i) => !i.hasAttribute("alt")).length,
-  headings: document.querySelectorAll("main h1").length,
+  headings: [...document.querySelectorAll("main h1")]
+    .filter((e) => e.getClientRects().length).length,
 })"""
 
 

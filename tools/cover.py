@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from PIL import Image, PngImagePlugin
+
 from tools.common import ROOT, ToolError, run_main, say
 
 COVER = ROOT / "book" / "images" / "cover.png"
@@ -19,6 +21,7 @@ CONDITIONS = ("day", "day", "dusk", "fog", "night")
 SIZE = (96, 128)
 SCALE = 3  # screen pixels for each pixel of the scene
 GAP = 8
+TRANSPARENT = 255  # the palette's last entry
 
 
 def ensure() -> None:
@@ -31,7 +34,6 @@ def draw(path: Path) -> None:
     """Write the picture: scenes, predicted label maps, errors."""
     import numpy as np
     import torch
-    from PIL import Image, PngImagePlugin
 
     from course_lib import viz
     from course_lib.data import load
@@ -70,10 +72,20 @@ def draw(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     made_with = PngImagePlugin.PngInfo()
     made_with.add_text("checkpoint", shipped()[CHECKPOINT]["sha256"])
-    sheet.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(
-        path, optimize=True, pnginfo=made_with
+    with_gaps(sheet, height, width).save(
+        path, optimize=True, pnginfo=made_with, transparency=TRANSPARENT
     )
     say(f"{path.relative_to(ROOT)}: {1 - wrong.float().mean().item():.1%} of the pixels right")
+
+
+def with_gaps(sheet: Image.Image, height: int, width: int) -> Image.Image:
+    """Return the picture in few colours, with gaps that any page's ground shines through."""
+    few = sheet.quantize(TRANSPARENT, dither=Image.Dither.FLOYDSTEINBERG)
+    for y in range(height, sheet.height, height + GAP):
+        few.paste(TRANSPARENT, (0, y, sheet.width, y + GAP))
+    for x in range(width, sheet.width, width + GAP):
+        few.paste(TRANSPARENT, (x, 0, x + GAP, sheet.height))
+    return few
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Take the picture at the head of a lab out of the lab itself, as it was executed.
 
-    python -m tools.notebooks run --scale full --only unet
-    python -m tools.lab_picture unet shipped-rows --scale full
+    python -m tools.notebooks run --scale quick --only unet
+    python -m tools.lab_picture unet shipped-rows
 
 writes `book/images/unet-answers.png` from the figure of the cell `shipped-rows`. It is committed,
 because a lab cannot show at its top what it makes at its end.
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.lab_picture", description=__doc__)
     parser.add_argument("name", help="the lab, for instance unet")
     parser.add_argument("cell", help="the cell whose figure is taken")
-    parser.add_argument("--scale", default="full", choices=("smoke", "quick", "full"))
+    parser.add_argument("--scale", default="quick", choices=("smoke", "quick", "full"))
     given = parser.parse_args()
     tree = Tree()
     path = tree.root / "book" / "images" / f"{given.name}-answers.png"

@@ -119,14 +119,14 @@ def mark(only: list[str] | None = None, tree: Tree | None = None) -> None:
     tree = tree or Tree()
     for path in _chosen(tree.labs(), only):
         done = runner.run(path, "smoke", tree).notebook
-        outputs = {cell.id: cell.outputs for cell in tagged(done, validate.MARKED)}
+        marked = {cell.id: cell for cell in tagged(done, validate.MARKED)}
         notebook = read(path)
         for cell in notebook.cells:
             if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = outputs.get(cell.id, []), None
-                for output in cell.outputs:
-                    if output.output_type == "execute_result":
-                        output.execution_count = None
+                ran = marked.get(cell.id)
+                cell.outputs = ran.outputs if ran else []
+                # nbval refuses outputs without a count.
+                cell.execution_count = ran.execution_count if ran else None
         if write_if_changed(path, text_of(notebook)):
             say(f"wrote notebooks/{path.name}")
 

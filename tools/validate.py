@@ -73,6 +73,9 @@ def _format(notebook: NotebookNode) -> list[str]:
     for name in ("widgets", "papermill", "signature", "vscode"):
         if name in notebook.metadata:
             problems.append(f"remove metadata.{name}: an editor or an execution left it behind")
+    counts = [c.execution_count for c in notebook.cells if c.get("execution_count") is not None]
+    if counts != sorted(set(counts)):
+        problems.append(f"its cells were executed out of order: counts {counts}")
     ids = [cell.get("id", "") for cell in notebook.cells]
     for name in sorted({name for name in ids if ids.count(name) > 1}):
         problems.append(f"two cells have the id {name!r}: give each its own")
@@ -91,10 +94,6 @@ def _cell(cell: NotebookNode) -> list[str]:
         problems.append("remove metadata.papermill and metadata.execution")
     if cell.cell_type != "code":
         return problems
-    if cell.execution_count is not None:
-        problems.append(
-            f"has the count {cell.execution_count}: clear the outputs before committing"
-        )
     if not cell.source.strip():
         problems.append("is empty: remove it")
     if MARKED not in tags(cell):
@@ -102,9 +101,13 @@ def _cell(cell: NotebookNode) -> list[str]:
             problems.append(
                 f"has outputs: clear them, or tag the cell {MARKED!r} if they are exact everywhere"
             )
+        if cell.execution_count is not None:
+            problems.append(f"has the count {cell.execution_count}: clear the outputs")
         return problems
-    if not cell.outputs:
-        problems.append(f"is tagged {MARKED!r} and has nothing to compare: store its output")
+    if not cell.outputs or cell.execution_count is None:
+        problems.append(
+            f"is tagged {MARKED!r} and has nothing to compare: `python -m tools.notebooks mark`"
+        )
     for output in cell.outputs:
         if output.output_type == "stream":
             text, plain = output.text, output.name == "stdout"

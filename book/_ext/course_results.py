@@ -149,7 +149,9 @@ def style_for(metric: str, claim: str) -> str:
     percent = claim in declared() and declared()[claim].percent
     if percent and any(word in metric for word in shares):
         return "percent"
-    return "integer" if "per_second" in metric or metric.startswith("num_") else ".3f"
+    if "per_second" in metric or metric.startswith("num_"):
+        return "integer"
+    return ".1f" if "epoch" in metric else ".3f"
 
 
 def main_metric(claim: str, result: dict) -> str:
@@ -159,7 +161,14 @@ def main_metric(claim: str, result: dict) -> str:
 
 def words(metric: str) -> str:
     """Write a metric's name for readers."""
-    known = {"iou": "IoU", "lr": "learning rate", "cnn": "CNN", "ms": "(ms)"}
+    known = {
+        "cnn": "CNN",
+        "iou": "IoU",
+        "lr": "learning rate",
+        "ms": "(ms)",
+        "unet": "U-Net",
+        "val": "validation",
+    }
     return " ".join(known.get(word, word) for word in metric.split("_"))
 
 

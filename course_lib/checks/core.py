@@ -283,9 +283,9 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray | np.generic) and isinstance(
         b, np.ndarray | np.generic | float | int
     ):
-        left, right = np.asarray(a), np.asarray(b)
-        close = left.shape == right.shape and np.allclose(left, right, 1e-4, 1e-6, equal_nan=True)
-        return bool(close)
+        first, second = np.asarray(a), np.asarray(b)
+        same_shape = first.shape == second.shape
+        return same_shape and bool(np.allclose(first, second, 1e-4, 1e-6, equal_nan=True))
     if isinstance(a, bool | int | float) and isinstance(b, bool | int | float):
         same_nan = math.isnan(a) and math.isnan(b)
         return same_nan or math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -52,20 +52,10 @@ def _scores(
     return torch.where(nobody, torch.full_like(score, absent), score)
 
 
-def _dice(*args: Any, **kwargs: Any) -> Tensor:
-    return _scores(*args, **kwargs, ratio=lambda c, p, t: 2 * c / (p + t))
-
-
-def _double_count(*args: Any, **kwargs: Any) -> Tensor:
-    return _scores(*args, **kwargs, ratio=lambda c, p, t: c / (p + t))
-
-
-def _recall(*args: Any, **kwargs: Any) -> Tensor:
-    return _scores(*args, **kwargs, ratio=lambda c, p, t: c / t)
-
-
-def _precision(*args: Any, **kwargs: Any) -> Tensor:
-    return _scores(*args, **kwargs, ratio=lambda c, p, t: c / p)
+_dice = partial(_scores, ratio=lambda c, p, t: 2 * c / (p + t))
+_double_count = partial(_scores, ratio=lambda c, p, t: c / (p + t))
+_recall = partial(_scores, ratio=lambda c, p, t: c / t)
+_precision = partial(_scores, ratio=lambda c, p, t: c / p)
 
 
 def _accuracy(
@@ -75,21 +65,10 @@ def _accuracy(
     return (predictions == targets)[valid].to(torch.float64).mean().expand(num_classes).clone()
 
 
-def _absent_zero(*args: Any, **kwargs: Any) -> Tensor:
-    return _scores(*args, **kwargs, absent=0.0)
-
-
-def _absent_one(*args: Any, **kwargs: Any) -> Tensor:
-    return _scores(*args, **kwargs, absent=1.0)
-
-
-def _unpredicted_nan(*args: Any, **kwargs: Any) -> Tensor:
-    score = _scores(*args, **kwargs, ratio=lambda c, p, t: c / (p + t - c) * (t / t))
-    return score
-
-
-def _ignored_counted(*args: Any, **kwargs: Any) -> Tensor:
-    return _scores(*args, **kwargs, ignore=False)
+_absent_zero = partial(_scores, absent=0.0)
+_absent_one = partial(_scores, absent=1.0)
+_unpredicted_nan = partial(_scores, ratio=lambda c, p, t: c / (p + t - c) * (t / t))
+_ignored_counted = partial(_scores, ignore=False)
 
 
 def _mean_over_images(

@@ -37,7 +37,7 @@ def files_key(paths: list[Path]) -> str:
     """Return a hash of the files' names, sizes and times of change, without reading them."""
     digest = hashlib.sha256()
     for path in paths:
-        state = path.stat()
+        state = os.stat(path)
         digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 

@@ -51,7 +51,8 @@ _ALL = (
         purpose="driving: a class for every pixel, objects, and shifts of weather and light",
         tasks="semantic, instance",
         images="as many as you ask for, any size, colour",
-        classes="the parts of a street, from road and sky to pedestrian and sign",
+        classes="10: sky, road, lane marking, building, vegetation, vehicle, pedestrian, sign, "
+        "sidewalk, pole; conditions day, dusk, fog, night",
         flaws="drawn: no camera noise model of a real car, few object shapes; scores do not carry "
         "over to photographs",
         **_DRAWN,
@@ -62,8 +63,8 @@ _ALL = (
         purpose="medicine: separating nuclei that touch",
         tasks="semantic, instance",
         images="as many as you ask for, any size, colour",
-        classes="background and nucleus",
-        flaws="drawn: one staining, no debris of a real slide; scores do not carry over to tissue",
+        classes="2: background, nucleus; conditions fluorescence, histology, brightfield",
+        flaws="drawn: no debris or artefacts of a real slide; scores do not carry over to tissue",
         **_DRAWN,
     ),
     Card(
@@ -72,7 +73,8 @@ _ALL = (
         purpose="generation with known factors: class, colour, pose",
         tasks="classification, semantic, instance",
         images="as many as you ask for, any size, colour",
-        classes="geometric shapes",
+        classes="10: disc, square, triangle, pentagon, star, cross, ring, crescent, heart, arrow; "
+        "conditions clutter, plain",
         flaws="far simpler than any photograph; the factors are independent of each other",
         **_DRAWN,
     ),
@@ -82,7 +84,8 @@ _ALL = (
         purpose="virtual reality: one room seen from several places",
         tasks="semantic, instance",
         images="as many as you ask for, any size, colour",
-        classes="surfaces and furniture of a room",
+        classes="13: wall, floor, ceiling, window, door, picture, rug, table, chair, sofa, shelf, "
+        "lamp, plant; conditions day, evening",
         flaws="drawn: simple light, few kinds of furniture",
         **_DRAWN,
     ),

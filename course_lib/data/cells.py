@@ -26,6 +26,7 @@ from course_lib.data.draw import (
     blur,
     check_request,
     draw_in_chunks,
+    f32,
     mix,
     noise,
     sincos,
@@ -124,7 +125,7 @@ def place_nuclei(r: Random, count: int, size: Size) -> dict[str, Array]:
         gy = (i + 0.5 + r.uniform(-0.42, 0.42)) * np.float32(h / rows)
         number = 1 + r.integers(_PER_GROUP)
         present = r.uniform(0, 1) < crowd
-        heading = r.uniform(0, 1)
+        heading, before = r.uniform(0, 1), unit * mean
         for k in range(_PER_GROUP):
             radius = mean * r.uniform(0.75, 1.3) * unit
             long = r.uniform(1.0, 1.5)
@@ -256,10 +257,10 @@ def _histology(
     gap = smoothstep((noise(x * 55 + oy, y * 55 + ox, octaves=4, seed=25, smooth=True) - 0.28) * 4)
     gap = gap * smoothstep(d * 2.5 - 0.4) * _c(look.chance(0.7).astype(np.float32))
     tint = look.uniform(-0.05, 0.05, 3)
-    pink = np.float32([0.86, 0.62, 0.74]) + tint
-    deep = np.float32([0.74, 0.42, 0.60]) + tint
-    dye = np.float32([0.36, 0.22, 0.50]) + look.uniform(-0.06, 0.06, 3)
-    white = np.float32([0.94, 0.92, 0.93])
+    pink = f32([0.86, 0.62, 0.74]) + tint
+    deep = f32([0.74, 0.42, 0.60]) + tint
+    dye = f32([0.36, 0.22, 0.50]) + look.uniform(-0.06, 0.06, 3)
+    white = f32([0.94, 0.92, 0.93])
     pale = _per_nucleus(look, ids, n["exists"].shape[1], 0.0, 0.55)
     rim = np.clip(1 - np.abs(d + 0.08) * 7, 0, 1)  # chromatin at the membrane
     depth = np.clip(1 - pale + 0.30 * fine + 0.25 * rim, 0, 1.15) * soft

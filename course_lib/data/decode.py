@@ -291,9 +291,9 @@ def decode(items: Items, size: tuple[int, int] | None, title: str) -> tuple[Tens
         dtype = torch.uint8 if items.table is not None else torch.int32
     targets = torch.empty((len(items), *first_target.shape), dtype=dtype)
     into_images, into_targets = images.numpy(), targets.numpy()
-    at_once = isinstance(items.images, np.ndarray) and items.masks is None
-    if at_once and np.shape(items.images)[1:] == first_image.shape:
-        into_images[:] = items.images
+    stored = items.images if isinstance(items.images, np.ndarray) else None
+    if stored is not None and items.masks is None and stored.shape[1:] == first_image.shape:
+        into_images[:] = stored
         into_targets[:] = np.asarray(items.labels)
         return images, targets
 

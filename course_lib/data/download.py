@@ -55,6 +55,8 @@ class Archive:
 
 def archives(name: str) -> tuple[Archive, ...]:
     """Return what has to be downloaded for a set; addresses and checksums are torchvision's."""
+    if name not in _SPACE:
+        return ()
     from torchvision import datasets
     from torchvision.datasets.voc import DATASET_YEAR_DICT
 

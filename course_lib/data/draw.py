@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[Any]
+Values = NDArray[Any] | np.floating[Any] | float  # what broadcasts against an array
 Size = tuple[int, int]
 
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -168,18 +169,24 @@ def sincos(turns: Array) -> tuple[Array, Array]:
     return sine(t), sine(c - np.floor(c + 0.5))
 
 
-def smoothstep(x: Array) -> Array:
+def f32(values: Any) -> Array:
+    """A float32 array of anything that looks like one."""
+    return np.asarray(values, dtype=np.float32)
+
+
+def smoothstep(x: Values) -> Array:
     """0 below 0, 1 above 1, and the cubic 3x² - 2x³ in between."""
     x = np.clip(x, 0, 1)
     return x * x * (3 - 2 * x)
 
 
-def mix(a: Array, b: Array, t: Array) -> Array:
+def mix(a: Values, b: Values, t: Values) -> Array:
     """Linear interpolation: `a` where t is 0, `b` where t is 1."""
-    return a + (b - a) * t
+    result: Any = a + (b - a) * t  # an array: one of the three is
+    return result
 
 
-def cover(distance: Array) -> Array:
+def cover(distance: Values) -> Array:
     """How much of a pixel a shape covers, from the signed distance of its centre in pixels."""
     return np.clip(np.float32(0.5) - distance, 0, 1)
 
@@ -189,19 +196,17 @@ def cover(distance: Array) -> Array:
 # ---------------------------------------------------------------------------------------------
 
 
-def circle(x: Array, y: Array, radius: Array | float) -> Array:
+def circle(x: Values, y: Values, radius: Values) -> Array:
     """Signed distance to a circle around the origin."""
     return np.sqrt(x * x + y * y) - radius
 
 
-def box(x: Array, y: Array, half_x: Array | float, half_y: Array | float) -> Array:
+def box(x: Values, y: Values, half_x: Values, half_y: Values) -> Array:
     """Signed distance to a rectangle (exact at the sides, smaller than true beyond the corners)."""
     return np.maximum(np.abs(x) - half_x, np.abs(y) - half_y)
 
 
-def round_box(
-    x: Array, y: Array, half_x: Array | float, half_y: Array | float, radius: Array | float
-) -> Array:
+def round_box(x: Values, y: Values, half_x: Values, half_y: Values, radius: Values) -> Array:
     """Signed distance to a rectangle with rounded corners."""
     dx = np.abs(x) - (half_x - radius)
     dy = np.abs(y) - (half_y - radius)
@@ -209,8 +214,8 @@ def round_box(
     return np.sqrt(ox * ox + oy * oy) + np.minimum(np.maximum(dx, dy), 0) - radius
 
 
-def ellipse(x: Array, y: Array, half_x: Array | float, half_y: Array | float) -> Array:
-    """Signed distance to an ellipse, first order: right near the edge, which is where it is used."""
+def ellipse(x: Values, y: Values, half_x: Values, half_y: Values) -> Array:
+    """Signed distance to an ellipse, first order: right near the edge."""
     ax, ay = x / half_x, y / half_y
     r = np.sqrt(ax * ax + ay * ay)
     bx, by = ax / half_x, ay / half_y
@@ -219,13 +224,13 @@ def ellipse(x: Array, y: Array, half_x: Array | float, half_y: Array | float) ->
 
 
 def segment(
-    x: Array,
-    y: Array,
-    x0: Array | float,
-    y0: Array | float,
-    x1: Array | float,
-    y1: Array | float,
-    radius: Array | float,
+    x: Values,
+    y: Values,
+    x0: Values,
+    y0: Values,
+    x1: Values,
+    y1: Values,
+    radius: Values,
 ) -> Array:
     """Signed distance to a line with round ends."""
     dx, dy = x1 - x0, y1 - y0
@@ -234,12 +239,12 @@ def segment(
 
 
 def trapezoid(
-    x: Array,
-    y: Array,
-    top: Array | float,
-    bottom: Array | float,
-    half_top: Array | float,
-    half_bottom: Array | float,
+    x: Values,
+    y: Values,
+    top: Values,
+    bottom: Values,
+    half_top: Values,
+    half_bottom: Values,
 ) -> Array:
     """Signed distance to an upright symmetric trapezoid between two heights (`top` < `bottom`)."""
     slope = (half_bottom - half_top) / (bottom - top)
@@ -252,7 +257,7 @@ def trapezoid(
 # ---------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=None)
+@cache
 def noise_tile(octaves: int = 5, seed: int = 1) -> Array:
     """(512, 512) float32 fractal value noise in [-1, 1] that repeats without a seam."""
     total = np.zeros((_TILE, _TILE), np.float32)
@@ -389,10 +394,10 @@ def windows(
     high = np.minimum(np.ceil(bounds[:, 2:]).astype(np.int64) + 1, np.array([w, h]))
     extent = (high - low).min(axis=1, initial=1 << 30), (high - low).max(axis=1)
     valid = extent[0] > 0
-    side = np.full(len(low), smallest)
+    side: Array = np.full(len(low), smallest)
     while (side < extent[1]).any():
         side = np.where(side < extent[1], side * 2, side)
-    for s in sorted({int(a) for a in side[valid]}):
+    for s in sorted(set(side[valid].tolist())):
         which = np.nonzero(valid & (side == s))[0]
         wide, tall = min(s, w), min(s, h)
         column = np.minimum(low[which, 0], w - wide)
@@ -437,7 +442,7 @@ def tidy_instances(ids: Array, labels: Array) -> tuple[Array, list[Array], list[
         ],
         axis=2,
     ).astype(np.float32)
-    seen = [np.nonzero(row)[0] for row in visible]
+    seen = [np.nonzero(visible[i])[0] for i in range(b)]
     boxes = [bounds[i, s] for i, s in enumerate(seen)]
     classes = [labels[i, s - 1].astype(np.int64) for i, s in enumerate(seen)]
     return instances, boxes, classes

@@ -39,22 +39,23 @@ def empty(name: str, split: str, folder: Path, why: str = "") -> EmptySplit:
 # Files
 
 
-def natural(path: Path) -> tuple[object, ...]:
+def natural(name: str) -> tuple[object, ...]:
     """Sort key under which 2.png comes before 10.png."""
-    parts = re.split(r"(\d+)", path.stem)  # text and numbers take turns, so keys compare
-    return (*(int(part) if part.isdecimal() else part for part in parts), path.name)
+    parts = re.split(r"([0-9]+)", name)  # text and numbers take turns, so keys compare
+    parts[1::2] = map(int, parts[1::2])
+    return (*parts, name)
 
 
 def image_files(folder: Path) -> list[Path]:
     """Return the images in a folder in natural order; hidden files do not count."""
     if not folder.is_dir():
         raise DataError(f"{folder} is missing. Wanted a folder of images there.")
-    files = [
-        Path(entry.path)
-        for entry in os.scandir(folder)
-        if os.path.splitext(entry.name)[1].lower() in SUFFIXES and not entry.name.startswith(".")
+    names = [
+        name
+        for name in os.listdir(folder)
+        if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
     ]
-    return sorted(files, key=natural)
+    return [folder / name for name in sorted(names, key=natural)]
 
 
 def masks_for(images: Sequence[Path], folder: Path) -> list[Path]:

@@ -1,20 +1,21 @@
 """Furnished rooms seen from several places: images with labels, depth and exact camera poses.
 
 A room is a box with a window, a door, pictures and a rug; in it stand a sofa, tables, chairs, a
-shelf, a lamp and a plant, all made of boxes and ellipsoids. Every pixel's ray is cast into it. Image
-i shows view ``i % views`` of room ``i // views``, so consecutive images look at the same room.
+shelf, a lamp and a plant, all made of boxes and ellipsoids. Every pixel's ray is cast into it.
+Image i shows view ``i % views`` of room ``i // views``: consecutive images look at the same room.
 
     scenes = draw(8, size=(96, 128), views=4)          # two rooms, four views each
     scenes.factors["rotation"], scenes.factors["position"], scenes.factors["intrinsics"]
 
 World: x and y along the walls, z upwards, metres, the floor at z = 0. Camera: x right, y down, z
-ahead. A pixel (u, v) with depth d is the world point ``position + rotation @ (K⁻¹ (u, v, 1) d)``.
+ahead. A pixel (u, v) with depth d is the world point ``position + rotation @ K⁻¹ (u, v, 1) d``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,10 @@ from course_lib.data.draw import (
     Random,
     Scenes,
     Size,
+    Values,
     check_request,
     draw_in_chunks,
+    f32,
     mix,
     noise,
     sincos,
@@ -46,12 +49,14 @@ VIEWS = 4
 WALL, FLOOR, CEILING, WINDOW, DOOR, PICTURE, RUG = range(7)
 TABLE, CHAIR, SOFA, SHELF, LAMP, PLANT = range(7, 13)
 
+# fmt: off
 _WOOD = ((0.52, 0.36, 0.22), (0.66, 0.50, 0.33), (0.36, 0.24, 0.16), (0.75, 0.66, 0.52),
-         (0.86, 0.85, 0.82), (0.22, 0.21, 0.21))  # fmt: skip
+         (0.86, 0.85, 0.82), (0.22, 0.21, 0.21))
 _CLOTH = ((0.36, 0.42, 0.50), (0.58, 0.30, 0.26), (0.42, 0.46, 0.34), (0.66, 0.60, 0.50),
-          (0.30, 0.31, 0.33), (0.70, 0.54, 0.24), (0.24, 0.40, 0.44), (0.55, 0.42, 0.52))  # fmt: skip
+          (0.30, 0.31, 0.33), (0.70, 0.54, 0.24), (0.24, 0.40, 0.44), (0.55, 0.42, 0.52))
 _PAINT = ((0.86, 0.84, 0.79), (0.78, 0.80, 0.80), (0.72, 0.78, 0.74), (0.84, 0.76, 0.66),
-          (0.66, 0.72, 0.80), (0.80, 0.70, 0.70), (0.62, 0.66, 0.60))  # fmt: skip
+          (0.66, 0.72, 0.80), (0.80, 0.70, 0.70), (0.62, 0.66, 0.60))
+# fmt: on
 
 
 def draw(
@@ -125,20 +130,20 @@ class Furniture:
     def place(self, x: Array, y: Array, quarter: Array, exists: Array, label: int) -> None:
         """Start a piece of furniture at (x, y), turned by quarter turns."""
         self.x, self.y, self.exists, self.label = x, y, exists, label
-        self.cos = np.float32([1, 0, -1, 0])[quarter % 4]
-        self.sin = np.float32([0, 1, 0, -1])[quarter % 4]
+        self.cos = f32([1, 0, -1, 0])[quarter % 4]
+        self.sin = f32([0, 1, 0, -1])[quarter % 4]
         self.number += 1
 
     def add(
         self,
-        centre: tuple[Array | float, Array | float, Array | float],
-        half: tuple[Array | float, Array | float, Array | float],
+        centre: tuple[Values, Values, Values],
+        half: tuple[Values, Values, Values],
         colour: Array,
         rounded: bool = False,
     ) -> None:
         """Add a box (or ellipsoid) in the furniture's own frame: x along its front, y backwards."""
-        cx, cy, cz = (np.broadcast_to(np.float32(v), (self.count,)) for v in centre)
-        hx, hy, hz = (np.broadcast_to(np.float32(v), (self.count,)) for v in half)
+        cx, cy, cz = (np.broadcast_to(f32(v), (self.count,)) for v in centre)
+        hx, hy, hz = (np.broadcast_to(f32(v), (self.count,)) for v in half)
         x = self.x + cx * self.cos - cy * self.sin
         y = self.y + cx * self.sin + cy * self.cos
         wide = np.abs(hx * self.cos) + np.abs(hy * self.sin)
@@ -148,9 +153,7 @@ class Furniture:
              self.label, self.number, rounded)
         )  # fmt: skip
 
-    def legs(
-        self, wide: Array, deep: Array, top: Array | float, thick: float, colour: Array
-    ) -> None:
+    def legs(self, wide: Array, deep: Array, top: Values, thick: float, colour: Array) -> None:
         """Four legs under a plate."""
         for sx in (-1, 1):
             for sy in (-1, 1):
@@ -159,11 +162,12 @@ class Furniture:
 
     def done(self) -> Parts:
         """All parts, stacked."""
-        columns = list(zip(*self.rows, strict=True))
-        stack = [np.stack(c, 1).astype(np.float32) for c in columns[:3]]
+        centre, half, colour, exists, label, number, rounded = zip(*self.rows, strict=True)
+        floats = [np.stack(a, 1).astype(np.float32) for a in (centre, half, colour)]
+        shown = np.stack(exists, 1)
         return Parts(
-            *stack, np.stack(columns[3], 1), *(np.array(c) for c in columns[4:]),
-        )  # fmt: skip
+            floats[0], floats[1], floats[2], shown, *map(np.array, (label, number, rounded))
+        )
 
 
 def furnish(r: Random, extent: Array) -> Parts:
@@ -174,7 +178,7 @@ def furnish(r: Random, extent: Array) -> Parts:
     dark = np.float32(0.75)
     first = r.integers(4)  # the wall of the sofa
 
-    def at_wall(quarter: Array, along: Array, off: Array | float) -> tuple[Array, Array]:
+    def at_wall(quarter: Array, along: Array, off: Values) -> tuple[Array, Array]:
         # Quarter 0: back to the wall y = d; 1: x = 0; 2: y = 0; 3: x = w.
         q = quarter % 4
         x = np.select([q == 0, q == 1, q == 2], [along * w, off + 0 * w, (1 - along) * w], w - off)
@@ -232,14 +236,12 @@ def furnish(r: Random, extent: Array) -> Parts:
     f.legs(tw, td, 0.71, 0.035, wood * dark)
     f.add((r.uniform(-0.3, 0.3), 0, 0.82), (0.08, 0.08, 0.09), r.pick(_CLOTH), True)
     seat_colour, frame = r.pick(_CLOTH), r.pick(_WOOD)
-    for i, (sx, sy, turn) in enumerate(
-        ((-0.35, 1, 0), (0.35, 1, 0), (-0.35, -1, 2), (0.35, -1, 2))
-    ):
+    for sx, sy, turn in ((-0.35, 1, 0), (0.35, 1, 0), (-0.35, -1, 2), (0.35, -1, 2)):
         local_x, local_y = sx * 1.6 * tw, sy * (td + r.uniform(0.12, 0.35))
-        c, s = np.float32([1, 0, -1, 0])[first], np.float32([0, 1, 0, -1])[first]
+        cosine, sine = f32([1, 0, -1, 0])[first], f32([0, 1, 0, -1])[first]
         f.place(
-            x + local_x * c - local_y * s,
-            y + local_x * s + local_y * c,
+            x + local_x * cosine - local_y * sine,
+            y + local_x * sine + local_y * cosine,
             first + turn,
             has_table & r.chance(0.75),
             CHAIR,
@@ -249,7 +251,6 @@ def furnish(r: Random, extent: Array) -> Parts:
         for side in (-1, 1):
             f.add((side * 0.18, 0.19, 0.5), (0.018, 0.018, 0.42), frame)
             f.add((side * 0.18, -0.18, 0.21), (0.018, 0.018, 0.21), frame)
-        del i
     # Floor lamp beside the sofa, plant in a corner.
     x, y = at_wall(
         first,
@@ -260,11 +261,11 @@ def furnish(r: Random, extent: Array) -> Parts:
     metal = np.repeat(r.uniform(0.15, 0.6, 1), 3, 1)
     f.add((0, 0, 0.015), (0.14, 0.14, 0.015), metal, True)
     f.add((0, 0, 0.75), (0.014, 0.014, 0.75), metal)
-    f.add((0, 0, 1.55), (0.17, 0.17, 0.13), np.repeat(np.float32([[0.95, 0.88, 0.70]]), b, 0), True)
+    f.add((0, 0, 1.55), (0.17, 0.17, 0.13), np.repeat(f32([[0.95, 0.88, 0.70]]), b, 0), True)
     corner = first + 2
     x, y = at_wall(corner, np.where(r.chance(0.5), 0.5 / w, 1 - 0.5 / w), 0.5)
     f.place(x, y, corner, r.chance(0.7), PLANT)
-    green = np.float32([0.22, 0.42, 0.20]) * r.uniform(0.7, 1.3, 1)
+    green = f32([0.22, 0.42, 0.20]) * r.uniform(0.7, 1.3, 1)
     f.add((0, 0, 0.16), (0.15, 0.15, 0.16), r.pick(_CLOTH))
     grow = r.uniform(0.8, 1.3)
     f.add((0, 0, 0.45 * grow), (0.02, 0.02, 0.3), green * 0.5)
@@ -317,11 +318,12 @@ def decorate(r: Random, extent: Array) -> Decals:
             up, place = np.full(b, 1.6, np.float32), r.uniform(0.55, 0.8)
         colour = r.pick(_WOOD) if label == DOOR else r.pick(_CLOTH)
         rows.append((wall, place * length, up, wide, tall, colour, r.chance(chance)))
-    columns = [np.stack(c, 1) for c in zip(*rows, strict=True)]
-    floats = [c.astype(np.float32) for c in columns[1:6]]
-    return Decals(
-        columns[0], *floats, columns[6], np.array([WINDOW, DOOR, PICTURE, WINDOW, PICTURE])
+    wall, along, up, wide, tall, colour, exists = (
+        np.stack(column, 1) for column in zip(*rows, strict=True)
     )
+    labels = np.array([WINDOW, DOOR, PICTURE, WINDOW, PICTURE])
+    floats = [a.astype(np.float32) for a in (along, up, wide, tall, colour)]
+    return Decals(wall, *floats, exists, labels)
 
 
 # --- cameras -----------------------------------------------------------------------------------
@@ -337,7 +339,7 @@ def cameras(r: Random, indices: Array, views: int, extent: Array, size: Size) ->
     position = np.stack(
         [extent[:, 0] * 0.5 + c * rx, extent[:, 1] * 0.5 + s * ry, r.uniform(1.35, 1.75)], 1
     )
-    target = extent * np.float32([0.5, 0.5, 0]) + np.float32([0, 0, 0.75])
+    target = extent * f32([0.5, 0.5, 0]) + f32([0, 0, 0.75])
     target = target + np.concatenate([r.uniform(-0.5, 0.5, 2), r.uniform(-0.1, 0.3, 1)], 1)
     ahead = target - position
     ahead /= np.sqrt((ahead[:, 0] ** 2 + ahead[:, 1] ** 2) + ahead[:, 2] ** 2)[:, None]
@@ -387,9 +389,12 @@ def _hit_part(
     parts: Parts, k: int, origin: list[Array], ray: list[Array], inverse: list[Array]
 ) -> Array:
     """Distance at which each ray enters part k; infinity where it misses."""
-    near, far = np.float32(-np.inf), np.float32(np.inf)
+    near: Any = np.float32(-np.inf)
+    far: Any = np.float32(np.inf)
     if parts.rounded[k]:
-        a = b = c = np.float32(0)
+        a: Any = np.float32(0)
+        b: Any = np.float32(0)
+        c: Any = np.float32(0)
         for i in range(3):
             scale = 1 / _e(parts.half[:, k, i])
             o = (origin[i] - _e(parts.centre[:, k, i])) * scale
@@ -412,7 +417,7 @@ def _cast(
 ) -> tuple[Array, Array]:
     """First hit of each ray: distance and part number, -1 for the room itself."""
     inverse = [1 / np.where(np.abs(v) < 1e-6, np.float32(1e-6), v) for v in ray]
-    best = np.float32(np.inf)
+    best: Any = np.float32(np.inf)
     for i in range(3):
         exit_ = np.where(inverse[i] > 0, _e(extent[:, i]) - origin[i], -origin[i]) * inverse[i]
         best = np.minimum(best, exit_)
@@ -445,15 +450,13 @@ class Hit:
     depth: Array
     label: Array
     object: Array
-    albedo: Array | None = None
-    normal: list[Array] | None = None
-    point: list[Array] | None = None
-    glow: Array | None = None
+    albedo: Array  # (3, B, H, W)
+    normal: list[Array]
+    point: list[Array]
+    glow: Array
 
 
-def _look_at(
-    parts: Parts, decals: Decals, extent: Array, cam: dict[str, Array], x: Array, y: Array
-) -> Hit:
+def _look_at(parts: Parts, extent: Array, cam: dict[str, Array], x: Array, y: Array) -> Hit:
     """Cast rays through the image points (x, y) and name what they hit."""
     k = cam["intrinsics"]
     u, v = (x - _e(k[:, 0, 2])) / _e(k[:, 0, 0]), (y - _e(k[:, 1, 2])) / _e(k[:, 1, 1])
@@ -468,15 +471,13 @@ def _look_at(
     eps = np.float32(2e-3)
     label[shell & (point[2] < eps)] = FLOOR
     label[shell & (point[2] > _e(extent[:, 2]) - eps)] = CEILING
-    hit = Hit(depth, label, number, point=point)
-    hit.normal = _normals(parts, extent, part, point)
-    hit.albedo = np.empty((3, *depth.shape), np.float32)
+    albedo = np.empty((3, *depth.shape), np.float32)
     flat = part + (np.arange(len(extent)) * (len(parts.label) + 1))[:, None, None] + 1
     for c in range(3):  # a column of zeros in front stands for the room itself
         table = np.pad(parts.colour[:, :, c], ((0, 0), (1, 0)))
-        hit.albedo[c] = table.reshape(-1).take(flat)
-    hit.glow = np.zeros(depth.shape, np.float32)
-    return hit
+        albedo[c] = table.reshape(-1).take(flat)
+    normal = _normals(parts, extent, part, point)
+    return Hit(depth, label, number, albedo, normal, point, np.zeros(depth.shape, np.float32))
 
 
 def _normals(parts: Parts, extent: Array, part: Array, point: list[Array]) -> list[Array]:
@@ -507,10 +508,8 @@ def _dress(
     hit: Hit, decals: Decals, extent: Array, look: dict[str, Array], first_id: int, day: bool
 ) -> None:
     """Wallpaper, floor boards, rug, and what hangs on the walls."""
-    assert hit.point is not None and hit.albedo is not None and hit.glow is not None
     x, y, z = hit.point
-    w, d, h = (_e(extent[:, i]) for i in range(3))
-    plain = hit.object == 0
+    w, d = (_e(extent[:, i]) for i in range(2))
     # Walls: 0 at y = d, 1 at x = 0, 2 at y = 0, 3 at x = w.
     gaps = np.stack([np.abs(y - d), np.abs(x), np.abs(y), np.abs(x - w)])
     wall = gaps.argmin(axis=0)
@@ -597,13 +596,10 @@ def _dress(
             np.copyto(hit.albedo[c], colour.astype(np.float32), where=on)
     lamp = hit.label == LAMP
     np.copyto(hit.glow, np.float32(0 if day else 0.95), where=lamp & (z > 1.4))
-    del plain, h
 
 
 def _shade(hit: Hit, parts: Parts, extent: Array, lights: dict[str, Array], day: bool) -> Array:
     """Colour (B, 3, H, W): light from the window or the ceiling, with shadows, and soft corners."""
-    assert hit.point is not None and hit.normal is not None and hit.albedo is not None
-    assert hit.glow is not None
     lifted = [hit.point[i] + hit.normal[i] * np.float32(0.01) for i in range(3)]
 
     def lambert(light: Array, falloff: float) -> Array:
@@ -619,7 +615,7 @@ def _shade(hit: Hit, parts: Parts, extent: Array, lights: dict[str, Array], day:
         1 - 0.75 * _shadowed(parts, lifted, lights["window"])
     )
     # Corners get less of the light that comes from everywhere.
-    open_ = np.float32(1)
+    open_: Any = np.float32(1)
     for i in range(3):
         for gap in (hit.point[i], _e(extent[:, i]) - hit.point[i]):
             away = 1 - np.abs(hit.normal[i])
@@ -652,22 +648,29 @@ def _draw_chunk(indices: Array, *, seed: int, size: Size, views: int, day: bool)
     parts, decals = furnish(r, extent), decorate(r, extent)
     cam = cameras(r, indices, views, extent, size)
     look = {
-        "paint": r.pick(_PAINT) * r.uniform(0.9, 1.08, 1), "floor": r.pick(_WOOD[:4]) * r.uniform(0.85, 1.15, 1),
-        "stripes": r.uniform(0, 0.05) * r.chance(0.4), "shift": r.uniform(0, 512), "turned": r.uniform(0, 1),
-        "rug": r.uniform(0, 1) + 0.2, "rug_a": r.pick(_CLOTH), "rug_b": r.pick(_CLOTH) * 1.2,
-        "rug_x": extent[:, 0] * r.uniform(0.4, 0.6), "rug_y": extent[:, 1] * r.uniform(0.4, 0.6),
-        "rug_w": r.uniform(0.8, 1.3), "rug_d": r.uniform(0.8, 1.3),
-    }  # fmt: skip
+        "paint": r.pick(_PAINT) * r.uniform(0.9, 1.08, 1),
+        "floor": r.pick(_WOOD[:4]) * r.uniform(0.85, 1.15, 1),
+        "stripes": r.uniform(0, 0.05) * r.chance(0.4),
+        "shift": r.uniform(0, 512),
+        "turned": r.uniform(0, 1),
+        "rug": r.uniform(0, 1) + 0.2,
+        "rug_a": r.pick(_CLOTH),
+        "rug_b": r.pick(_CLOTH) * 1.2,
+        "rug_x": extent[:, 0] * r.uniform(0.4, 0.6),
+        "rug_y": extent[:, 1] * r.uniform(0.4, 0.6),
+        "rug_w": r.uniform(0.8, 1.3),
+        "rug_d": r.uniform(0.8, 1.3),
+    }
     lights = _lights(parts, decals, extent)
     h, w = size
     x = (np.arange(w, dtype=np.float32) + np.float32(0.5))[None, None]
     y = (np.arange(h, dtype=np.float32) + np.float32(0.5))[None, :, None]
     first = int(parts.object.max()) + 1
-    truth = _look_at(parts, decals, extent, cam, x, y)  # labels and depth: the pixel's centre
+    truth = _look_at(parts, extent, cam, x, y)  # labels and depth: the pixel's centre
     _dress(truth, decals, extent, look, first, day)
     total = np.zeros((len(indices), 3, h, w), np.float32)
     for dx, dy in ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)):
-        hit = _look_at(parts, decals, extent, cam, x + np.float32(dx), y + np.float32(dy))
+        hit = _look_at(parts, extent, cam, x + np.float32(dx), y + np.float32(dy))
         _dress(hit, decals, extent, look, first, day)
         total += _shade(hit, parts, extent, lights, day) * np.float32(0.25)
     noise_ = Random(seed, indices, "rooms noise")
@@ -690,7 +693,7 @@ def _object_labels(parts: Parts) -> Array:
 
 def _lights(parts: Parts, decals: Decals, extent: Array) -> dict[str, Array]:
     """Where light comes from: the ceiling's middle, the first window, the floor lamp."""
-    ceiling = extent * np.float32([0.5, 0.5, 1]) - np.float32([0, 0, 0.25])
+    ceiling = extent * f32([0.5, 0.5, 1]) - f32([0, 0, 0.25])
     wall, along, up = decals.wall[:, 0], decals.along[:, 0], decals.up[:, 0]
     inset = np.float32(0.1)
     x = np.select([wall == 1, wall == 3], [inset, extent[:, 0] - inset], along)
@@ -699,6 +702,6 @@ def _lights(parts: Parts, decals: Decals, extent: Array) -> dict[str, Array]:
     return {
         "ceiling": ceiling.astype(np.float32),
         "window": np.stack([x, y, up + 0.3], 1).astype(np.float32),
-        "lamp": parts.centre[:, shade] + np.float32([0, 0, 0.2]),
+        "lamp": parts.centre[:, shade] + f32([0, 0, 0.2]),
         "has_lamp": parts.exists[:, shade].astype(np.float32),
     }

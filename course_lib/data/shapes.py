@@ -1,4 +1,4 @@
-"""One object per image with known class, colour and pose; clean for generation, cluttered to classify.
+"""One object per image, its class, colour and pose known; clean to generate, cluttered to classify.
 
 Ten classes that differ in shape only. Under the condition "clutter" (the default) the background
 is textured, fragments of other shapes and lines lie around and partly over the object, light and

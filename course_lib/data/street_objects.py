@@ -12,10 +12,12 @@ import numpy as np
 
 from course_lib.data.draw import (
     Array,
+    Values,
     box,
     circle,
     cover,
     ellipse,
+    f32,
     mix,
     noise,
     round_box,
@@ -79,7 +81,7 @@ class Patch:
         self,
         coverage: Array,
         colour: Array,
-        shade: Array | float = 1.0,
+        shade: Values = 1.0,
         *,
         glow: float = 0,
         label: int | None = None,
@@ -145,6 +147,9 @@ def bounds(kind: str, o: Objects, cam: Camera) -> Array:
     scale = cam.focal / o.z
     u = cam.x + o.x * scale
     base = cam.y + cam.height * scale
+    half: Values
+    low: Values
+    high: Values
     if kind == "car":
         s = vehicle_shape(o)
         half = s["width"] / 2 + 0.3
@@ -199,7 +204,7 @@ def vehicle_shape(o: Objects) -> dict[str, Array]:
     return {k: a.astype(np.float32) for k, a in shape.items()}
 
 
-def _side_view(patch: Patch, s: dict[str, Array], S: Array, Y: Array, m: Array, inside: Array,
+def _side_view(patch: Patch, s: dict[str, Array], S: Array, Y: Array, m: Array, inside: Values,
                paint: Array, glass: Array, shade: Array, lights: bool) -> None:  # fmt: skip
     """A vehicle's profile; S runs from its back (0) to its front (length)."""
     length, roof, belt = _col(s["length"]), _col(s["roof"]), _col(s["belt"])
@@ -226,10 +231,10 @@ def _side_view(patch: Patch, s: dict[str, Array], S: Array, Y: Array, m: Array, 
         patch.paint(cover(wheel * m) * inside, np.full_like(paint, 0.09))
         patch.paint(cover((wheel + 0.16) * m) * inside, np.full_like(paint, 0.55), shade)
     if lights:
-        for at, colour in ((0.1, (0.75, 0.08, 0.06)), (-0.1, (0.95, 0.92, 0.78))):
-            place = S - np.float32(at) if at > 0 else S - length - np.float32(at)
+        for end, colour in ((0.1, (0.75, 0.08, 0.06)), (-0.1, (0.95, 0.92, 0.78))):
+            place = S - np.float32(end) if end > 0 else S - length - np.float32(end)
             lamp = cover(round_box(place, Y - belt * 0.8, 0.12, 0.07, 0.05) * m) * inside
-            patch.paint(lamp, np.tile(np.float32(colour), (len(paint), 1)), glow=1)
+            patch.paint(lamp, np.tile(f32(colour), (len(paint), 1)), glow=1)
 
 
 def paint_car(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
@@ -237,7 +242,7 @@ def paint_car(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     s = vehicle_shape(o)
     patch = Patch(len(o.x), py.shape[1], px.shape[2], VEHICLE)
     paint = _choose(CAR_COLOURS, o.random[:, 5]) * (0.85 + 0.3 * o.random[:, 6:7])
-    glass = np.float32([0.20, 0.25, 0.30]) * (0.6 + 0.9 * o.random[:, 7:8])
+    glass = f32([0.20, 0.25, 0.30]) * (0.6 + 0.9 * o.random[:, 7:8])
     focal, z = _col(cam.focal), _col(o.z)
     m = focal / z
     X = (px - _col(cam.x)) / m - _col(o.x)
@@ -255,7 +260,7 @@ def paint_car(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     S = depth - z
     Y_side = _col(cam.height) - (py - _col(cam.y)) * depth / focal
     m_side = focal / depth
-    inside = (S > 0) & (S < _col(s["length"]))
+    inside = (S > 0) & (_col(s["length"]) > S)
     towards = o.towards.astype(np.float32)
     S = np.where(_col(towards) > 0, _col(s["length"]) - S, S)
     shade = np.float32(0.82) + 0 * S
@@ -275,8 +280,8 @@ def paint_car(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     patch.paint(cover(bumper * m) * 0.8, paint * np.float32(0.45))
     plate = box(X, Y - belt * 0.62, np.float32(0.26), np.float32(0.07))
     patch.paint(cover(plate * m) * 0.9, np.full_like(paint, 0.85))
-    front = np.float32([0.97, 0.95, 0.82])
-    rear = np.float32([0.80, 0.08, 0.06])
+    front = f32([0.97, 0.95, 0.82])
+    rear = f32([0.80, 0.08, 0.06])
     lamp_colour = np.where(towards[:, None] > 0, front, rear).astype(np.float32)
     lamps = round_box(np.abs(X) - w * 0.78, Y - belt * 0.78, w * 0.17, 0.08, 0.05)
     patch.paint(cover(lamps * m), lamp_colour, glow=1)
@@ -288,7 +293,7 @@ def paint_crossing(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     s = vehicle_shape(o)
     patch = Patch(len(o.x), py.shape[1], px.shape[2], VEHICLE)
     paint = _choose(CAR_COLOURS, o.random[:, 5]) * (0.85 + 0.3 * o.random[:, 6:7])
-    glass = np.float32([0.20, 0.25, 0.30]) * (0.6 + 0.9 * o.random[:, 7:8])
+    glass = f32([0.20, 0.25, 0.30]) * (0.6 + 0.9 * o.random[:, 7:8])
     m = _col(cam.focal / o.z)
     X = ((px - _col(cam.x)) / m - _col(o.x)) * _col(o.side)
     Y = _col(cam.height) - (py - _col(cam.y)) / m
@@ -371,7 +376,7 @@ def paint_tree(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     Y = _col(cam.height) - (py - _col(cam.y)) / m
     radius, tall, middle = _col(s["radius"]), _col(s["tall"]), _col(s["middle"])
     patch.shadow = np.clip(1 - ellipse(X, Y, radius * 0.9, np.float32(0.25)) * 2.5, 0, 1)
-    bark = np.float32([0.30, 0.23, 0.17]) * (0.7 + 0.6 * r[:, 3:4])
+    bark = f32([0.30, 0.23, 0.17]) * (0.7 + 0.6 * r[:, 3:4])
     lean = _col(0.5 * (r[:, 4] - 0.5))
     d = segment(X, Y, 0.0, 0.0, lean, middle, np.maximum(_col(0.09 + 0.08 * r[:, 5]), 0.42 / m))
     patch.paint(cover(d * m) * _col(o.variant != 4), bark, np.clip(1.05 - 1.5 * X, 0.7, 1.2))
@@ -412,7 +417,7 @@ def paint_post(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     X = (px - _col(cam.x)) / m - _col(o.x)
     Y = _col(cam.height) - (py - _col(cam.y)) / m
     top = _col(post_height(o))
-    grey = np.float32([0.42, 0.43, 0.44]) * (0.5 + 0.9 * r[:, 1:2])
+    grey = f32([0.42, 0.43, 0.44]) * (0.5 + 0.9 * r[:, 1:2])
     thick = np.maximum(0.055, 0.5 / m)
     patch.shadow = np.clip(1 - ellipse(X, Y, np.float32(0.3), np.float32(0.08)) * 6, 0, 1)
     board = v == 5
@@ -425,7 +430,7 @@ def paint_post(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     head = round_box(X + _col(o.side) * 1.35, Y - top - 0.2, 0.38, 0.11, 0.08)
     patch.paint(cover(head * m) * lamp, grey * np.float32(0.8))
     bulb = round_box(X + _col(o.side) * 1.35, Y - top - 0.13, 0.28, 0.06, 0.05)
-    warm = np.tile(np.float32([1.0, 0.90, 0.66]), (n, 1))
+    warm = np.tile(f32([1.0, 0.90, 0.66]), (n, 1))
     patch.paint(cover(bulb * m) * lamp, warm, glow=1)
 
     # Plates. The shape is chosen per object: disc, triangle, diamond, square, octagon, board.
@@ -445,7 +450,7 @@ def paint_post(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
         plate = mix(plate, other, _col(kind == i))
     is_plate = _col((v != 0) & (v != 4))
     colour = _choose(SIGN_COLOURS, r[:, 4]) * (0.8 + 0.35 * r[:, 5:6])
-    light = np.tile(np.float32([0.88, 0.88, 0.86]), (n, 1))
+    light = np.tile(f32([0.88, 0.88, 0.86]), (n, 1))
     rim = np.where((r[:, 6] < 0.5)[:, None], light, colour).astype(np.float32)
     field = np.where(
         (r[:, 6] < 0.5)[:, None], colour, light * (r[:, 7:8] > 0.3) + colour * (r[:, 7:8] <= 0.3)
@@ -467,7 +472,7 @@ def paint_post(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     state = (r[:, 9] * 3).astype(np.int64)
     for i, rgb in enumerate(((0.95, 0.15, 0.10), (0.98, 0.70, 0.15), (0.15, 0.85, 0.45))):
         on = (state == i)[:, None]
-        tone = (np.float32(rgb) * np.where(on, 1.0, 0.25)).astype(np.float32)
+        tone = (f32(rgb) * np.where(on, 1.0, 0.25)).astype(np.float32)
         spot = cover(circle(X, Y - top - 0.2 - (0.32 - 0.32 * i), np.float32(0.13)) * m) * signal
         patch.paint(spot * _col(~on[:, 0]), tone, label=SIGN)
         patch.paint(spot * _col(on[:, 0]), tone, glow=1, label=SIGN)

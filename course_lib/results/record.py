@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import statistics
+import sysconfig
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +15,19 @@ import numpy as np
 import torch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+INSTALLED = Path(sysconfig.get_path("data")) / "share" / "course_lib" / "results"
 
 
 def default_dir() -> Path:
-    """Return the folder of the results: ``COURSE_RESULTS``, or ``results/`` beside the package."""
-    return Path(os.environ.get("COURSE_RESULTS", REPOSITORY / "results"))
+    """Return the folder of the results.
+
+    ``COURSE_RESULTS`` if it is set; else ``results/`` beside the package; else, where the package
+    was installed without its repository (in Colab, say), the copy that was installed with it.
+    """
+    if "COURSE_RESULTS" in os.environ:
+        return Path(os.environ["COURSE_RESULTS"])
+    beside = REPOSITORY / "results"
+    return INSTALLED if INSTALLED.is_dir() and not beside.is_dir() else beside
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from course_lib.data.download import Archive
 
 
 class Server:
-    """A server on this machine that can misbehave: `plan` holds what to do with the next requests."""
+    """A server that can misbehave: `plan` holds what to do with the next requests."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -225,7 +225,8 @@ def test_a_truncated_archive(pets, tmp_path, monkeypatch):
 @pytest.mark.adversarial
 def test_an_archive_of_something_else(pets, tmp_path, monkeypatch):
     """All is well with the archive, but it does not hold the data set."""
-    monkeypatch.setattr(download, "archives", lambda name, a=download.archives("pets"): a[:1])
+    images, _ = download.archives("pets")
+    monkeypatch.setattr(download, "archives", lambda name: (images,))
     with pytest.raises(DataError, match="pets is not in"):
         fetch("pets", tmp_path / "data")
     assert contents(tmp_path / "data") == []

@@ -104,7 +104,7 @@ def test_a_scene_depends_on_the_brushes_it_imports():
     assert draw.__file__ is not None
 
 
-# The cache of decoded tensors ------------------------------------------------------------------------
+# The cache of decoded tensors
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_cache_folder(monkeypatch, tmp_path):
     assert cache.cache_dir().name == "course_lib"
 
 
-# Memory ------------------------------------------------------------------------------------------------
+# Memory
 
 
 def test_the_free_memory_decides(build, own_folder, monkeypatch):
@@ -224,3 +224,14 @@ def test_every_set_has_a_card():
     assert len(tables) == 2 * (len(NAMES) + 2)
     assert {line.count(" | ") for line in tables} == {5}
     assert "<https://www.cs.toronto.edu/~kriz/cifar.html>; Krizhevsky" in cards.as_markdown()
+
+
+@pytest.mark.parametrize("name", loading.SCENES)
+def test_cards_of_scenes_name_their_classes(name):
+    import importlib
+
+    from course_lib.data.cards import CARDS
+
+    module = importlib.import_module(f"course_lib.data.{name}")
+    text = f"{len(module.CLASSES)}: {', '.join(module.CLASSES)}; conditions "
+    assert CARDS[name].classes == text + ", ".join(module.CONDITIONS)

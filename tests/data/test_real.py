@@ -1,4 +1,4 @@
-"""Real data sets: every layout that can be read, fixed splits, and every way in which it can fail."""
+"""Real data sets: every layout that can be read, fixed splits, every way to fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from course_lib.data import DataError, available, load
 from course_lib.data.folders import name_rank, stratified
 from course_lib.data.real import BREEDS, CIFAR10, CITYSCAPES, FASHION, VOC
 
-# Pets ---------------------------------------------------------------------------------------------
+# Pets
 
 TRAIN = [f"{breed}_{n}" for breed in ("Abyssinian", "american_bulldog", "Unknown_Breed")
          for n in range(1, 9)]  # fmt: skip
@@ -112,7 +112,7 @@ def test_stratified_takes_the_share_of_every_group(sizes):
     assert stratified(groups, keys, 1 / 6) == held
 
 
-# Classification -------------------------------------------------------------------------------------
+# Classification
 
 
 def cifar_files(folder, monkeypatch, count=10):
@@ -240,7 +240,7 @@ def test_imagenet(build):
     assert load("imagenet", "test", root=build.folder).classes == ("fish", "hen")
 
 
-# Semantic and instance sets ---------------------------------------------------------------------------
+# Semantic and instance sets
 
 
 def test_penn_fudan(build):
@@ -349,7 +349,7 @@ def test_cityscapes(build):
         load("cityscapes", "test", root=build.folder)
 
 
-# A folder that the course has never seen ----------------------------------------------------------------
+# A folder that the course has never seen
 
 
 @pytest.mark.parametrize("name", ["pets", "penn-fudan", "voc", "cityscapes", "streets"])
@@ -396,7 +396,7 @@ def test_an_image_of_another_format_and_mode_is_read(build):
     assert data.images[0, :, 0, 0].tolist() == [10, 20, 30]
 
 
-# What goes wrong ----------------------------------------------------------------------------------------
+# What goes wrong
 
 
 def broken(build, kind: str):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from course_lib.data import cells, rooms, shapes, streets
 
 

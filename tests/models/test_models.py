@@ -143,9 +143,7 @@ def test_one_batch_can_be_learnt_by_heart(name: str) -> None:
     images = torch.randint(256, (8, 3, 16, 24), dtype=torch.uint8)
     # A rule that one pixel reveals, so that even 1x1 convolutions can learn it.
     targets = (images[:, 0] > 127).to(torch.uint8) if semantic else torch.arange(8) % 2
-    data = ImageSet(
-        images, targets, ("a", "b"), task="semantic" if semantic else "classification"
-    )
+    data = ImageSet(images, targets, ("a", "b"), task="semantic" if semantic else "classification")
     model = SEGMENTERS[name](num_classes=2) if semantic else SimpleCNN(num_classes=2)
     config = TrainConfig(epochs=100, batch_size=8, lr=1e-2, log_every=100)
     history = train_supervised(model, data, config=config, progress=False)

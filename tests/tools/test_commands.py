@@ -79,7 +79,7 @@ def test_nbval_runs_at_smoke_and_compares_marked_cells(checkout, cells):
     path = checkout.root / "notebooks" / "lab.ipynb"
     stored = common.read(path).cells[-1]
     assert stored.outputs[0].text == "smoke\n"
-    assert stored.execution_count is None
+    assert stored.execution_count == 3
     notebooks.nbval(["--maxfail=1"], checkout.tree)  # as it was
 
     path.write_text(path.read_text().replace('"smoke\\n"', '"quick\\n"'))

@@ -43,6 +43,7 @@ def set_in(name: str, **values):
 def mark(notebook, text: str | None):
     cell(notebook, "work").metadata["tags"] = ["nbval-check-output"]
     cell(notebook, "work").outputs = [stream(text)] if text else []
+    cell(notebook, "work").execution_count = 3 if text else None
 
 
 SOURCE_FAULTS = {
@@ -51,6 +52,14 @@ SOURCE_FAULTS = {
     "nothing to compare": (lambda n: mark(n, None), "nothing to compare"),
     "too much to compare": (lambda n: mark(n, "x" * 3000), "3000 characters"),
     "an address compared": (lambda n: mark(n, "<f at 0x7f3a2b1c>"), "not the same everywhere"),
+    "compared without a count": (
+        lambda n: (mark(n, "1"), cell(n, "work").update(execution_count=None)),
+        "nothing to compare",
+    ),
+    "counts out of order": (
+        lambda n: (mark(n, "1"), cell(n, "setup").update(execution_count=4)),
+        r"out of order: counts \[4, 3\]",
+    ),
     "random id": (lambda n: cell(n, "work").update(id="3fa85f64"), "readable id"),
     "same ids": (lambda n: cell(n, "end").update(id="work"), "two cells have the id 'work'"),
     "unknown tag": (lambda n: cell(n, "work").metadata.update(tags=["hide_input"]), "unknown tag"),

@@ -10,14 +10,14 @@ from course_lib.train import TrainConfig, evaluate, train_supervised
 AUGMENT = Augment(flip=True, crop=4)
 
 
-def _measure(context: Context, *, schedule: str, lr: float) -> Measurement:
+def _measure(context: Context, *, schedule: str, lr: float, batch_size: int) -> Measurement:
     num = 640 if context.smoke else None
     train, val, test = (
         load("cifar10", split, root=context.root, num=num) for split in ("train", "val", "test")
     )
     config = TrainConfig(
         epochs=1 if context.smoke else 10,
-        batch_size=64,
+        batch_size=batch_size,
         lr=lr,
         schedule=schedule,
         augment=AUGMENT,
@@ -58,11 +58,11 @@ def _measure(context: Context, *, schedule: str, lr: float) -> Measurement:
 
 
 def _constant(context: Context) -> Measurement:
-    return _measure(context, schedule="constant", lr=1e-3)
+    return _measure(context, schedule="constant", lr=1e-3, batch_size=64)
 
 
 def _schedule(context: Context) -> Measurement:
-    return _measure(context, schedule="one-cycle", lr=3e-3)
+    return _measure(context, schedule="one-cycle", lr=2e-3, batch_size=32)
 
 
 PUBLISHED = (

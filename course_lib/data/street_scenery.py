@@ -1,0 +1,404 @@
+"""The scenery of a street: sky and distance, buildings, ground, lane markings."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from course_lib.data.draw import Array, Random, cover, f32, mix, noise, smoothstep
+from course_lib.data.street_layout import Canvas, Condition, Street, per_image, rgb, rgbe
+from course_lib.data.street_objects import (
+    BUILDING,
+    MARKING,
+    ROAD,
+    SIDEWALK,
+    VEGETATION,
+)
+
+_NEAR, _FAR = 0.5, 400.0  # metres
+_BUILDINGS = 7  # per side
+_TABLE = 4096
+
+WALLS = (
+    (0.50, 0.50, 0.51), (0.42, 0.42, 0.43), (0.60, 0.58, 0.55), (0.52, 0.30, 0.24),
+    (0.62, 0.44, 0.32), (0.72, 0.64, 0.50), (0.80, 0.79, 0.75), (0.40, 0.50, 0.60),
+    (0.34, 0.40, 0.30), (0.46, 0.38, 0.30), (0.62, 0.62, 0.60), (0.55, 0.52, 0.36),
+    (0.90, 0.90, 0.89), (0.72, 0.80, 0.88), (0.56, 0.68, 0.82),
+)  # fmt: skip
+
+
+# --- sky and distance --------------------------------------------------------------------------
+
+
+def paint_sky(scene: Canvas, street: Street, look: Random, light: Condition) -> None:
+    """Gradient, clouds, and at the horizon hills (vegetation) or a far skyline (building)."""
+    rows = slice(0, int(street.vy.max()) + 2)  # the ground covers what is below
+    y = street.y[None, rows, None]
+    up = np.clip((per_image(street.vy) - y) / per_image(street.vy), 0, 1)  # 1 at the top
+    tint = 1 + look.uniform(-0.06, 0.06, 3)
+    grey = look.uniform(0, 0.9) * look.chance(0.6)  # overcast
+    top = f32(light.sky_top) * tint
+    low = f32(light.sky_low) * tint
+    cloud = f32(light.cloud) * tint
+    top = mix(top, cloud * np.float32(0.92), grey[:, None])
+    dull = look.uniform(0.68, 1.0, 1)  # an overcast sky may be as dark as a wall
+    top, low, cloud = top * dull, low * mix(dull, np.float32(1), 0.3), cloud * dull
+    sky = mix(rgb(low), rgb(top), (up * (2 - up))[:, None])  # (B, 3, H, 1)
+    # Clouds lie on a plane overhead, so they shrink towards the horizon.
+    scale = 40 / (np.maximum(per_image(street.vy) - y, 0) / per_image(street.f) + 0.12)
+    cx = (street.x[None, None] - per_image(street.vx)) / per_image(street.f) * scale + per_image(
+        look.uniform(0, 512)
+    )
+    cy = scale + per_image(look.uniform(0, 512))
+    density = noise(cx, cy + 0 * cx, octaves=5, seed=2, smooth=street.size[0] > 80)
+    amount = smoothstep((density + per_image(look.uniform(-0.5, 0.25))) * 1.6) * np.clip(
+        up * 5, 0, 1
+    )
+    shade = 1.0 - 0.22 * np.clip(density, 0, 1)
+    heaven = scene.colour[:, :3, rows]
+    heaven[:] = sky
+    heaven += (rgb(cloud) * shade[:, None] - heaven) * (amount * np.float32(0.85))[:, None]
+    scene.colour[:, 3, rows] = 1  # the sky is not lit by the scene's light
+    if light.lamps == 1:
+        star = street.stars.pixel_noise(street.size)[:, rows]
+        bright = np.clip(star * 40 - 37.5, 0, 1) * np.clip(up * 2 - 0.3, 0, 1) * (1 - amount)
+        heaven += bright[:, None] * np.float32(0.6)
+    # The distance.
+    u = (street.x[None] - street.vx[:, None]) / street.f[:, None]
+    r = street.rng
+    hills = 10 + 9 * noise(u * 70 + r.uniform(0, 512)[:, None], 9 + 0 * u, octaves=5, seed=5)
+    block = noise(np.floor(u * 26) * 37 + r.uniform(0, 512)[:, None], 40 + 0 * u, octaves=5, seed=6)
+    town = 12 + 16 * np.clip(block, -0.6, 1)
+    is_town = r.chance(0.4)
+    height = np.where(is_town[:, None], town, hills) * r.uniform(0.7, 1.6)[:, None]
+    z = np.float32(170)
+    crest = street.vy[:, None] - street.f[:, None] * height / z
+    far = y - crest[:, None, :]
+    leaf = f32([0.26, 0.34, 0.20]) * (1 + look.uniform(-0.2, 0.3, 3))
+    wall = look.pick(WALLS) * 0.8
+    colour = np.where(is_town[:, None], wall, leaf).astype(np.float32)
+    grain = noise(street.x[None, None] * 5 + 0 * y, y * 9 + 0 * street.x, octaves=5, seed=7)
+    tone = rgbe(colour) * (1 + 0.25 * grain[:, None])
+    scene.blend(cover(-far), tone, rows)
+    inside = far >= 0
+    label = np.where(is_town, BUILDING, VEGETATION).astype(np.uint8)[:, None, None]
+    np.copyto(scene.label[:, rows], label, where=inside)
+    np.copyto(scene.depth[:, rows], z, where=inside)
+
+
+# --- buildings ---------------------------------------------------------------------------------
+
+
+def paint_buildings(scene: Canvas, street: Street, look: Random, light: Condition) -> None:
+    """Two rows of boxes along the street, found per image column, then textured per pixel."""
+    r, b = street.rng, street.count
+    h, w = street.size
+    n = _BUILDINGS
+    t = (street.x[None] - street.vx[:, None]) / street.f[:, None]  # (B, W) slope of the ray
+    tables: dict[str, list[Array]] = {k: [] for k in ("z", "s", "front", "top", "base")}
+    props: dict[str, list[Array]] = {k: [] for k in ("kind", "near", "height")}
+    style = r.uniform(0, 1)  # suburb to centre
+    for side in (-1, 1):
+        length = r.uniform(6, 18, n)
+        tall = (
+            1 + np.floor(r.uniform(0, 1, n) * (2 + 6 * style[:, None]) + style[:, None] * 1.5)
+        ) * 3.1 + 0.8
+        gap = np.where(r.chance(0.45, n), r.uniform(1.5, 9, n), 0.0)
+        back = r.uniform(0, 2.5, n) * r.chance(0.5, n)
+        exists = r.uniform(0, 1, n) < (0.62 + 0.3 * style[:, None])
+        deep = r.uniform(7, 14, n)
+        near = r.uniform(-6, 3)
+        cross_near = street.crossing - street.cross_half - 2
+        cross_far = street.crossing + street.cross_half + 2
+        for k in range(n):
+            z0, z1 = near, near + length[:, k]
+            hits = (z1 > cross_near) & (z0 < cross_far)
+            z0 = np.where(hits, cross_far, z0)
+            z1 = np.where(hits, cross_far + length[:, k], z1)
+            near = z1 + gap[:, k]
+            z0 = np.maximum(z0, _NEAR).astype(np.float32)
+            inner = street.half + street.walk + street.verge + back[:, k]
+            a = side * (-street.offset + street.bend * z0 * z0) + inner
+            a, z0c, z1c = a[:, None], z0[:, None], z1[:, None].astype(np.float32)
+            outer = a + deep[:, k, None]
+            ts = side * t
+            xf = ts * z0c
+            front = (xf >= a) & (xf <= outer)
+            zs = a / np.maximum(ts, np.float32(1e-4))
+            wall = (a > 0) & (ts > 1e-4) & (zs > z0c) & (zs < z1c)
+            hit = (front | wall) & exists[:, k, None] & (z1c > 1)
+            z = np.where(front, z0c, np.where(wall, zs, 1)).astype(np.float32)
+            s = np.where(front, xf - a, z).astype(np.float32)
+            scale = street.f[:, None] / z
+            top = street.vy[:, None] - (tall[:, k, None] - street.h[:, None]) * scale
+            base = street.vy[:, None] + street.h[:, None] * scale
+            tables["z"].append(z)
+            tables["s"].append(s)
+            tables["front"].append(front)
+            tables["top"].append(np.where(hit, top, np.inf).astype(np.float32))
+            tables["base"].append(np.where(hit, base, -np.inf).astype(np.float32))
+            props["near"].append(z0)
+            props["height"].append(tall[:, k].astype(np.float32))
+    slots = 2 * n
+    stack = {k: np.stack(v, axis=1) for k, v in tables.items()}  # (B, slots, W)
+    height = np.stack(props["height"], 1)
+    # Far to near. Both sides seldom overlap, so the order along each side is enough.
+    skyline = stack["top"].min(axis=1)[:, None]
+    street.floor = stack["base"].max(axis=1)[:, None]
+    lowest = np.where(np.isfinite(street.floor), street.floor, 0).max()
+    rows = slice(0, int(np.clip(lowest + 2, 1, h)))
+    h = rows.stop
+    slot = np.full((b, h, w), -1, np.int8)
+    y = street.y[None, rows, None]
+    for k in range(n - 1, -1, -1):
+        for j in (k, n + k):
+            np.copyto(slot, np.int8(j), where=(y + 0.5) >= stack["top"][:, j, None, :])
+    alpha = cover(skyline - y)
+    index = np.maximum(slot, 0).astype(np.int32)
+    where: Array = (np.arange(b, dtype=np.int32) * slots)[:, None, None] + index
+    column: Array = where * w + np.arange(w, dtype=np.int32)
+    z = stack["z"].reshape(-1).take(column)
+    s = stack["s"].reshape(-1).take(column)
+    is_front = stack["front"].reshape(-1).take(column)
+
+    # Materials, one set per building.
+    wall = look.pick(WALLS, slots) * look.uniform(0.8, 1.2, slots)[..., None]
+    glassy = look.chance(0.16, slots)
+    wall = np.where(
+        glassy[..., None],
+        f32([0.42, 0.52, 0.60]) * look.uniform(0.8, 1.15, slots)[..., None],
+        wall,
+    )
+    pitch = look.uniform(1.9, 3.4, slots)
+    wide = np.where(glassy, 0.90, look.uniform(0.36, 0.75, slots)).astype(np.float32)
+    high = np.where(glassy, 0.86, look.uniform(0.40, 0.62, slots)).astype(np.float32)
+    lit = look.uniform(0.1, 0.6, slots)
+    shop = look.chance(0.5, slots).astype(np.float32)
+    awning = look.uniform(0, 1, (slots) * 3).reshape(b, slots, 3) * 0.6 + 0.1
+    sun_side = look.uniform(0.62, 1.0, 2)  # brightness of the two rows
+    facing = look.uniform(0.7, 1.0)
+    take = lambda a: a.reshape(-1).take(where)  # noqa: E731
+
+    m = per_image(street.f) / z
+    Y = per_image(street.h) - (y - per_image(street.vy)) / m
+    m_along = np.where(
+        is_front, m, m * np.abs(street.x[None, None] - per_image(street.vx)) / per_image(street.f)
+    )
+    p, wd, hg = take(pitch), take(wide), take(high)
+    cell_s, cell_y = s / p, Y * np.float32(1 / 3.1)
+    i_s, i_y = np.floor(cell_s), np.floor(cell_y)
+    ground_floor = (i_y < 1) * take(shop)
+    wd = mix(wd, np.float32(0.84), ground_floor)
+    hg = mix(hg, np.float32(0.74), ground_floor)
+    ds = (np.abs(cell_s - i_s - 0.5) - wd * 0.5) * p
+    dy = (
+        np.abs(cell_y - i_y - mix(np.float32(0.52), np.float32(0.42), ground_floor)) - hg * 0.5
+    ) * np.float32(3.1)
+    pane = cover(ds * m_along) * cover(dy * m)
+    detail = np.clip(np.minimum(m_along * p, m * 3.1) * 0.45 - 0.6, 0, 1)
+    pane = mix(wd * hg * 0.8, pane, detail)
+    tall_px = take(height)
+    pane *= (Y > 0.15) & (tall_px - 0.7 > Y)
+    grain = noise(s * 22 + take(pitch) * 99, Y * 22, octaves=5, seed=8)
+    course = noise(s * 2.5 + take(wide) * 999, Y * 2.5, octaves=3, seed=9)
+    tone = 1 + 0.10 * grain + 0.13 * course
+    tone *= 1 - 0.30 * np.clip(1 - Y / 1.2, 0, 1)  # dirt at the foot
+    tone *= 1 - 0.35 * cover((np.abs(Y - tall_px + 0.75) - 0.12) * m)  # under the cornice
+    bright = np.concatenate([np.repeat(sun_side[:, :1], n, 1), np.repeat(sun_side[:, 1:], n, 1)], 1)
+    tone *= np.where(is_front, per_image(facing), take(bright))
+    # Windows: each has its own darkness; after sunset some are lit.
+    pick = (i_s.astype(np.int32) * 73 + i_y.astype(np.int32) * 151 + where * 37) & (_TABLE - 1)
+    chance = _window_table().take(pick)
+    on = (chance < take(lit)) * np.float32(light.lamps)
+    mirror = 0.16 + 0.30 * chance + 0.22 * np.clip(cell_y - i_y, 0, 1)
+    sky = f32(light.sky_low)
+    facade = np.empty((b, 4, h, w), np.float32)
+    sign_band = ground_floor * cover((np.abs(cell_y - 0.9) - 0.07) * 3.1 * m)
+    for c in range(3):
+        base = take(wall[..., c]) * tone
+        base = mix(base, take(awning[..., c]) * tone, sign_band)
+        pane_colour = mirror * (0.55 + 0.6 * sky[c]) * (0.9, 1.0, 1.1)[c]
+        pane_colour = mix(pane_colour, np.float32((1.0, 0.80, 0.48)[c]) * (0.55 + 0.6 * chance), on)
+        facade[:, c] = mix(base, pane_colour, pane)
+    facade[:, 3] = pane * on * 0.9
+    scene.blend(alpha * (slot >= 0), facade, rows)
+    inside = (y >= skyline) & (slot >= 0)
+    np.copyto(scene.label[:, rows], np.uint8(BUILDING), where=inside)
+    np.copyto(scene.depth[:, rows], z, where=inside)
+    np.copyto(street.wall[:, rows], z, where=inside)
+
+
+@cache
+def _window_table() -> Array:
+    """4096 uniform numbers."""
+    return Random(5, np.arange(1), "windows").uniform(0, 1, _TABLE)[0]
+
+
+# --- ground ------------------------------------------------------------------------------------
+
+
+def paint_ground(scene: Canvas, street: Street, look: Random, light: Condition) -> None:
+    """Road, kerb, pavement, verge and lane markings, in perspective."""
+    b = street.count
+    first = int(street.size[0] * 0.34)
+    rows = slice(first, None)
+    y = street.y[None, rows, None]
+    below = y - per_image(street.vy)
+    z = np.minimum(
+        per_image(street.f) * per_image(street.h) / np.maximum(below, np.float32(0.3)), _FAR
+    )  # (B, h, 1)
+    m = per_image(street.f) / z  # pixels per metre across
+    mz = m * per_image(street.h) / z  # and along
+    X = (
+        (street.x[None, None] - per_image(street.vx)) / m
+        + per_image(street.offset)
+        - per_image(street.bend) * z * z
+    )
+    side = np.abs(X)
+    half, walk = per_image(street.half), per_image(street.walk)
+    cross = (
+        np.abs(z - per_image(street.crossing)) - per_image(street.cross_half)
+    ) * mz  # (B, h, 1)
+    road = np.minimum((side - half) * m, cross)
+    kerb = np.minimum((side - half - 0.22) * m, cross)
+    pavement = (side - half - walk) * m
+    paved = np.minimum(
+        pavement, (np.abs(z - per_image(street.crossing)) - per_image(street.cross_half) - 2) * mz
+    )
+
+    asphalt = (
+        f32([0.36, 0.36, 0.37]) * look.uniform(0.75, 1.3, 1) * (1 + look.uniform(-0.05, 0.05, 3))
+    )
+    stone = (
+        f32([0.50, 0.49, 0.47]) * look.uniform(0.7, 1.25, 1) * (1 + look.uniform(-0.07, 0.07, 3))
+    )
+    grass = (
+        f32([0.30, 0.38, 0.19]) * look.uniform(0.75, 1.2, 1) * (1 + look.uniform(-0.15, 0.15, 3))
+    )
+    plaza = stone * look.uniform(0.8, 1.15, 1)
+    verge = np.where(street.green[:, None], grass, plaza).astype(np.float32)
+    edge = np.clip(stone * look.uniform(1.05, 1.35, 1), 0, 0.9)
+
+    near = np.clip(m * 0.09, 0, 1)  # fine texture fades where it is smaller than a pixel
+    nx, nz = per_image(look.uniform(0, 512)), per_image(look.uniform(0, 512))
+    fine = noise(X * 37 + nx, z * 37 + nz, octaves=5, seed=10) * near
+    broad = noise(X * 6 + nz, z * 2.6 + nx, octaves=4, seed=11, smooth=street.size[0] > 80)
+    a_road, a_kerb, a_walk = cover(road), cover(kerb), cover(paved)
+    tile = per_image(look.uniform(0.5, 1.2))
+    gx, gz = side / tile, z / tile
+    gx, gz = np.abs(gx - np.floor(gx) - 0.5), np.abs(gz - np.floor(gz) - 0.5)
+    joint = np.maximum(cover((0.47 - gx) * tile * m), cover((0.47 - gz) * tile * mz))
+    joint = (
+        joint
+        * np.clip(m * tile * 0.15 - 0.2, 0, 1)
+        * per_image(look.chance(0.7).astype(np.float32))
+    )
+    tone_verge = 1 + per_image(np.where(street.green, 0.28, 0.08).astype(np.float32)) * (
+        fine + 0.6 * broad
+    )
+    tone_walk = 1 + 0.09 * fine + 0.07 * broad - 0.16 * joint
+    tone_road = 1 + 0.16 * fine + 0.14 * broad
+    # Two worn tracks per lane, and a darker repair.
+    track = np.abs(X / per_image(street.lane) - np.floor(X / per_image(street.lane)) - 0.5)
+    tone_road -= per_image(look.uniform(0, 0.12)) * np.clip(1 - np.abs(track - 0.25) * 9, 0, 1)
+    patch_x, patch_z = per_image(look.uniform(-4, 4)), per_image(look.uniform(4, 22))
+    patch = np.maximum(
+        (np.abs(X - patch_x) - per_image(look.uniform(0.5, 1.6))) * m,
+        (np.abs(z - patch_z) - per_image(look.uniform(0.6, 4))) * mz,
+    )
+    tone_road *= 1 - cover(patch) * per_image(look.uniform(-0.12, 0.28))
+    tone = mix(mix(mix(tone_verge, tone_walk, a_walk), np.float32(1), a_kerb), tone_road, a_road)
+    # Shadows of the buildings, one reach per stretch of street.
+    reach = (
+        look.uniform(-3.0, 5.0, 16) * look.chance(0.6)[:, None]
+        + np.where(look.chance(0.4), 0, -30)[:, None]
+    )
+    bins = np.minimum(z[:, :, 0] * 0.25, 15).astype(np.int64)
+    rows_reach = np.take_along_axis(reach.astype(np.float32), bins, axis=1)[:, :, None]
+    sun = per_image(np.where(look.chance(0.5), 1, -1).astype(np.float32))
+    shade = cover((half + walk - rows_reach - X * sun) * m * 0.5)
+    tone *= 1 - np.float32(light.shadow) * shade
+
+    ground = np.empty((b, 4, *X.shape[1:]), np.float32)
+    for c in range(3):
+        g = mix(verge[:, c, None, None], stone[:, c, None, None], a_walk)
+        g = mix(g, edge[:, c, None, None], a_kerb)
+        ground[:, c] = mix(g, asphalt[:, c, None, None], a_road) * tone
+    ground[:, 3] = 0
+
+    paint, marking = lane_markings(street, look, X, z, m, mz)
+    marking = marking * a_road
+    wear = np.clip(0.92 + 0.5 * fine - per_image(look.uniform(0, 0.35)) * (0.5 + broad), 0.2, 1)
+    ground[:, :3] += (rgb(paint) * (tone * 0.35 + 0.65)[:, None] - ground[:, :3]) * (
+        marking * wear
+    )[:, None]
+
+    floor = np.maximum(per_image(street.vy), street.floor)
+    under = y - floor
+    scene.blend(cover(-under), ground, rows)
+    label = np.where(street.green, VEGETATION, SIDEWALK).astype(np.uint8)[:, None, None]
+    label = np.where(a_walk >= 0.5, np.uint8(SIDEWALK), label)
+    label = np.where(a_kerb >= 0.5, np.uint8(SIDEWALK), label)
+    label = np.where(a_road >= 0.5, np.uint8(ROAD), label)
+    label = np.where(marking >= 0.5, np.uint8(MARKING), label)
+    inside = under >= 0
+    np.copyto(scene.label[:, rows], label, where=inside)
+    np.copyto(scene.depth[:, rows], z, where=inside)
+    np.copyto(street.wall[:, rows], np.float32(np.inf), where=inside)
+
+
+def lane_markings(
+    street: Street, look: Random, X: Array, z: Array, m: Array, mz: Array
+) -> tuple[Array, Array]:
+    """Colour (B, 3) and coverage (B, h, W) of lines, zebra crossings, stop lines and arrows."""
+    r = street.rng
+    lane, lanes = per_image(street.lane), per_image(street.lanes)
+    half_width = per_image(r.uniform(0.075, 0.13))
+    phase = per_image(r.uniform(0, 8))
+    period, filled = per_image(r.uniform(5, 9)), per_image(r.uniform(0.35, 0.6))
+    along = (z + phase) / period
+    dash = cover((np.abs(along - np.floor(along) - 0.5) - filled * 0.5) * period * mz)
+    has_centre, solid = r.chance(0.9), r.chance(0.3)
+    double, has_edge = r.chance(0.2), r.chance(0.65)
+    clear = cover(
+        (per_image(street.cross_half) + 3.5 - np.abs(z - per_image(street.crossing))) * mz
+    )
+
+    def line(distance: Array) -> Array:
+        # Never thinner than it is: below a pixel, coverage is the line's width.
+        return np.clip((half_width - distance) * m + 0.5, 0, np.minimum(2 * half_width * m, 1))
+
+    centre = line(np.abs(np.abs(X) - per_image(double * np.float32(0.18))))
+    centre = centre * np.maximum(dash, per_image((solid | double).astype(np.float32)))
+    centre = centre * per_image(has_centre.astype(np.float32))
+    between = line(np.abs(np.abs(X) - lane)) * dash * (lanes > 1.5)
+    edge = line(np.abs(np.abs(X) - lane * lanes + 0.1)) * per_image(has_edge.astype(np.float32))
+    total = np.maximum(np.maximum(centre, between), edge) * clear
+
+    # A zebra crossing, before the junction or on its own.
+    at = np.where(
+        street.crossing < 1e4, street.crossing - street.cross_half - 2.2, r.uniform(6, 28)
+    )
+    has_zebra = np.where(street.crossing < 1e4, r.chance(0.65), r.chance(0.25))
+    stripe = X / np.float32(1.1) + per_image(r.uniform(0, 1))
+    stripe = cover((np.abs(stripe - np.floor(stripe) - 0.5) - 0.26) * 1.1 * m)
+    extent = cover((np.abs(z - per_image(at.astype(np.float32))) - 1.5) * mz)
+    inside = cover((np.abs(X) - per_image(street.half) + 0.25) * m)
+    total = np.maximum(total, stripe * extent * inside * per_image(has_zebra.astype(np.float32)))
+    # A stop line in our lanes.
+    stop = cover((np.abs(z - per_image((at - 2.6).astype(np.float32))) - 0.22) * mz)
+    ours = cover((np.abs(X - lane * lanes * 0.5) - lane * lanes * 0.48) * m)
+    total = np.maximum(
+        total, stop * ours * per_image((has_zebra & r.chance(0.6)).astype(np.float32))
+    )
+    # An arrow in our lane.
+    arrow_z = z - per_image(r.uniform(6, 16))
+    arrow_x = np.abs(X - (lanes - 0.5) * lane)
+    shaft = np.maximum((arrow_x - 0.11) * m, (np.abs(arrow_z) - 1.5) * mz)
+    head = np.maximum((arrow_x - (2.5 - arrow_z) * 0.35) * m, (np.abs(arrow_z - 1.9) - 0.6) * mz)
+    arrow = cover(np.minimum(shaft, head)) * per_image(r.chance(0.35).astype(np.float32))
+    total = np.maximum(total, arrow)
+    white = f32([0.86, 0.86, 0.84]) * look.uniform(0.8, 1.05, 1)
+    yellow = f32([0.84, 0.66, 0.20]) * look.uniform(0.85, 1.05, 1)
+    return np.where(look.chance(0.22)[:, None], yellow, white).astype(np.float32), total

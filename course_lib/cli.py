@@ -120,7 +120,7 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     train.add_argument("model", choices=("simple-cnn", "unet"))
     _data_options(train)
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
-    train.add_argument("--num", type=int, help="use only so many training images")
+    train.add_argument("--limit", type=int, metavar="N", help="use only so many training images")
     train.add_argument("--epochs", type=int, default=10)
     train.add_argument("--batch-size", type=int, default=16, help="images per process and step")
     train.add_argument("--lr", type=float, default=1e-3, help="(peak) learning rate")
@@ -169,7 +169,7 @@ def _train(args: argparse.Namespace) -> int:
     )
     task = "classification" if args.model == "simple-cnn" else "semantic"
     size = _size(args.size)
-    train = load(args.data, "train", size=size, task=task, root=args.root, num=args.num)
+    train = load(args.data, "train", size=size, task=task, root=args.root, num=args.limit)
     val = load(args.data, "val", size=size, task=task, root=args.root)
     channels, classes = train.images.shape[1], train.classes
     arguments: dict[str, Any] = {"in_channels": channels, "num_classes": len(classes)}
@@ -218,7 +218,7 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("checkpoint", help="name of a shipped checkpoint, or a .safetensors file")
     _data_options(evaluate)
     evaluate.add_argument("--split", default="test", choices=("train", "val", "test"))
-    evaluate.add_argument("--num", type=int, help="use only so many images")
+    evaluate.add_argument("--limit", type=int, metavar="N", help="use only so many images")
     evaluate.add_argument("--batch-size", type=int, default=64)
     evaluate.add_argument("--device", default="auto", help="auto, cpu or cuda")
     evaluate.add_argument("--json", action="store_true", help="end with one JSON object")
@@ -231,7 +231,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     model, card = load_checkpoint(args.checkpoint)
     size = _size(args.size) or tuple(card["size"])
-    data = load(args.data, args.split, size=size, task=card["task"], root=args.root, num=args.num)
+    data = load(args.data, args.split, size=size, task=card["task"], root=args.root, num=args.limit)
     if tuple(data.classes) != tuple(card["classes"]):
         raise ValueError(
             f"{args.checkpoint} tells apart {', '.join(card['classes'])}; {args.data} has "

@@ -8,7 +8,7 @@ import pytest
 from course_lib.cli import main
 from course_lib.train import load_checkpoint
 
-TRAIN = ["train", "unet", "--data", "streets", "--size", "16", "24", "--num", "12", "--quiet"]
+TRAIN = ["train", "unet", "--data", "streets", "--size", "16", "24", "--limit", "12", "--quiet"]
 TRAIN += ["--epochs", "1", "--batch-size", "4", "--widths", "8", "12", "--device", "cpu"]
 
 
@@ -16,7 +16,7 @@ def test_train_then_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main([*TRAIN, "--out", str(tmp_path / "run")]) == 0
     path = tmp_path / "run" / "model.safetensors"
     assert "best epoch 1" in capsys.readouterr().out
-    command = ["evaluate", str(path), "--data", "streets", "--num", "8", "--json"]
+    command = ["evaluate", str(path), "--data", "streets", "--limit", "8", "--json"]
     assert main([*command, "--device", "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
     record = json.loads(lines[-1])
@@ -29,7 +29,7 @@ def test_train_then_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_an_unseen_folder_is_judged(
     tmp_path: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["evaluate", "unet-pets", "--data", "pets", "--root", str(real_data), "--num", "16"]
+    command = ["evaluate", "unet-pets", "--data", "pets", "--root", str(real_data), "--limit", "16"]
     assert main([*command, "--split", "test", "--json", "--device", "cpu"]) == 0
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert record["mean_iou"] > 0.7
@@ -40,7 +40,7 @@ def test_an_unseen_folder_is_judged(
     [
         (["evaluate", "no-such", "--data", "streets"], "no checkpoint 'no-such'"),
         (["evaluate", "unet-streets", "--data", "nonsense"], "nonsense"),
-        (["evaluate", "unet-pets", "--data", "streets", "--num", "2"], "same classes"),
+        (["evaluate", "unet-pets", "--data", "streets", "--limit", "2"], "same classes"),
         ([*TRAIN, "--out", "{tmp}", "--lr", "-1"], "positive"),
         ([*TRAIN, "--out", "{tmp}", "--device", "gpu"], '"cuda"'),
         ([*TRAIN, "--out", "{tmp}", "--size", "0"], "--size"),

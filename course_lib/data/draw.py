@@ -429,7 +429,7 @@ def tidy_instances(ids: Array, labels: Array) -> tuple[Array, list[Array], list[
     which = ids[image, y, x]
     rows[image, which, y] = True
     columns[image, which, x] = True
-    visible = rows.any(axis=2)
+    visible: Array = np.asarray(rows.any(axis=2))
     renumbered = np.where(visible, np.cumsum(visible, axis=1), 0).astype(np.int16)
     instances = np.zeros(ids.shape, np.int16)
     instances[image, y, x] = renumbered[image, which]
@@ -489,7 +489,7 @@ def check_request(
         raise ValueError(
             f"{scene}.draw: num and start must not be negative, got num={num}, start={start}."
         )
-    pair = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
+    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2 or not all(
         isinstance(s, (int, np.integer)) and not isinstance(s, bool) for s in pair
     ):

@@ -323,7 +323,7 @@ def decorate(r: Random, extent: Array) -> Decals:
     )
     labels = np.array([WINDOW, DOOR, PICTURE, WINDOW, PICTURE])
     floats = [a.astype(np.float32) for a in (along, up, wide, tall, colour)]
-    return Decals(wall, *floats, exists, labels)
+    return Decals(wall, floats[0], floats[1], floats[2], floats[3], floats[4], exists, labels)
 
 
 # --- cameras -----------------------------------------------------------------------------------

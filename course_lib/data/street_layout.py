@@ -41,7 +41,10 @@ class Canvas:
     def blend(self, alpha: Array, colour: Array, rows: slice = slice(None)) -> None:
         """Lay `colour`, broadcastable to (B, 4, h, W), over the rows with coverage (B, h, W)."""
         region = self.colour[:, :, rows]
-        region += (colour - region) * alpha[:, None]
+        # Where alpha is 1 nothing of what was below may remain, not even in the rounding: how far
+        # down the sky and the walls were painted depends on the batch.
+        region *= 1 - alpha[:, None]
+        region += colour * alpha[:, None]
 
 
 class Street:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -157,7 +158,7 @@ def paint_buildings(scene: Canvas, street: Street, look: Random, light: Conditio
     alpha = cover(skyline - y)
     index = np.maximum(slot, 0).astype(np.int32)
     where: Array = (np.arange(b, dtype=np.int32) * slots)[:, None, None] + index
-    column: Array = where * w + np.arange(w, dtype=np.int32)
+    column: Any = where * w + np.arange(w, dtype=np.int32)
     z = stack["z"].reshape(-1).take(column)
     s = stack["s"].reshape(-1).take(column)
     is_front = stack["front"].reshape(-1).take(column)
@@ -208,7 +209,12 @@ def paint_buildings(scene: Canvas, street: Street, look: Random, light: Conditio
     bright = np.concatenate([np.repeat(sun_side[:, :1], n, 1), np.repeat(sun_side[:, 1:], n, 1)], 1)
     tone *= np.where(is_front, per_image(facing), take(bright))
     # Windows: each has its own darkness; after sunset some are lit.
-    pick = (i_s.astype(np.int32) * 73 + i_y.astype(np.int32) * 151 + where * 37) & (_TABLE - 1)
+    pick = (
+        i_s.astype(np.int32) * 73
+        + i_y.astype(np.int32) * 151
+        + index * 37
+        + (p * 9777).astype(np.int32)
+    ) & (_TABLE - 1)
     chance = _window_table().take(pick)
     on = (chance < take(lit)) * np.float32(light.lamps)
     mirror = 0.16 + 0.30 * chance + 0.22 * np.clip(cell_y - i_y, 0, 1)

@@ -75,6 +75,7 @@ class Up(nn.Module):
         self.mix = DoubleConv(out_channels * (2 if skip else 1), out_channels, norm=norm)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Return (B, out_channels, H, W) for x of half that size and a skip of that size."""
         x = self.up(x)  # (B, C, 2h, 2w)
         # An odd side was pooled to its floor: repeat the last row or column to meet the skip.
         missing = [skip.shape[-1] - x.shape[-1], skip.shape[-2] - x.shape[-2]]

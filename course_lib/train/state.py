@@ -130,10 +130,10 @@ class RunState:
         if path is None or not path.exists():
             return
         try:
-            state = torch.load(path, map_location=self.engine.device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # an unpickler fed with garbage raises anything
             raise ValueError(
-                f"{path} cannot be read ({type(error).__name__}); delete it to start anew."
+                f"{path} cannot be read ({error}); delete it to start anew."
             ) from error
         self._check_same(state, path)
         self.model.load_state_dict(state["model"])

@@ -70,7 +70,7 @@ def train_supervised(
     val_set = val_set.to(engine.device) if val_set is not None else None
     model.to(engine.device)
     if config.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(model, config)
     schedule = make_schedule(optimizer, config, updates)
     run = RunState(engine, model, optimizer, schedule, config, train_set, out_dir)

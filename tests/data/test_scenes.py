@@ -193,7 +193,7 @@ def test_same_pixels_on_every_machine(scene: ModuleType) -> None:
 
 
 GOLDEN = {
-    "streets": "7a24de30c3532af9",
+    "streets": "bf60ad70bd2a8f04",
     "cells": "2ac3ff22d1c0c55b",
     "shapes": "b6b4bb883ae1f869",
     "rooms": "5aaff0140ccdd56e",

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import torch.nn.functional as F
@@ -240,7 +241,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
 
 
 COMMAND = [
-    *("train", "unet", "--data", "streets", "--size", "16", "24", "--num", "40", "--epochs", "3"),
+    *("train", "unet", "--data", "streets", "--size", "16", "24", "--limit", "40", "--epochs", "3"),
     *("--batch-size", "4", "--widths", "8", "12", "--dropout", "0.3", "--ema", "0.9", "--quiet"),
     *("--checkpoint-every", "3", "--device", "cpu", "--norm", "group"),
 ]
@@ -253,7 +254,16 @@ def launch(out: Path, processes: int) -> subprocess.Popen[bytes]:
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
             *(f"--nproc-per-node={processes}", "-m", "course_lib.cli"),
         ]
-    return subprocess.Popen([*prefix, *COMMAND, "--out", str(out)], start_new_session=True)
+    return subprocess.Popen([*prefix, *COMMAND, "--out", str(out)])
+
+
+def kill_everything(process: subprocess.Popen[bytes]) -> None:
+    """As a power cut would: torchrun's workers are no members of its process group."""
+    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    for member in family:
+        member.kill()
+    psutil.wait_procs(family)
+    process.wait()
 
 
 @pytest.mark.slow
@@ -270,8 +280,7 @@ def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path, processes: int) ->
         if with_step:
             break
         time.sleep(0.01)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    kill_everything(killed)
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     assert launch(tmp_path / "killed", processes).wait(timeout=300) == 0
     whole, resumed = (

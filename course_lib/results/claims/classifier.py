@@ -7,20 +7,18 @@ from course_lib.models import SimpleCNN
 from course_lib.results.claim import Claim, Context, Measurement, Published
 from course_lib.train import TrainConfig, evaluate, train_supervised
 
-AUGMENT = Augment(flip=True, crop=4)
 
-
-def _measure(context: Context, *, schedule: str, lr: float, batch_size: int) -> Measurement:
+def _measure(context: Context, *, schedule: str, lr: float, crop: int) -> Measurement:
     num = 640 if context.smoke else None
     train, val, test = (
         load("cifar10", split, root=context.root, num=num) for split in ("train", "val", "test")
     )
     config = TrainConfig(
         epochs=1 if context.smoke else 10,
-        batch_size=batch_size,
+        batch_size=64,
         lr=lr,
         schedule=schedule,
-        augment=AUGMENT,
+        augment=Augment(flip=True, crop=crop),
         precision="bf16",
         channels_last=True,
         seed=context.seed,
@@ -58,11 +56,11 @@ def _measure(context: Context, *, schedule: str, lr: float, batch_size: int) -> 
 
 
 def _constant(context: Context) -> Measurement:
-    return _measure(context, schedule="constant", lr=1e-3, batch_size=64)
+    return _measure(context, schedule="constant", lr=1e-3, crop=4)
 
 
 def _schedule(context: Context) -> Measurement:
-    return _measure(context, schedule="one-cycle", lr=2e-3, batch_size=32)
+    return _measure(context, schedule="one-cycle", lr=3e-3, crop=2)
 
 
 PUBLISHED = (

@@ -279,6 +279,7 @@ def _add_results(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--missing", action="store_true", help="only seeds without a result (default)"
     )
     choice.add_argument("--again", action="store_true", help="measure again from the start")
+    run.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
     run.add_argument("--device", default="auto", help="auto, cpu or cuda")
     _root(run)
     run.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings")
@@ -304,6 +305,7 @@ def _results_run(args: argparse.Namespace) -> int:
     left_out = run(
         args.only,
         missing=not args.again,
+        seeds=args.seeds,
         device=args.device,
         root=args.root,
         runs_dir=args.runs,

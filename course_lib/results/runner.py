@@ -15,6 +15,7 @@ def run(
     only: Iterable[str] | None = None,
     *,
     missing: bool = True,
+    seeds: Iterable[int] | None = None,
     device: str = "auto",
     root: str | Path | None = None,
     runs_dir: str | Path = "runs",
@@ -26,6 +27,7 @@ def run(
     Args:
         only: names of claims; default: all.
         missing: skip seeds that have a result; otherwise measure them again.
+        seeds: only these, so that several machines can share a claim's seeds.
         device: where to compute.
         root: folder of the data sets.
         runs_dir: where trainings are saved while they run.
@@ -41,6 +43,7 @@ def run(
     results = Path(results_dir) if results_dir is not None else default_dir()
     if smoke and results.resolve() == default_dir().resolve():
         raise ValueError("Smoke results are no results; give them a results_dir of their own.")
+    wanted = set(seeds) if seeds is not None else None
     left_out = []
     for claim in _in_order(list(only) if only else list(CLAIMS)):
         absent = _absent(claim, root, results)
@@ -49,10 +52,12 @@ def run(
             left_out.append(claim.name)
             continue
         done = {r["seed"] for r in load(claim.name, results).runs} if missing else set()
-        seeds = [seed for seed in claim.seeds if seed not in done]
-        if not seeds:
+        todo = [seed for seed in claim.seeds if seed not in done]
+        if wanted is not None:
+            todo = [seed for seed in todo if seed in wanted]
+        if not todo:
             print(f"{claim.name}: measured", flush=True)
-        for seed in seeds:
+        for seed in todo:
             out_dir = Path(runs_dir) / claim.name / f"seed-{seed}"
             if not missing:
                 shutil.rmtree(out_dir, ignore_errors=True)

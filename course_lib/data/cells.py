@@ -17,24 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.data.draw import (
-    Array,
-    Chunk,
-    Random,
-    Scenes,
-    Size,
-    blur,
-    check_request,
-    draw_in_chunks,
-    f32,
-    mix,
-    noise,
-    sincos,
-    smoothstep,
-    tidy_instances,
-    to_uint8,
-    windows,
-)
+from course_lib.data.draw import Chunk, Scenes, check_request, draw_in_chunks, tidy_instances
+from course_lib.data.drawing import blur, noise, windows
+from course_lib.data.exact import Array, Size, f32, mix, sincos, smoothstep, to_uint8
+from course_lib.data.random_numbers import Random
 
 CLASSES = ("background", "nucleus")
 BORDER_CLASSES = ("background", "nucleus", "border")

@@ -240,11 +240,30 @@ def _label(items: Items, row: int) -> int:
     return items.labels[row]
 
 
-def progress(**options: Any) -> Any:
-    """Return a progress bar; COURSE_PROGRESS=0 turns all of them off."""
+def progress(
+    title: str, total: int | None, unit: str, *, initial: int = 0, delay: float = 0
+) -> Any:
+    """Return a progress bar; COURSE_PROGRESS=0 turns all of them off.
+
+    Args:
+        title: in front of the bar.
+        total: how much there is to do, if known.
+        unit: of it; bytes ("B") get prefixes such as M.
+        initial: what is done already.
+        delay: seconds before the bar is drawn, so that short work draws none.
+    """
     from tqdm.auto import tqdm
 
-    return tqdm(disable=os.environ.get("COURSE_PROGRESS") == "0", **options)
+    return tqdm(
+        desc=title,
+        total=total,
+        unit=unit,
+        unit_scale=unit == "B",
+        initial=initial,
+        delay=delay,
+        leave=False,
+        disable=os.environ.get("COURSE_PROGRESS") == "0",
+    )
 
 
 def run_pool(work: Callable[[int], None], count: int, title: str) -> None:
@@ -256,7 +275,7 @@ def run_pool(work: Callable[[int], None], count: int, title: str) -> None:
     workers = min(32, (os.cpu_count() or 1) + 2)
     with (
         ThreadPoolExecutor(workers) as pool,
-        progress(total=count, desc=title, unit="image", delay=2, leave=False) as bar,
+        progress(title, count, "image", delay=2) as bar,
     ):
         futures = [
             pool.submit(_chunk, work, first, min(first + 64, count))

@@ -284,7 +284,7 @@ def _receive(url: str, part: Path) -> None:
         total = have + int(length) if length else None
         with (
             part.open("ab" if have else "wb") as file,
-            progress(total=total, initial=have, desc=part.stem, unit="B", unit_scale=True) as bar,
+            progress(part.stem, total, "B", initial=have) as bar,
         ):
             while block := answer.read(1 << 18):
                 file.write(block)

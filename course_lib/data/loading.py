@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import sys
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from course_lib.data import cache as disk
-from course_lib.data import real
+from course_lib.data import cells, real, rooms, shapes, streets
 from course_lib.data.decode import Items, decode, instance_parts
 from course_lib.data.sets import SPLITS, TASKS, DataError, ImageSet
 from course_lib.data.workers import StreamedSet, memory_free, memory_needed
@@ -23,6 +22,12 @@ SCENES: dict[str, tuple[str, ...]] = {  # name: tasks, the default first
     "cells": ("semantic", "instance"),
     "shapes": ("classification", "semantic", "instance"),
     "rooms": ("semantic", "instance"),
+}
+MODULES: dict[str, ModuleType] = {
+    "streets": streets,
+    "cells": cells,
+    "shapes": shapes,
+    "rooms": rooms,
 }
 NAMES = (*SCENES, *real.SETS)
 # Scenes are numbered without end; each split draws from its own range of numbers.
@@ -214,7 +219,7 @@ def _scenes(
 ) -> ImageSet:
     if split == "all":
         raise DataError(f"Scenes are without end: choose one of {', '.join(SPLITS)}.")
-    module = importlib.import_module(f"course_lib.data.{name}")
+    module = MODULES[name]
     count = num or SCENE_COUNT[split]
     options: dict[str, Any] = {"seed": seed, "start": SCENE_START[split]}
     options |= {} if size is None else {"size": size}
@@ -254,21 +259,30 @@ def _scenes(
 
 
 def _source(module: ModuleType) -> list[bytes]:
-    """Return the source of a scene module and of the course's modules that it uses."""
-    names, todo = set(), [module.__name__]
+    """Return the source of a scene module and of every module of its folder that it needs."""
+    path = Path(str(module.__file__))
+    texts: dict[Path, bytes] = {}
+    todo = [path]
     while todo:
-        name = todo.pop()
-        names.add(name)
-        used = {getattr(value, "__module__", "") for value in vars(sys.modules[name]).values()}
-        todo += [new for new in used if new.startswith("course_lib.data.") and new not in names]
-    return [Path(str(sys.modules[name].__file__)).read_bytes() for name in sorted(names)]
+        path = todo.pop()
+        texts[path] = path.read_bytes()
+        beside = {path.with_name(f"{name}.py") for name in _imported(texts[path])}
+        todo += [new for new in beside - texts.keys() if new.is_file()]
+    return [texts[path] for path in sorted(texts)]
+
+
+def _imported(text: bytes) -> set[str]:
+    """Return the words in the imports from `course_lib.data`; some of them name its modules."""
+    start = r"^[ \t]*(?:from|import) +(?:course_lib\.data\b|\.)"
+    imports = re.findall(start + r"(?:[^\n(]*\([^)]*\)|.*)", text.decode(), re.MULTILINE)
+    return {word for line in imports for word in re.findall(r"\w+", line)}
 
 
 def _scene_folder(name: str, split: str, task: str, root: str | Path | None) -> Items:
     """Read images and masks with the classes of a scene."""
     from course_lib.data import folders
 
-    module = importlib.import_module(f"course_lib.data.{name}")
+    module = MODULES[name]
     if task != "semantic":
         raise DataError(f"{name} from a folder has the task semantic only, not {task}.")
     classes = getattr(module, "SEMANTIC_CLASSES", module.CLASSES)

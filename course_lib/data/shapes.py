@@ -15,27 +15,10 @@ from functools import partial
 
 import numpy as np
 
-from course_lib.data.draw import (
-    Array,
-    Chunk,
-    Random,
-    Scenes,
-    Size,
-    blur,
-    box,
-    check_request,
-    circle,
-    cover,
-    draw_in_chunks,
-    ellipse,
-    mix,
-    noise,
-    round_box,
-    segment,
-    sincos,
-    tidy_instances,
-    to_uint8,
-)
+from course_lib.data.draw import Chunk, Scenes, check_request, draw_in_chunks, tidy_instances
+from course_lib.data.drawing import blur, box, circle, cover, ellipse, noise, round_box, segment
+from course_lib.data.exact import Array, Size, mix, sincos, to_uint8
+from course_lib.data.random_numbers import Random
 
 CLASSES = (
     "disc", "square", "triangle", "pentagon", "star", "cross", "ring", "crescent", "heart", "arrow",

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_lib.data.draw import Array, Random, Size
-from course_lib.data.street_objects import PAINTERS, Objects
+from course_lib.data.exact import Array, Size
+from course_lib.data.random_numbers import Random
+from course_lib.data.street_objects import PAINTERS
+from course_lib.data.street_patch import Objects
 
 _BIG = 1e4  # metres; a junction beyond that is none
 

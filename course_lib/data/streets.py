@@ -18,41 +18,15 @@ from functools import partial
 
 import numpy as np
 
-from course_lib.data.draw import (
-    Array,
-    Chunk,
-    Random,
-    Scenes,
-    Size,
-    Window,
-    blur,
-    check_request,
-    draw_in_chunks,
-    f32,
-    mix,
-    tidy_instances,
-    to_uint8,
-    windows,
-)
-from course_lib.data.street_layout import (
-    Canvas,
-    Condition,
-    Street,
-    per_image,
-    place_objects,
-    rgb,
-)
-from course_lib.data.street_objects import (
-    PAINTERS,
-    PEDESTRIAN,
-    SIGN,
-    SKY,
-    VEHICLE,
-    Camera,
-    Objects,
-    bounds,
-)
-from course_lib.data.street_scenery import paint_buildings, paint_ground, paint_sky
+from course_lib.data.draw import Chunk, Scenes, check_request, draw_in_chunks, tidy_instances
+from course_lib.data.drawing import Window, blur, windows
+from course_lib.data.exact import Array, Size, f32, mix, to_uint8
+from course_lib.data.random_numbers import Random
+from course_lib.data.street_ground import paint_ground
+from course_lib.data.street_layout import Canvas, Condition, Street, per_image, place_objects, rgb
+from course_lib.data.street_objects import PAINTERS, bounds
+from course_lib.data.street_patch import PEDESTRIAN, SIGN, SKY, VEHICLE, Camera, Objects
+from course_lib.data.street_scenery import paint_buildings, paint_sky
 
 CLASSES = (
     "sky", "road", "lane marking", "building", "vegetation",

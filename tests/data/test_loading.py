@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -82,8 +85,7 @@ def test_scene_splits_are_disjoint_and_num_is_a_prefix(own_folder):
 
 
 def test_changed_drawing_code_is_drawn_again(own_folder, monkeypatch):
-    from course_lib.data import shapes
-
+    shapes = loading.MODULES["shapes"]
     load("shapes", "val", num=2, size=16)
     calls = []
     draw = shapes.draw
@@ -96,12 +98,59 @@ def test_changed_drawing_code_is_drawn_again(own_folder, monkeypatch):
     assert len(calls) == 2
 
 
-def test_a_scene_depends_on_the_brushes_it_imports():
-    from course_lib.data import draw, shapes
+@pytest.mark.parametrize(
+    ("name", "helpers"),
+    [
+        ("streets", ["street_vehicles", "street_posts", "street_ground", "drawing", "exact"]),
+        ("cells", ["draw", "drawing", "random_numbers", "exact"]),
+        ("shapes", ["draw", "drawing", "random_numbers", "exact"]),
+        ("rooms", ["room_furniture", "room_rays", "room_surfaces", "random_numbers"]),
+    ],
+)
+def test_editing_a_helper_of_a_scene_changes_the_key(name, helpers, tmp_path):
+    folder = Path(str(loading.__file__)).parent
+    for path in folder.glob("*.py"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    module = ModuleType(f"course_lib.data.{name}")
+    module.__file__ = str(tmp_path / f"{name}.py")
+    assert loading._source(module) == loading._source(loading.MODULES[name])
+    keys = {cache.content_key(loading._source(module))}
+    for helper in [name, *helpers]:
+        with open(tmp_path / f"{helper}.py", "a") as file:
+            file.write("# edited\n")
+        keys.add(cache.content_key(loading._source(module)))
+    assert len(keys) == 2 + len(helpers)
+    with open(tmp_path / "cards.py", "a") as file:  # no scene is drawn with it
+        file.write("# edited\n")
+    assert cache.content_key(loading._source(module)) in keys
 
-    sources = loading._source(shapes)
-    assert any(b"class Scenes" in text for text in sources) and len(sources) >= 2
-    assert draw.__file__ is not None
+
+@pytest.mark.parametrize("name", loading.SCENES)
+def test_the_key_covers_all_that_is_imported(name):
+    """Python's own account of what a scene module loads, following the objects it can reach."""
+    names, todo = set(), [f"course_lib.data.{name}"]
+    while todo:
+        names.add(known := todo.pop())
+        used = {str(getattr(v, "__module__", "")) for v in vars(sys.modules[known]).values()}
+        todo += [m for m in used - names if m.startswith("course_lib.data.")]
+    texts = [Path(str(sys.modules[known].__file__)).read_bytes() for known in names]
+    assert set(texts) <= set(loading._source(loading.MODULES[name]))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("from course_lib.data.drawing import noise", "drawing"),
+        ("from course_lib.data import exact, draw", "draw"),
+        ("from course_lib.data import (\n    exact,\n    draw,\n)\n", "draw"),
+        ("import course_lib.data.draw as d", "draw"),
+        ("from .draw import Scenes", "draw"),
+        ("def f():\n    from course_lib.data import draw", "draw"),
+    ],
+)
+def test_every_form_of_import_counts(line, expected):
+    assert expected in loading._imported(line.encode())
+    assert "cache" not in loading._imported(b"from functools import cache\n" + line.encode())
 
 
 # The cache of decoded tensors
@@ -228,10 +277,8 @@ def test_every_set_has_a_card():
 
 @pytest.mark.parametrize("name", loading.SCENES)
 def test_cards_of_scenes_name_their_classes(name):
-    import importlib
-
     from course_lib.data.cards import CARDS
 
-    module = importlib.import_module(f"course_lib.data.{name}")
+    module = loading.MODULES[name]
     text = f"{len(module.CLASSES)}: {', '.join(module.CLASSES)}; conditions "
     assert CARDS[name].classes == text + ", ".join(module.CONDITIONS)

@@ -56,7 +56,7 @@ def _measure(context: Context, *, schedule: str, lr: float, crop: int) -> Measur
 
 
 def _constant(context: Context) -> Measurement:
-    return _measure(context, schedule="constant", lr=1e-3, crop=4)
+    return _measure(context, schedule="constant", lr=1e-3, crop=2)
 
 
 def _schedule(context: Context) -> Measurement:

@@ -76,8 +76,15 @@ def find_chromium() -> str:
 
 
 def site_pages(folder: Path) -> list[str]:
-    """Return the pages of a built site, as addresses below its root."""
-    pages = (path.relative_to(folder) for path in sorted(folder.rglob("*.html")))
+    """Return the pages of a built site, as addresses below its root.
+
+    The root's own index only sends the reader on to the cover; a link check covers it.
+    """
+    pages = (
+        path.relative_to(folder)
+        for path in sorted(folder.rglob("*.html"))
+        if 'http-equiv="refresh"' not in path.read_text(encoding="utf-8")[:500].lower()
+    )
     return [path.as_posix() for path in pages if path.parts[0] != "_static"]
 
 

@@ -5,12 +5,8 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 import torch.nn.functional as F
@@ -238,105 +234,6 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
     assert finished.epochs == history.epochs
     assert json.loads((out_dir / "history.json").read_text())["epochs"] == history.epochs
     assert not list(out_dir.glob(".*"))
-
-
-COMMAND = [
-    *("train", "unet", "--data", "streets", "--size", "16", "24", "--limit", "40", "--epochs", "3"),
-    *("--batch-size", "4", "--widths", "8", "12", "--dropout", "0.3", "--ema", "0.9", "--quiet"),
-    *("--checkpoint-every", "3", "--device", "cpu", "--norm", "group"),
-]
-
-
-def launch(out: Path, processes: int) -> subprocess.Popen[bytes]:
-    prefix = [sys.executable, "-m", "course_lib.cli"]
-    if processes > 1:
-        prefix = [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *(f"--nproc-per-node={processes}", "-m", "course_lib.cli"),
-        ]
-    return subprocess.Popen([*prefix, *COMMAND, "--out", str(out)])
-
-
-def kill_everything(process: subprocess.Popen[bytes]) -> None:
-    """As a power cut would: torchrun's workers are no members of its process group."""
-    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    for member in family:
-        member.kill()
-    psutil.wait_procs(family)
-    process.wait()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path, processes: int) -> None:
-    assert launch(tmp_path / "whole", processes).wait(timeout=900) == 0
-    killed = launch(tmp_path / "killed", processes)
-    checkpoint = tmp_path / "killed" / "checkpoint.pt"
-    deadline = time.monotonic() + 900
-    while True:  # until a checkpoint in mid-epoch is there
-        assert killed.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        with_step = checkpoint.exists() and _step(checkpoint)
-        if with_step:
-            break
-        time.sleep(0.05)
-    kill_everything(killed)
-    assert not (tmp_path / "killed" / "model.safetensors").exists()
-    assert launch(tmp_path / "killed", processes).wait(timeout=900) == 0
-    whole, resumed = (
-        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
-        for name in ("whole", "killed")
-    )
-    assert whole["world_size"] == processes  # it did not silently train alone
-    assert same(whole["model"], resumed["model"])
-    assert same(whole["ema"]["model"], resumed["ema"]["model"])
-    assert same(whole["best"], resumed["best"])
-    files = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("whole", "killed")]
-    assert files[0] == files[1]
-
-
-def _step(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, weights_only=True)["step"])
-
-
-WORKER = """
-import sys, torch
-from course_lib.models import UNet
-from course_lib.train import Engine, TrainConfig, train_supervised
-sys.path.insert(0, {folder!r})
-from test_supervised import masks
-torch.manual_seed(0)
-model = UNet(widths=(8, 12), norm="group")
-config = TrainConfig(epochs=2, batch_size={batch}, lr=0.1, optimizer="sgd", log_every=2)
-history = train_supervised(
-    model, masks(), masks(), config=config, device="cpu", progress=False
-)
-engine = Engine(device="cpu")
-assert engine.world_size == {world}, engine.world_size
-if engine.is_main:
-    torch.save({{"model": model.state_dict(), "epochs": history.epochs}}, {out!r})
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_compute_one_processs_gradients(tmp_path: Path) -> None:
-    """GroupNorm, because BatchNorm's statistics depend on how a batch is shared out."""
-    results = {}
-    for world, batch in ((1, 8), (2, 4)):
-        out, script = tmp_path / f"{world}.pt", tmp_path / f"worker{world}.py"
-        script.write_text(
-            WORKER.format(folder=str(Path(__file__).parent), batch=batch, world=world, out=str(out))
-        )
-        command = [sys.executable, str(script)]
-        if world > 1:
-            command[1:1] = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-        subprocess.run(command, check=True, timeout=300)
-        results[world] = torch.load(out, weights_only=True)
-    for key, value in results[1]["model"].items():
-        torch.testing.assert_close(results[2]["model"][key], value, rtol=1e-4, atol=1e-6)
-    for a, b in zip(results[1]["epochs"], results[2]["epochs"], strict=True):
-        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-5)
-        assert a["val_accuracy"] == pytest.approx(b["val_accuracy"], abs=2e-3)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -7,11 +7,8 @@ from course_lib.models import SimpleCNN
 from course_lib.results.claim import Claim, Context, Measurement, Published
 from course_lib.train import TrainConfig, evaluate, train_supervised
 
-# Shifts of up to 2 pixels: in ten epochs the network learns too little, not too much by heart.
-AUGMENT = Augment(flip=True, crop=2)
 
-
-def _measure(context: Context, *, schedule: str, lr: float) -> Measurement:
+def _measure(context: Context, *, schedule: str, lr: float, crop: int) -> Measurement:
     num = 640 if context.smoke else None
     train, val, test = (
         load("cifar10", split, root=context.root, num=num) for split in ("train", "val", "test")
@@ -21,7 +18,7 @@ def _measure(context: Context, *, schedule: str, lr: float) -> Measurement:
         batch_size=64,
         lr=lr,
         schedule=schedule,
-        augment=AUGMENT,
+        augment=Augment(flip=True, crop=crop),
         precision="bf16",
         channels_last=True,
         seed=context.seed,
@@ -59,11 +56,11 @@ def _measure(context: Context, *, schedule: str, lr: float) -> Measurement:
 
 
 def _constant(context: Context) -> Measurement:
-    return _measure(context, schedule="constant", lr=1e-3)
+    return _measure(context, schedule="constant", lr=1e-3, crop=4)
 
 
 def _schedule(context: Context) -> Measurement:
-    return _measure(context, schedule="one-cycle", lr=3e-3)
+    return _measure(context, schedule="one-cycle", lr=3e-3, crop=2)
 
 
 PUBLISHED = (
@@ -78,7 +75,7 @@ PUBLISHED = (
 CLAIMS = (
     Claim(
         name="classifier-cifar10-constant",
-        title="SimpleCNN on CIFAR-10, 10 epochs, constant learning rate",
+        title="SimpleCNN on CIFAR-10, 10 epochs, constant learning rate, shifts of up to 4 pixels",
         measure=_constant,
         main="test_accuracy",
         percent=True,
@@ -88,7 +85,7 @@ CLAIMS = (
     ),
     Claim(
         name="classifier-cifar10-schedule",
-        title="SimpleCNN on CIFAR-10, 10 epochs, one-cycle learning rate",
+        title="SimpleCNN on CIFAR-10, 10 epochs, one-cycle learning rate, shifts of up to 2 pixels",
         measure=_schedule,
         main="test_accuracy",
         percent=True,

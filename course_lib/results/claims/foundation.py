@@ -97,7 +97,7 @@ def _engine(context: Context) -> Measurement:
             8,
         ),
     }
-    metrics = {}
+    metrics: dict[str, float] = {}
     for name, (make, data, batch_size) in cases.items():
         measured = _overhead(make, data, batch_size, rounds, context.device)
         metrics |= {f"{name}_{key}": value for key, value in measured.items()}

@@ -74,8 +74,8 @@ class TrainConfig:
             raise ValueError(f"ema is {self.ema}; a decay lies between 0 and 1, or is None.")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for checkpoints and result files."""
-        return asdict(self)
+        """Return plain values, as storing and reading back leaves them (lists, no tuples)."""
+        return {k: _plain(v) for k, v in asdict(self).items()}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Name the settings in which a stored configuration differs in what it computes.
@@ -83,7 +83,7 @@ class TrainConfig:
         How often something is logged or saved changes nothing in the weights.
         """
         harmless = {"log_every", "checkpoint_every"}
-        mine = _plain(self.as_dict())
+        mine = self.as_dict()
         return sorted(k for k, v in mine.items() if k not in harmless and other.get(k) != v)
 
 

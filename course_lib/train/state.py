@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from course_lib.data import ImageSet
-from course_lib.train.config import TrainConfig, _plain
+from course_lib.train.config import TrainConfig
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
 from course_lib.train.history import History
@@ -100,7 +100,7 @@ class RunState:
         if self.step:
             self.mean_loss()
         state = {
-            "config": _plain(self.config.as_dict()),
+            "config": self.config.as_dict(),
             "data": self.data,
             "world_size": self.engine.world_size,
             "epoch": self.epoch,

@@ -62,7 +62,7 @@ def train_supervised(
         FloatingPointError: when the loss stops being finite, naming epoch and step.
         KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
     """
-    steps = _check(train_set, val_set, config)
+    _check(train_set, val_set)
     engine = Engine(device=device, precision=config.precision, clip_norm=config.clip_norm)
     steps = train_set.num_batches(config.batch_size, world_size=engine.world_size)
     updates = -(-steps // config.accumulate)  # per epoch, the last one may be smaller
@@ -159,7 +159,7 @@ def make_schedule(
     return LambdaLR(optimizer, lambda _: 1.0)
 
 
-def _check(train_set: ImageSet, val_set: ImageSet | None, config: TrainConfig) -> int:
+def _check(train_set: ImageSet, val_set: ImageSet | None) -> None:
     if len(train_set) == 0:
         raise ValueError(f"The set {train_set.name}/{train_set.split} is empty.")
     if val_set is not None and len(val_set) == 0:
@@ -177,7 +177,6 @@ def _check(train_set: ImageSet, val_set: ImageSet | None, config: TrainConfig) -
             f"Training and validation set name different classes: {train_set.classes} and "
             f"{val_set.classes}."
         )
-    return train_set.num_batches(config.batch_size)
 
 
 def _cross_entropy(ignore_index: int | None) -> Loss:

@@ -206,7 +206,7 @@ _ALL = (
         splits="test = the published val (500 images), because the labels of the published test "
         "are secret; val = the cities Hanover, Krefeld and Zurich; train = the other cities",
         licence="research and teaching, non-commercial, after registration; may not be passed on",
-        flaws="daylight and dry weather only, 50 cities in and around Germany; rare classes such "
+        flaws="daylight and dry weather only, 21 cities in and around Germany; rare classes such "
         "as train and wall have few pixels",
         download="by hand, after registration: leftImg8bit_trainvaltest.zip and "
         "gtFine_trainvaltest.zip into DIR/cityscapes",

@@ -180,6 +180,15 @@ class Window:
             self.image[which], self.row[which], self.column[which], self.height, self.width
         )
 
+    def places(self) -> list[tuple[int, slice, slice]]:
+        """Image, rows and columns of each window."""
+        return [
+            (i, slice(r, r + self.height), slice(c, c + self.width))
+            for i, r, c in zip(
+                self.image.tolist(), self.row.tolist(), self.column.tolist(), strict=True
+            )
+        ]
+
     def read(self, canvas: Array) -> Array:
         """Copy the windows out of a canvas (B, [C,] H, W): (M, [C,] h, w)."""
         return self._view(canvas)[self._index(canvas)]
@@ -200,7 +209,7 @@ class Window:
 
 
 def windows(
-    image: Array, bounds: Array, size: Size, smallest: int = 8
+    image: Array, bounds: Array, size: Size, smallest: int = 8, reach: Array | None = None
 ) -> Iterator[tuple[Array, Window]]:
     """Group objects by the window that holds their visible part.
 
@@ -210,22 +219,32 @@ def windows(
         size: (H, W) of the canvas.
         smallest: windows are squares with sides 8, 16, 32 … cut to the canvas, so few groups arise;
             this is the first side.
+        reach: (M, 4) what is painted lies within these bounds; the squares are then cut to
+            rectangles around it, with sides 16, 32 …
 
     Yields:
         (which, window): the objects of a group and their windows. Objects outside the image, or
         thinner than nothing, are left out.
     """
-    h, w = size
+    canvas = np.array(size[::-1])
     low = np.maximum(np.floor(bounds[:, :2]).astype(np.int64) - 1, 0)
-    high = np.minimum(np.ceil(bounds[:, 2:]).astype(np.int64) + 1, np.array([w, h]))
-    extent = (high - low).min(axis=1, initial=1 << 30), (high - low).max(axis=1)
-    valid = extent[0] > 0
-    side: Array = np.full(len(low), smallest)
-    while (side < extent[1]).any():
-        side = np.where(side < extent[1], side * 2, side)
-    for s in sorted(set(side[valid].tolist())):
-        which = np.nonzero(valid & (side == s))[0]
-        wide, tall = min(s, w), min(s, h)
-        column = np.minimum(low[which, 0], w - wide)
-        row = np.minimum(low[which, 1], h - tall)
-        yield which, Window(image[which], row, column, tall, wide)
+    high = np.minimum(np.ceil(bounds[:, 2:]).astype(np.int64) + 1, canvas)
+    valid = (high > low).all(axis=1)
+    extent = np.minimum(_power_of_two((high - low).max(axis=1), smallest)[:, None], canvas)
+    low = np.minimum(low, canvas - extent)
+    if reach is not None:
+        first = np.clip(np.floor(reach[:, :2]).astype(np.int64) - 1, low, low + extent)
+        last = np.clip(np.ceil(reach[:, 2:]).astype(np.int64) + 1, low, low + extent)
+        cut = np.minimum(_power_of_two(last - first, 16), extent)
+        low, extent = np.minimum(first, low + extent - cut), cut
+    for wide, tall in sorted({(x, y) for x, y in extent[valid].tolist()}):
+        which = np.nonzero(valid & (extent[:, 0] == wide) & (extent[:, 1] == tall))[0]
+        yield which, Window(image[which], low[which, 1], low[which, 0], tall, wide)
+
+
+def _power_of_two(length: Array, smallest: int) -> Array:
+    """The smallest of s, 2 s, 4 s … that is not below each length."""
+    side: Array = np.full(length.shape, smallest)
+    while (side < length).any():
+        side = np.where(side < length, side * 2, side)
+    return side

@@ -14,6 +14,7 @@ from course_lib.data.exact import Array
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
+_AHEAD = 128  # numbers
 
 
 def _mix64(x: Array) -> Array:
@@ -48,12 +49,16 @@ class Random:
         base = _mix_int(_mix_int(abs(seed) & _MASK) + (seed < 0) + (abs(seed) >> 64) + salt)
         self.keys = _mix64(_mix64(indices.astype(np.uint64) * np.uint64(_GOLDEN)) ^ np.uint64(base))
         self._count = 0
+        self._ahead = np.zeros((len(self.keys), 0), np.uint64)  # numbers made and not yet given
 
     def bits(self, n: int) -> Array:
         """(B, n) random uint64."""
-        steps = np.arange(self._count + 1, self._count + n + 1, dtype=np.uint64)
+        if self._ahead.shape[1] < n:  # many at once: most calls ask for one
+            steps = np.arange(self._count + 1, self._count + n + _AHEAD, dtype=np.uint64)
+            self._ahead = _mix64(self.keys[:, None] + steps * np.uint64(_GOLDEN))
         self._count += n
-        return _mix64(self.keys[:, None] + steps * np.uint64(_GOLDEN))
+        given, self._ahead = self._ahead[:, :n], self._ahead[:, n:]
+        return given
 
     def uniform(self, low: float = 0.0, high: float = 1.0, n: int | None = None) -> Array:
         """(B, n), or (B,) without `n`, float32 in [low, high)."""

@@ -127,7 +127,7 @@ def place_objects(street: Street, r: Random) -> dict[str, Objects]:
         z = z.astype(np.float32)
         x = street.camera_x(X.astype(np.float32), z)
         which = np.nonzero(exists)[0]
-        full = [np.broadcast_to(a, (b,))[which] for a in (x, z, side, towards, variant)]
+        full = [a[which] for a in (x, z, side, towards, variant)]
         rows[kind].append((which, *full, random[which], np.full(len(which), key)))
         key += 1
 
@@ -252,7 +252,8 @@ def place_objects(street: Street, r: Random) -> dict[str, Objects]:
         z = np.where((i == 6) & (street.crossing < 1e4), at_junction, z)
         exists = (r.uniform(0, 1) < chance) | ((i == 6) & (street.crossing < 1e4))
         free = np.abs(z - street.crossing) > street.cross_half + 1
-        add("post", exists & free, X, z, side, no, variant)
+        kind_of_post = "lamp" if i < 2 else "signal" if i == 6 else "sign"
+        add(kind_of_post, exists & free, X, z, side, no, variant)
     result = {}
     for name, parts in rows.items():
         image, x, z_, side_, towards_, variant_, random, keys = (

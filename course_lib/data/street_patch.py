@@ -62,7 +62,8 @@ class Patch:
         self.colour = np.zeros((count, 4, height, width), np.float32)
         self.alpha = np.zeros((count, height, width), np.float32)
         self.label = np.full((count, height, width), label, np.uint8)
-        self.shadow = np.zeros((count, height, width), np.float32)
+        self.shadow: Array = np.zeros((), np.float32)  # every painter sets it
+        self._painted = self._glows = False
 
     def paint(
         self,
@@ -70,7 +71,7 @@ class Patch:
         colour: Array,
         shade: Values = 1.0,
         *,
-        glow: float = 0,
+        glow: Values = 0.0,
         label: int | None = None,
     ) -> None:
         """Lay a colour over what is there.
@@ -79,18 +80,23 @@ class Patch:
             coverage: (M, h, w) in [0, 1].
             colour: (M, 3).
             shade: (M, h, w) brightness of the colour, or a number.
-            glow: 1 for a lamp, which keeps its colour in the dark.
+            glow: 1 for a lamp, which keeps its colour in the dark; a number or (M, 1, 1).
             label: another class, for the pixels that are covered by half or more.
         """
-        keep = 1 - coverage
-        self.colour *= keep[:, None]
+        rgb, emission = self.colour[:, :3], self.colour[:, 3]
+        glows = not isinstance(glow, float) or glow != 0
+        if self._painted:  # else all is 0, and stays 0
+            keep = 1 - coverage
+            rgb *= keep[:, None]
+            self.alpha *= keep
+            if self._glows:
+                emission *= keep
         lit = coverage * shade
-        for c in range(3):
-            self.colour[:, c] += lit * colour[:, c, None, None]
-        if glow:
-            self.colour[:, 3] += coverage * np.float32(glow)
-        self.alpha *= keep
+        rgb += lit[:, None] * colour[:, :, None, None]
         self.alpha += coverage
+        if glows:
+            emission += coverage * glow
+        self._painted, self._glows = True, self._glows or glows
         if label is not None:
             np.copyto(self.label, np.uint8(label), where=coverage >= 0.5)
 

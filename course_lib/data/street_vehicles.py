@@ -64,7 +64,7 @@ def _side_view(patch: Patch, s: dict[str, Array], S: Array, Y: Array, m: Array, 
         for end, colour in ((0.1, (0.75, 0.08, 0.06)), (-0.1, (0.95, 0.92, 0.78))):
             place = S - np.float32(end) if end > 0 else S - length - np.float32(end)
             lamp = cover(round_box(place, Y - belt * 0.8, 0.12, 0.07, 0.05) * m) * inside
-            patch.paint(lamp, np.tile(f32(colour), (len(paint), 1)), glow=1)
+            patch.paint(lamp, np.tile(f32(colour), (len(paint), 1)), glow=1.0)
 
 
 def paint_car(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
@@ -114,7 +114,7 @@ def paint_car(o: Objects, cam: Camera, px: Array, py: Array) -> Patch:
     rear = f32([0.80, 0.08, 0.06])
     lamp_colour = np.where(towards[:, None] > 0, front, rear).astype(np.float32)
     lamps = round_box(np.abs(X) - w * 0.78, Y - belt * 0.78, w * 0.17, 0.08, 0.05)
-    patch.paint(cover(lamps * m), lamp_colour, glow=1)
+    patch.paint(cover(lamps * m), lamp_colour, glow=1.0)
     return patch
 
 

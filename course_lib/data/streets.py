@@ -24,7 +24,7 @@ from course_lib.data.exact import Array, Size, f32, mix, to_uint8
 from course_lib.data.random_numbers import Random
 from course_lib.data.street_ground import paint_ground
 from course_lib.data.street_layout import Canvas, Condition, Street, per_image, place_objects, rgb
-from course_lib.data.street_objects import PAINTERS, bounds
+from course_lib.data.street_objects import PAINTERS, bounds, reach
 from course_lib.data.street_patch import PEDESTRIAN, SIGN, SKY, VEHICLE, Camera, Objects
 from course_lib.data.street_scenery import paint_buildings, paint_sky
 
@@ -37,6 +37,7 @@ CONDITIONS = ("day", "dusk", "fog", "night")
 SMALLEST = 16  # pixels a side; below that a street cannot be recognised
 
 _FAR = 400.0  # metres; fog and depth end there
+_CHUNK_PIXELS = 1 << 18
 
 LIGHTING = {
     "day": Condition((1.0, 0.99, 0.96), 0.45, (0.36, 0.56, 0.80), (0.74, 0.82, 0.88),
@@ -83,7 +84,10 @@ def draw(
         num, size, seed, condition, start, conditions=CONDITIONS, smallest=SMALLEST, scene="streets"
     )
     chunk = partial(_draw_chunk, seed=int(seed), size=size, light=LIGHTING[condition])
-    return draw_in_chunks(chunk, num, start, size, CLASSES, workers=workers)
+    # Larger chunks than elsewhere, because objects are painted in many small groups.
+    return draw_in_chunks(
+        chunk, num, start, size, CLASSES, workers=workers, chunk_pixels=_CHUNK_PIXELS
+    )
 
 
 def _draw_chunk(indices: Array, *, seed: int, size: Size, light: Condition) -> Chunk:
@@ -106,7 +110,8 @@ def _draw_chunk(indices: Array, *, seed: int, size: Size, light: Condition) -> C
     return Chunk(images, scene.label, instances, boxes, labels, scene.depth, factors)
 
 
-_THING_OF = {"car": VEHICLE, "crossing": VEHICLE, "person": PEDESTRIAN, "tree": 0, "post": SIGN}
+_THING_OF = {"car": VEHICLE, "crossing": VEHICLE, "person": PEDESTRIAN, "tree": 0,
+             "lamp": SIGN, "sign": SIGN, "signal": SIGN}  # fmt: skip
 
 
 @dataclass
@@ -114,7 +119,7 @@ class Layer:
     """Painted objects that share a window size, ready to be laid over the canvas."""
 
     window: Window
-    keep: Array  # (M, 1, h, w) what remains of the canvas below
+    keep: Array  # (M, h, w) what remains of the canvas below
     colour: Array  # (M, 4, h, w)
     code: Array  # (M, h, w) int16, 16 key + label
     solid: Array  # (M, h, w) bool
@@ -137,48 +142,44 @@ def paint_objects(
         cam = Camera(*(a[o.image] for a in (street.f, street.vx, street.vy, street.h)))
         classes[o.image, o.key] = _THING_OF[kind]
         distance[o.image, o.key] = o.z
-        for which, window in windows(o.image, bounds(kind, o, cam), street.size):
+        inside = bounds(kind, o, cam)
+        limits = reach(kind, o, cam, inside)
+        for which, window in windows(o.image, inside, street.size, reach=limits):
             part = o.select(which)
             sub = Camera(*(a[which] for a in (cam.focal, cam.x, cam.y, cam.height)))
             patch = PAINTERS[kind](part, sub, *window.pixels())
             shown = window.read(street.wall) >= (part.z - 0.3)[:, None, None]
-            alpha = patch.alpha * shown
-            keep = (1 - alpha) * (1 - strength * patch.shadow * shown)
+            if not shown.all():  # hidden by a building, in part
+                visible = shown.astype(np.float32)
+                patch.alpha *= visible
+                patch.colour *= visible[:, None]
+                patch.shadow *= visible
+            patch.shadow *= strength
+            keep = (1 - patch.alpha) * (1 - patch.shadow)
             code = patch.label + (16 * part.key.astype(np.int16))[:, None, None]
-            colour = patch.colour * shown[:, None]
             layers.append(
-                Layer(window, keep[:, None], colour, code, alpha >= 0.5, part.z, part.key)
+                Layer(window, keep, patch.colour, code, patch.alpha >= 0.5, part.z, part.key)
             )
     _composite(scene, layers, distance)
     return classes
 
 
 def _composite(scene: Canvas, layers: list[Layer], distance: Array) -> None:
-    """Lay the objects over the canvas, the k-th farthest of all images at the same time."""
+    """Lay the objects over the canvas, in each image from far to near."""
     if not layers:
         return
     image = np.concatenate([y.window.image for y in layers])
     z = np.concatenate([y.z for y in layers])
     key = np.concatenate([y.key for y in layers])
-    order = np.lexsort((key, -z, image))
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order)) - np.searchsorted(image[order], image[order])
-    ends = np.cumsum([len(y.z) for y in layers])[:-1]
-    ranks = np.split(rank, ends)
+    places = [(y, m, place) for y in layers for m, place in enumerate(y.window.places())]
     code = np.full(scene.label.shape, -1, np.int16)
-    for level in range(int(rank.max()) + 1):
-        for layer, r in zip(layers, ranks, strict=True):
-            which = np.nonzero(r == level)[0]
-            if len(which) == 0:
-                continue
-            place = layer.window.select(which)
-            colour = place.read(scene.colour)
-            colour *= layer.keep[which]
-            colour += layer.colour[which]
-            place.write(scene.colour, colour)
-            below = place.read(code)
-            np.copyto(below, layer.code[which], where=layer.solid[which])
-            place.write(code, below)
+    # One object at a time: a few operations on a view cost less than to gather many windows.
+    for i in np.lexsort((key, -z, image)).tolist():
+        layer, m, (picture, rows, columns) = places[i]
+        colour = scene.colour[picture, :, rows, columns]
+        colour *= layer.keep[m]
+        colour += layer.colour[m]
+        np.copyto(code[picture, rows, columns], layer.code[m], where=layer.solid[m])
     image, y, x = np.nonzero(code >= 0)
     top = code[image, y, x]
     label, key = (top & 15).astype(np.uint8), top >> 4

@@ -147,9 +147,9 @@ def _streets_sets(context: Context) -> tuple[ImageSet, ImageSet, ImageSet]:
     return train, val, test
 
 
-def _streets_config(context: Context, epochs: int) -> TrainConfig:
+def _streets_config(context: Context) -> TrainConfig:
     return TrainConfig(
-        epochs=1 if context.smoke else epochs,
+        epochs=1 if context.smoke else 24,
         batch_size=8,
         lr=3e-3,
         optimizer="adamw",
@@ -158,6 +158,7 @@ def _streets_config(context: Context, epochs: int) -> TrainConfig:
         precision="bf16",
         channels_last=True,
         augment=Augment(flip=True),
+        evaluate_every=2,
         seed=context.seed,
     )
 
@@ -175,7 +176,7 @@ def _unet_streets(context: Context, *, skips: bool = True) -> Measurement:
         context,
         UNet(**arguments),
         sets,
-        _streets_config(context, 8),
+        _streets_config(context),
         {"arguments": arguments, "dataset": "streets"},
         keep_images=False,
     )
@@ -189,7 +190,7 @@ def _pixelwise(context: Context) -> Measurement:
     torch.manual_seed(context.seed)
     sets = _streets_sets(context)
     model = PixelwiseClassifier(num_classes=len(sets[0].classes))
-    return _segment(context, model, sets, _streets_config(context, 8), None, keep_images=False)
+    return _segment(context, model, sets, _streets_config(context), None, keep_images=False)
 
 
 PETS_PUBLISHED = (

@@ -193,6 +193,8 @@ def test_killed_while_downloading(pets, tmp_path, kind):
     plan = [(a.urls, a.file, a.md5) for a in download.archives("pets")]
     root = tmp_path / "data"
     code = (
+        "import signal\n"  # a shell's background jobs, and their children, ignore Ctrl-C
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from course_lib.data import download\n"
         f"plan = tuple(download.Archive(*a) for a in {plan!r})\n"
         "download.archives = lambda name: plan\n"

@@ -41,6 +41,16 @@ def test_equals_scipys_distances(cap):
     torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
 
 
+def test_an_ignored_gap_makes_no_contour():
+    """Between the classes lie three pixels that nobody labelled."""
+    y = torch.tensor([[[0, 0, 255, 255, 255, 1, 1]]])
+    probability = torch.tensor([0.3, 0.6, 0.5, 0.5, 0.5, 0.1, 0.8], dtype=F64)
+    z = torch.stack([torch.zeros(7, dtype=F64), probability.logit()])[None, :, None]
+    to_one = torch.tensor([4.5, 3.5, 0, 0, 0, -3.5, -4.5], dtype=F64)  # half a pixel less than d
+    wanted = (to_one * probability - to_one * (1 - probability)).sum() / (8 * 4)
+    torch.testing.assert_close(boundary_loss(z, y, cap=8), wanted)
+
+
 def test_gradients_are_those_of_finite_differences():
     z, y = case(ignored=True)
     assert gradcheck(lambda z: boundary_loss(z, y), (z,), atol=1e-4)

@@ -22,7 +22,7 @@ def case(seed, classes=4, present=4, ignored=0.2, size=(5, 7)):
     return z.requires_grad_(), y
 
 
-def same_with_gradient(ours, theirs, z, tolerance=1e-9):
+def assert_same_with_gradient(ours, theirs, z, tolerance=1e-9):
     torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
     mine, other = (torch.autograd.grad(value, z)[0] for value in (ours, theirs))
     torch.testing.assert_close(mine, other, rtol=tolerance, atol=tolerance)
@@ -43,19 +43,20 @@ def test_dice_equals_smps(seed, classes, present, ignored):
     theirs = smp.losses.DiceLoss("multiclass", ignore_index=255, eps=0.0)(z, y)
     # smp divides by all classes and gives absent ones the loss 0; here only those present count.
     num_present = len(set(y.unique().tolist()) - {255})
-    same_with_gradient(dice_loss(z, y), theirs * classes / num_present, z)
+    assert_same_with_gradient(dice_loss(z, y), theirs * classes / num_present, z)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("per_image", [False, True])
 @pytest.mark.parametrize("smooth", [0.0, 1.0])
 def test_dice_equals_monais(per_image, smooth):
-    losses = pytest.importorskip("monai.losses")
+    from monai.losses import DiceLoss
+
     z, y = case(1, ignored=0.0)
-    theirs = losses.DiceLoss(
+    theirs = DiceLoss(
         softmax=True, to_onehot_y=True, batch=not per_image, smooth_nr=smooth, smooth_dr=smooth
     )
-    same_with_gradient(
+    assert_same_with_gradient(
         dice_loss(z, y, smooth=smooth, per_image=per_image), theirs(z, y[:, None]), z
     )
 
@@ -70,7 +71,9 @@ def test_lovasz_equals_smps(seed, classes, present, ignored):
     z = z.detach().float().requires_grad_()  # smp's takes no float64
     for per_image in (False, True):
         theirs = smp.losses.LovaszLoss("multiclass", per_image=per_image, ignore_index=255)(z, y)
-        same_with_gradient(lovasz_softmax(z, y, per_image=per_image), theirs, z, tolerance=2e-6)
+        assert_same_with_gradient(
+            lovasz_softmax(z, y, per_image=per_image), theirs, z, tolerance=2e-6
+        )
 
 
 @pytest.mark.parity
@@ -114,7 +117,7 @@ def test_an_absent_class_gets_no_gradient_of_its_own():
     own = 0
     for k in (0, 1):
         own = own + (1 - 2 * (p[:, k] * (y == k)).sum() / (p[:, k].sum() + (y == k).sum())) / 2
-    same_with_gradient(dice_loss(z, y), own, z)
+    assert_same_with_gradient(dice_loss(z, y), own, z)
 
 
 def test_smooth_is_checked():

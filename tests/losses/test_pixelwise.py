@@ -23,7 +23,7 @@ def case(seed, classes=4, ignored=0.2, batch=2, size=(5, 7)):
     return z.requires_grad_(), y
 
 
-def same_with_gradient(ours, theirs, z, tolerance=1e-12):
+def assert_same_with_gradient(ours, theirs, z, tolerance=1e-12):
     torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
     mine, other = (torch.autograd.grad(value, z)[0] for value in (ours, theirs))
     torch.testing.assert_close(mine, other, rtol=tolerance, atol=tolerance)
@@ -37,7 +37,7 @@ def test_cross_entropy_equals_torch(seed, classes, ignored, weighted):
     weight = torch.rand(classes, dtype=F64) + 0.1 if weighted else None
     ours = cross_entropy(z, y, weight=weight)
     theirs = F.cross_entropy(z, y, weight=weight, ignore_index=255)
-    same_with_gradient(ours, theirs, z)
+    assert_same_with_gradient(ours, theirs, z)
 
 
 @pytest.mark.parity
@@ -51,7 +51,7 @@ def test_focal_loss_equals_its_definition(seed, gamma, weighted):
     w = weight[y[counted]]
     theirs = (w * (1 - p) ** gamma * -p.log()).sum() / w.sum()
     ours = focal_loss(z, y, gamma=gamma, weight=weight if weighted else None)
-    same_with_gradient(ours, theirs, z, tolerance=1e-9)
+    assert_same_with_gradient(ours, theirs, z, tolerance=1e-9)
 
 
 @pytest.mark.parity
@@ -64,14 +64,15 @@ def test_focal_loss_of_two_classes_equals_torchvisions(gamma):
     theirs = sigmoid_focal_loss(
         z[:, 1] - z[:, 0], y.double(), alpha=-1, gamma=gamma, reduction="mean"
     )
-    same_with_gradient(focal_loss(z, y, gamma=gamma), theirs, z)
+    assert_same_with_gradient(focal_loss(z, y, gamma=gamma), theirs, z)
 
 
 @pytest.mark.parity
 def test_focal_loss_equals_monais():
-    losses = pytest.importorskip("monai.losses")
+    from monai.losses import FocalLoss
+
     z, y = case(4, classes=5, ignored=0.0)
-    theirs = losses.FocalLoss(to_onehot_y=True, use_softmax=True, gamma=2.0, reduction="none")
+    theirs = FocalLoss(to_onehot_y=True, use_softmax=True, gamma=2.0, reduction="none")
     # It writes a map for each class, 0 outside of the class: their sum is a pixel's loss.
     expected = theirs(z, y[:, None]).sum(1).mean()  # in float32
     assert focal_loss(z, y).item() == pytest.approx(expected.item(), rel=1e-5)
@@ -81,7 +82,7 @@ def test_focal_loss_equals_monais():
 def test_focal_loss_without_focus_is_cross_entropy():
     z, y = case(3)
     weight = (1.0, 2.0, 0.5, 3.0)
-    same_with_gradient(
+    assert_same_with_gradient(
         focal_loss(z, y, gamma=0, weight=weight), cross_entropy(z, y, weight=weight), z
     )
 

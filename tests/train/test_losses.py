@@ -64,8 +64,10 @@ def test_a_bad_choice_is_refused(options, said):
 def test_a_run_with_another_loss_is_another_run(tmp_path):
     options = {"epochs": 1, "batch_size": 6}
     trained(TrainConfig(**options), out_dir=tmp_path)
-    with pytest.raises(ValueError, match="loss differ"):
-        trained(TrainConfig(loss="focal", **options), out_dir=tmp_path)
+    trained(TrainConfig(loss="focal", **options), out_dir=tmp_path / "focal")
+    for loss, folder in (("focal", tmp_path), ("cross-entropy", tmp_path / "focal")):
+        with pytest.raises(ValueError, match="loss differ"):
+            trained(TrainConfig(loss=loss, **options), out_dir=folder)
 
 
 def test_a_run_from_before_there_was_a_choice_goes_on(tmp_path):

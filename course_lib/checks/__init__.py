@@ -11,12 +11,23 @@ notebook is `notebooks/exercises/NAME.ipynb`. `tests/exercises/` then tests it w
 from __future__ import annotations
 
 from course_lib.checks.accuracy import accuracy
+from course_lib.checks.atrous import atrous
+from course_lib.checks.bilinear_weight import bilinear_weight
+from course_lib.checks.choose_rates import choose_rates
+from course_lib.checks.clean_mask import clean_mask
 from course_lib.checks.conv2d import conv2d
 from course_lib.checks.conv_output import conv_output
 from course_lib.checks.core import Mistake, Property, Report, Result, assert_close, grade
+from course_lib.checks.dice_from_iou import dice_from_iou
 from course_lib.checks.flip_together import flip_together
+from course_lib.checks.heat_map import heat_map
 from course_lib.checks.iou import iou
 from course_lib.checks.match_skip import match_skip
+from course_lib.checks.resize_pair import resize_pair
+from course_lib.checks.scatter import scatter
+from course_lib.checks.soft_dice import soft_dice
+from course_lib.checks.stack_field import stack_field
+from course_lib.checks.two_means import two_means
 
 # One line per exercise, in the order of the labs: from course_lib.checks.NAME import NAME
 
@@ -27,10 +38,21 @@ __all__ = [
     "Result",
     "accuracy",
     "assert_close",
+    "atrous",
+    "bilinear_weight",
+    "choose_rates",
+    "clean_mask",
     "conv2d",
     "conv_output",
+    "dice_from_iou",
     "flip_together",
     "grade",
+    "heat_map",
     "iou",
     "match_skip",
+    "resize_pair",
+    "scatter",
+    "soft_dice",
+    "stack_field",
+    "two_means",
 ]

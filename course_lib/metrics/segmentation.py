@@ -92,5 +92,28 @@ def mean_dice(confusion: Tensor) -> Tensor:
     return torch.nanmean(dice(confusion), -1)
 
 
+def frequency_weighted_iou(confusion: Tensor) -> Tensor:
+    """Mean of :func:`iou`, each class weighted by its share of the true pixels.
+
+    Classes that the truth lacks have no weight: their false alarms count only where they are
+    missing.
+
+    Args:
+        confusion: (..., C, C) counts, rows = truth.
+
+    Returns:
+        (...) float64, NaN where nothing was counted.
+
+    Raises:
+        ValueError: not a confusion matrix, or counted from labels out of range.
+
+    Source: Long et al., arXiv:1411.4038, section 5 ("frequency weighted IU").
+    """
+    confusion = checked(confusion)
+    share = confusion.sum(-1) / confusion.sum((-1, -2))[..., None]  # (..., C)
+    scores = torch.where(share > 0, iou(confusion), 0)
+    return (share * scores).sum(-1)  # eq-frequency-weighted-iou; NaN if every share is
+
+
 def _diagonal(confusion: Tensor) -> Tensor:
     return confusion.diagonal(dim1=-2, dim2=-1)

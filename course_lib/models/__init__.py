@@ -1,7 +1,23 @@
 """Models, one file each; the smallest blocks come first in every file."""
 
+from course_lib.models.backbones import BACKBONES, Backbone, backbone
+from course_lib.models.deeplab import DeepLabV3, DeepLabV3Plus
+from course_lib.models.fcn import FCN, DilatedFCN
 from course_lib.models.pixelwise import PixelwiseClassifier
+from course_lib.models.resnet_unet import ResNetUNet
 from course_lib.models.simple_cnn import SimpleCNN
 from course_lib.models.unet import UNet
 
-__all__ = ["PixelwiseClassifier", "SimpleCNN", "UNet"]
+__all__ = [
+    "BACKBONES",
+    "FCN",
+    "Backbone",
+    "DeepLabV3",
+    "DeepLabV3Plus",
+    "DilatedFCN",
+    "PixelwiseClassifier",
+    "ResNetUNet",
+    "SimpleCNN",
+    "UNet",
+    "backbone",
+]

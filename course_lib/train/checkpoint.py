@@ -17,10 +17,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from course_lib.models import PixelwiseClassifier, SimpleCNN, UNet
+from course_lib.models import (
+    FCN,
+    DeepLabV3,
+    DeepLabV3Plus,
+    DilatedFCN,
+    PixelwiseClassifier,
+    ResNetUNet,
+    SimpleCNN,
+    UNet,
+)
 
 MODELS: dict[str, type[nn.Module]] = {
+    "DeepLabV3": DeepLabV3,
+    "DeepLabV3Plus": DeepLabV3Plus,
+    "DilatedFCN": DilatedFCN,
+    "FCN": FCN,
     "PixelwiseClassifier": PixelwiseClassifier,
+    "ResNetUNet": ResNetUNet,
     "SimpleCNN": SimpleCNN,
     "UNet": UNet,
 }

@@ -1,9 +1,10 @@
 """Everything a training run is determined by, besides the model and the data."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from course_lib.data import Augment
+from course_lib.losses import check_loss
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "one-cycle", "cosine")
@@ -17,6 +18,8 @@ class TrainConfig:
     Args:
         epochs: passes over the training set.
         batch_size: images per process and micro-step.
+        loss: a name of `course_lib.losses.LOSSES`, or several joined by "+": "cross-entropy+dice".
+        class_weights: one number for each class, for cross-entropy and focal loss, or ``None``.
         lr: learning rate; the peak, where the schedule has one.
         optimizer: "adam", "adamw" or "sgd" (momentum 0.9, Nesterov).
         weight_decay: decoupled for "adamw", an L2 penalty otherwise.
@@ -35,6 +38,8 @@ class TrainConfig:
 
     epochs: int = 10
     batch_size: int = 64
+    loss: str = "cross-entropy"
+    class_weights: tuple[float, ...] | None = None
     lr: float = 1e-3
     optimizer: str = "adam"
     weight_decay: float = 0.0
@@ -60,6 +65,7 @@ class TrainConfig:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; choose one of {', '.join(known)}."
                 )
+        check_loss(self.loss, self.class_weights)
         for name in ("epochs", "batch_size", "accumulate", "log_every", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
@@ -80,11 +86,13 @@ class TrainConfig:
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Name the settings in which a stored configuration differs in what it computes.
 
-        How often something is logged or saved changes nothing in the weights.
+        How often something is logged or saved changes nothing in the weights. A setting that the
+        stored configuration lacks came later, and the run did what is its default now.
         """
         harmless = {"log_every", "checkpoint_every"}
+        stored = {field.name: _plain(field.default) for field in fields(self)} | other
         mine = self.as_dict()
-        return sorted(k for k, v in mine.items() if k not in harmless and other.get(k) != v)
+        return sorted(k for k, v in mine.items() if k not in harmless and stored[k] != v)
 
 
 def _plain(value: Any) -> Any:

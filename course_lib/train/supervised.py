@@ -1,27 +1,23 @@
 """Supervised training, for classification and segmentation alike: the loop in full view."""
 
-import functools
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 from tqdm.auto import tqdm
 
 from course_lib.data import ImageSet
+from course_lib.losses import Loss, make_loss
 from course_lib.metrics import mean_iou, pixel_accuracy
 from course_lib.train.config import TrainConfig
 from course_lib.train.engine import Engine
 from course_lib.train.evaluate import _count
 from course_lib.train.history import History
 from course_lib.train.state import RunState
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def train_supervised(
@@ -47,8 +43,8 @@ def train_supervised(
         train_set: labelled images.
         val_set: labelled images on which the epoch is chosen, never the test set.
         config: see `TrainConfig`.
-        loss: of (logits, targets), a mean over the batch; default: cross-entropy that skips the
-            set's ignore label.
+        loss: a function of (logits, targets) in place of the one that the configuration names;
+            that one skips the set's ignore label.
         out_dir: where the run is saved.
         device: "auto", "cpu", "cuda" or a `torch.device`.
         progress: whether to draw a progress bar (``COURSE_PROGRESS=0`` turns all of them off).
@@ -76,7 +72,10 @@ def train_supervised(
     run = RunState(engine, model, optimizer, schedule, config, train_set, out_dir)
     run.history.score = "val_mean_iou" if train_set.task == "semantic" else "val_accuracy"
     run.resume()
-    loss = loss or _cross_entropy(train_set.ignore_index)
+    if loss is None:
+        loss = make_loss(
+            config.loss, weight=config.class_weights, ignore_index=train_set.ignore_index
+        )
     net, (optim,) = engine.prepare(model, optimizer)
     log = _Log(config, steps, run, progress and engine.is_main, tensorboard and engine.is_main)
 
@@ -177,12 +176,6 @@ def _check(train_set: ImageSet, val_set: ImageSet | None) -> None:
             f"Training and validation set name different classes: {train_set.classes} and "
             f"{val_set.classes}."
         )
-
-
-def _cross_entropy(ignore_index: int | None) -> Loss:
-    return functools.partial(
-        F.cross_entropy, ignore_index=-100 if ignore_index is None else ignore_index
-    )
 
 
 def _scores(run: RunState, val_set: ImageSet | None) -> dict[str, float]:

@@ -1,8 +1,30 @@
 """The list of claims: everything the book says with a measured number."""
 
 from course_lib.results.claim import Claim
-from course_lib.results.claims import classifier, foundation, unet
+from course_lib.results.claims import (
+    classifier,
+    compute,
+    counting,
+    data_efficiency,
+    foundation,
+    losses,
+    ranking,
+    segmentation,
+    unet,
+)
 
 CLAIMS: dict[str, Claim] = {
-    claim.name: claim for claim in (*classifier.CLAIMS, *unet.CLAIMS, *foundation.CLAIMS)
+    claim.name: claim
+    for part in (
+        classifier,
+        unet,
+        segmentation,
+        ranking,
+        data_efficiency,
+        losses,
+        counting,
+        compute,
+        foundation,
+    )
+    for claim in part.CLAIMS
 }

@@ -65,11 +65,11 @@ ARCHITECTURES: dict[str, Architecture] = {
 # ------------------------------------------------------------------------- data sets and recipes
 
 
-def streets_sets(context: Context) -> Sets:
-    """Return 1200, 200 and 400 street scenes by day, 96x128."""
+def streets_sets(context: Context, size: tuple[int, int] = STREETS_SIZE) -> Sets:
+    """Return 1200, 200 and 400 street scenes by day."""
     numbers = (16, 8, 8) if context.smoke else (1200, 200, 400)
     train, val, test = (
-        load("streets", split, size=STREETS_SIZE, num=num, seed=0)
+        load("streets", split, size=size, num=num, seed=0)
         for split, num in zip(("train", "val", "test"), numbers, strict=True)
     )
     return train, val, test

@@ -7,6 +7,7 @@ from course_lib.train.engine import Engine, pick_device
 from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions, predict
 from course_lib.train.history import History
 from course_lib.train.supervised import train_supervised
+from course_lib.train.test_time import predict_averaged
 
 __all__ = [
     "EMA",
@@ -19,6 +20,7 @@ __all__ = [
     "per_image_confusions",
     "pick_device",
     "predict",
+    "predict_averaged",
     "save_checkpoint",
     "shipped",
     "train_supervised",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.cli import main
+from course_lib.cli import MODELS, main
 from course_lib.train import load_checkpoint
 
 TRAIN = ["train", "unet", "--data", "streets", "--size", "16", "24", "--limit", "12", "--quiet"]
@@ -26,6 +26,30 @@ def test_train_then_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert all(value is None or 0 <= value <= 1 for value in record["iou"].values())
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet-unet", ["--encoder", "small"]),
+        ("fcn", ["--backbone", "small", "--stride", "16", "--loss", "cross-entropy+dice"]),
+        ("dilated-fcn", ["--backbone", "mobilenet_v3_small", "--dropout", "0.2"]),
+        ("deeplabv3", ["--output-stride", "16"]),
+        ("deeplabv3plus", []),
+    ],
+)
+def test_every_network_is_trained_and_read_back(
+    name: str, options: list[str], tmp_path: Path
+) -> None:
+    command = ["train", name, "--data", "streets", "--size", "32", "48", "--limit", "8", "--quiet"]
+    command += ["--epochs", "1", "--batch-size", "4", "--device", "cpu", "--no-augment"]
+    assert main([*command, *options, "--out", str(tmp_path)]) == 0
+    model, card = load_checkpoint(tmp_path / "model.safetensors")
+    assert type(model).__name__ == MODELS[name][0]
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    for option, value in given.items():
+        if option != "--loss":
+            assert str(card["arguments"][option[2:].replace("-", "_")]) == value
+
+
 def test_an_unseen_folder_is_judged(
     tmp_path: Path, real_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,6 +68,8 @@ def test_an_unseen_folder_is_judged(
         ([*TRAIN, "--out", "{tmp}", "--lr", "-1"], "positive"),
         ([*TRAIN, "--out", "{tmp}", "--device", "gpu"], '"cuda"'),
         ([*TRAIN, "--out", "{tmp}", "--size", "0"], "--size"),
+        ([*TRAIN, "--out", "{tmp}", "--stride", "8"], "unet has no --stride; it takes --widths"),
+        ([*TRAIN, "--out", "{tmp}", "--loss", "best"], "best"),
         (["results", "run", "--only", "nonsense"], "Unknown claim"),
         (["data", "verify", "nonsense"], "nonsense"),
     ],

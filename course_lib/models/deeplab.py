@@ -132,9 +132,11 @@ class DeepLabV3(nn.Module):
         rates: of the pyramid's 3x3 convolutions; by default the paper's for this output stride,
             and a sixth of them on "small", which is meant for images of about a hundred pixels.
         width: channels of the pyramid; by default 256, and 128 on "small".
+        weights: of the backbone: None, or "imagenet" where torchvision's can be had.
 
     Raises:
-        ValueError: for an unknown backbone or output stride, or a rate below 1.
+        ValueError: for an unknown backbone, output stride or weights, or a rate below 1.
+        FileNotFoundError: if the weights are neither cached nor can be downloaded.
 
     Source: arXiv:1706.05587, Fig. 5.
     """
@@ -148,11 +150,12 @@ class DeepLabV3(nn.Module):
         output_stride: int = 8,
         rates: Sequence[int] | None = None,
         width: int | None = None,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         rates, width = _choose(backbone, output_stride, rates, width)
         self.backbone = make_backbone(
-            backbone, in_channels=in_channels, output_stride=output_stride
+            backbone, in_channels=in_channels, output_stride=output_stride, weights=weights
         )
         self.aspp = ASPP(self.backbone.channels[-1], width, rates=rates)
         self.mix = normalised(conv3x3(width, width, separable=False), width)
@@ -178,9 +181,11 @@ class DeepLabV3Plus(nn.Module):
         width: channels of pyramid and decoder; by default 256, and 128 on "small".
         align_corners: how maps are upsampled: False aligns the areas of pixels, True the centres
             of the corner pixels.
+        weights: of the backbone: None, or "imagenet" where torchvision's can be had.
 
     Raises:
-        ValueError: for an unknown backbone or output stride, or a rate below 1.
+        ValueError: for an unknown backbone, output stride or weights, or a rate below 1.
+        FileNotFoundError: if the weights are neither cached nor can be downloaded.
 
     Source: arXiv:1802.02611, Fig. 2; eq-deeplab-decoder.
     """
@@ -196,12 +201,13 @@ class DeepLabV3Plus(nn.Module):
         rates: Sequence[int] | None = None,
         width: int | None = None,
         align_corners: bool = False,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         rates, width = _choose(backbone, output_stride, rates, width)
         self.align_corners = align_corners
         self.backbone = make_backbone(
-            backbone, in_channels=in_channels, output_stride=output_stride
+            backbone, in_channels=in_channels, output_stride=output_stride, weights=weights
         )
         _, low, *_, high = self.backbone.channels
         self.aspp = ASPP(high, width, rates=rates, separable=separable)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score as sklearn_f1
 from sklearn.metrics import jaccard_score
-from torchmetrics.functional.classification import multiclass_jaccard_index
+from torchmetrics.functional.classification import multiclass_f1_score, multiclass_jaccard_index
 
 from course_lib.metrics import (
     confusion_matrix,
@@ -48,25 +48,50 @@ def test_nothing_counted_is_not_a_number():
         assert math.isnan(score(empty))
 
 
+CASES = 25  # of each example: 2,500 in all
+
+
+def random_labels(generator, num_classes, num_pixels):
+    """Truth and prediction; sometimes a class is in neither, or one is everywhere, or ignored."""
+    present = generator.random(num_classes) < generator.choice([0.2, 0.6, 1.0])
+    present[generator.integers(num_classes)] = True
+    target, prediction = (generator.choice(np.flatnonzero(present), num_pixels) for _ in range(2))
+    agree = generator.random(num_pixels) < generator.choice([0.0, 0.5, 1.0])
+    prediction = np.where(agree, target, prediction)
+    ignored = generator.random(num_pixels) < generator.choice([0.0, 0.3])
+    ignored[generator.integers(num_pixels)] = False  # something is left to be counted
+    return np.where(ignored, 255, target), prediction
+
+
 @pytest.mark.parity
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(2, 6), st.integers(1, 60), st.integers(0, 2**31))
 def test_equals_sklearn_and_torchmetrics(num_classes, num_pixels, seed):
     generator = np.random.default_rng(seed)
-    target = generator.integers(0, num_classes, num_pixels)
-    prediction = generator.integers(0, num_classes, num_pixels)
-    counts = confusion_matrix(torch.from_numpy(prediction), torch.from_numpy(target), num_classes)
-    present = np.union1d(target, prediction)
-    every = {"labels": present, "average": None, "zero_division": 0}
-    np.testing.assert_allclose(iou(counts)[present], jaccard_score(target, prediction, **every))
-    np.testing.assert_allclose(dice(counts)[present], sklearn_f1(target, prediction, **every))
-    absent = np.setdiff1d(np.arange(num_classes), present)
-    assert iou(counts)[absent].isnan().all()
-    theirs = multiclass_jaccard_index(
-        torch.from_numpy(prediction), torch.from_numpy(target), num_classes, average="macro"
-    )
-    assert mean_iou(counts).item() == pytest.approx(theirs.item(), abs=1e-6)
-    assert pixel_accuracy(counts).item() == pytest.approx((target == prediction).mean())
+    for _ in range(CASES):
+        target, prediction = random_labels(generator, num_classes, num_pixels)
+        tensors = torch.from_numpy(prediction), torch.from_numpy(target)
+        counts = confusion_matrix(*tensors, num_classes, ignore_index=255)
+        counted = target != 255
+        truth, guess = target[counted], prediction[counted]
+        present = np.union1d(truth, guess)
+        every = {"labels": present, "average": None, "zero_division": 0}
+        of_sklearn = {
+            iou: jaccard_score(truth, guess, **every),
+            dice: sklearn_f1(truth, guess, **every),
+        }
+        absent = np.setdiff1d(np.arange(num_classes), present)
+        for score, mean, peer in (
+            (iou, mean_iou, multiclass_jaccard_index),
+            (dice, mean_dice, multiclass_f1_score),
+        ):
+            ours = score(counts).numpy()
+            np.testing.assert_allclose(ours[present], of_sklearn[score])
+            assert np.isnan(ours[absent]).all()
+            assert mean(counts).item() == pytest.approx(of_sklearn[score].mean())
+            theirs = peer(*tensors, num_classes, average="none", ignore_index=255).numpy()
+            np.testing.assert_allclose(ours[present], theirs[present], rtol=1e-6)
+        assert pixel_accuracy(counts).item() == pytest.approx((truth == guess).mean())
 
 
 def test_leading_axes_are_kept():

@@ -94,6 +94,12 @@ class ImageSet:
             )
         if self.task not in TASKS:
             raise DataError(f"task {self.task!r}: wanted one of {', '.join(TASKS)}.")
+        if self.targets.is_floating_point() or self.targets.is_complex():
+            raise DataError(
+                f"targets: got {self.targets.dtype}, wanted whole numbers (uint8 or int64): each "
+                "is the number of a class. A mask that was resized or normalised like an image "
+                "has lost them; load it again, and resize with the nearest pixel."
+            )
         wanted = (
             (len(self.images),)
             if self.task == "classification"

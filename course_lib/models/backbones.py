@@ -69,8 +69,8 @@ class Backbone(nn.Module):
         stages: The stages, first to last; together they map (B, in_channels, H, W) to features.
         channels: Channels of each stage's output.
         strides: Input pixels between neighbouring positions of each stage's output.
-        mean: Subtracted from every channel of the image first.
-        std: The difference is divided by this.
+        mean: Subtracted from the image first, one number for each of its channels.
+        std: The difference is divided by these.
 
     Attributes:
         channels: As above, for example (16, 32, 64, 128, 160).
@@ -86,8 +86,8 @@ class Backbone(nn.Module):
         *,
         channels: tuple[int, ...],
         strides: tuple[int, ...],
-        mean: Sequence[float] = (0.0,),
-        std: Sequence[float] = (1.0,),
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
@@ -100,14 +100,19 @@ class Backbone(nn.Module):
         """Return one map per stage, (B, channels[i], H / strides[i], W / strides[i]), rounded up.
 
         Raises:
-            ValueError: If the image is smaller than the largest stride.
+            ValueError: If the image is smaller than the largest stride, or has other channels.
         """
-        smallest = self.strides[-1]
+        smallest, channels = self.strides[-1], self.mean.shape[1]
         if x.ndim != 4 or min(x.shape[-2:]) < smallest:
             raise ValueError(
                 f"This backbone has output stride {smallest} and got an input of shape "
                 f"{tuple(x.shape)}; give it (B, C, H, W) with at least {smallest}x{smallest} "
                 "pixels, or choose a smaller output stride."
+            )
+        if x.shape[1] != channels:  # one channel would pass: it is repeated where mean has three
+            raise ValueError(
+                f"This backbone reads {channels} channels and got an input of shape "
+                f"{tuple(x.shape)}; build it with in_channels={x.shape[1]}, or convert the image."
             )
         x = (x - self.mean) / self.std  # nothing happens unless ImageNet weights are used
         features = []
@@ -178,6 +183,16 @@ def backbone(
         mean=mean,
         std=std,
     )
+
+
+def check_statistics(model: nn.Module, x: Tensor, *, smallest: int) -> None:
+    """Refuse a batch that leaves BatchNorm one value per channel to take a mean and variance of."""
+    if model.training and len(x) == 1 and tuple(x.shape[-2:]) == (smallest, smallest):
+        raise ValueError(
+            f"a batch of one image of {smallest}x{smallest} pixels leaves one value per channel, "
+            "of which no variance can be taken in training; use more images, a larger image, or "
+            "eval()."
+        )
 
 
 def _small() -> list[nn.Module]:

@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.models.backbones import backbone as make_backbone
+from course_lib.models.backbones import check_statistics
 from course_lib.ops.upsampling import bilinear_weight
 
 STRIDES = (32, 16, 8)
@@ -144,16 +145,6 @@ class DilatedFCN(nn.Module):
         check_statistics(self, x, smallest=8)
         z = self.head(self.backbone(x)[-1])  # (B, K, H / 8, W / 8), rounded up
         return F.interpolate(z, x.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def check_statistics(model: nn.Module, x: Tensor, *, smallest: int) -> None:
-    """Refuse a batch that leaves BatchNorm one value per channel to take a mean and variance of."""
-    if model.training and len(x) == 1 and tuple(x.shape[-2:]) == (smallest, smallest):
-        raise ValueError(
-            f"a batch of one image of {smallest}x{smallest} pixels leaves one value per channel, "
-            "of which no variance can be taken in training; use more images, a larger image, or "
-            "eval()."
-        )
 
 
 def crop(x: Tensor, size: Sequence[int]) -> Tensor:

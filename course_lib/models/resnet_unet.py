@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.models.backbones import backbone
+from course_lib.models.backbones import backbone, check_statistics
 from course_lib.models.unet import DoubleConv
 
 
@@ -85,6 +85,7 @@ class ResNetUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in_channels, H, W)
         """Return logits (B, num_classes, H, W), for any H, W of at least 32."""
+        check_statistics(self, x, smallest=32)
         features = self.encoder(x)  # strides 2, 4, 8, 16, 32
         sizes = [x.shape[-2:], *(f.shape[-2:] for f in features[:-1])]
         y = features.pop()  # (B, C, H / 32, W / 32)

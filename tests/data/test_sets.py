@@ -223,7 +223,8 @@ def test_a_set_that_does_not_fit_stays_and_its_batches_travel(monkeypatch):
     [
         (dict(images=torch.zeros(2, 3, 4, 4)), "wanted uint8"),
         (dict(images=torch.zeros(2, 4, 4, dtype=torch.uint8)), r"shape \(N, C, H, W\)"),
-        (dict(targets=torch.zeros(3)), r"got shape \(3,\), wanted \(2,\)"),
+        (dict(targets=torch.zeros(2)), "got torch.float32, wanted whole numbers"),
+        (dict(targets=torch.zeros(3, dtype=torch.uint8)), r"got shape \(3,\), wanted \(2,\)"),
         (dict(task="semantic"), r"wanted \(2, 4, 4\)"),
         (dict(task="panoptic"), "wanted one of classification"),
     ],

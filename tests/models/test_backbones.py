@@ -161,6 +161,8 @@ def test_without_a_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
         (lambda: backbone("resnet18", weights="coco"), "imagenet"),
         (lambda: backbone("resnet18", in_channels=4, weights="imagenet"), "in_channels is 4"),
         (lambda: backbone()(torch.zeros(1, 3, 31, 64)), "32x32"),
+        (lambda: backbone()(torch.zeros(2, 1, 64, 64)), "reads 3 channels.*in_channels=1"),
+        (lambda: backbone(in_channels=1)(torch.zeros(2, 3, 64, 64)), "in_channels=3"),
         (lambda: backbone()(torch.zeros(3, 64, 64)), r"\(B, C, H, W\)"),
         (lambda: backbone(output_stride=8)(torch.zeros(1, 3, 7, 64)), "8x8"),
     ],

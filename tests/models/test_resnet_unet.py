@@ -107,6 +107,8 @@ def test_what_cannot_be_built_or_run_says_why() -> None:
         ResNetUNet(encoder="resnet19")
     with pytest.raises(ValueError, match="at least 32x32"):
         ResNetUNet(encoder="small", widths=SMALL)(torch.zeros(1, 3, 31, 64))
+    with pytest.raises(ValueError, match="a batch of one image of 32x32"):
+        ResNetUNet(encoder="small", widths=SMALL).train()(torch.zeros(1, 3, 32, 32))
 
 
 # ------------------------------------------------------------------------------ plain, with monai

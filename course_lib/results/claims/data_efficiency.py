@@ -44,7 +44,6 @@ CLAIMS = tuple(
         title=f"Small U-Net on {num} street scenes at 64x96, {UPDATES} updates",
         measure=partial(_measure, num=num),
         main="test_mean_iou",
-        percent=True,
         minutes=2,
     )
     for num in NUMBERS

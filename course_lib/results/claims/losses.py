@@ -194,7 +194,6 @@ CLAIMS = (
             title=f"Small U-Net on streets at 64x96, trained with {candidate.title}",
             measure=partial(_measure, name=name),
             main="test_mean_iou",
-            percent=True,
             minutes=6,
         )
         for name, candidate in CANDIDATES.items()

@@ -286,7 +286,6 @@ CLAIMS = tuple(
             shifts=SHIFTS if task == "streets" else (),
         ),
         main="test_mean_iou",
-        percent=True,
         needs=() if task == "streets" else (task,),
         checkpoint=CHECKPOINTS.get((name, task)),
         minutes=MINUTES[task],

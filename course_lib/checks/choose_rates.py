@@ -103,8 +103,8 @@ MISTAKES = [
     Mistake(
         "the last rate with a tap inside",
         lambda height, width: _thirds(min(height, width) - 1),
-        "Your largest rate is one less than the shorter side. There, a single row of places still "
-        "has an outer tap inside; nearly all others are 1x1 convolutions.",
+        "Your largest rate is one less than the shorter side. There, only the first and "
+        "the last row of places still have an outer tap inside; all others are 1x1 convolutions.",
     ),
     Mistake(
         "the whole kernel inside",

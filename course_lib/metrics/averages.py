@@ -4,7 +4,8 @@ IoU and Dice are counted for one class on one set of pixels. To get one number, 
 have to be averaged away, and each order of doing so gives another number.
 
 Source: the names follow Wang et al., "Revisiting Evaluation Metrics for Semantic Segmentation",
-arXiv:2310.19252, section 3 (mIoU^D, mIoU^I, mIoU^C).
+arXiv:2310.19252, section 3 (mIoU^D, mIoU^I, mIoU^C). Their code counts a class in an image only if
+the truth has it, and of two classes the foreground alone; here truth or prediction, and both.
 """
 
 from collections.abc import Callable
@@ -45,8 +46,8 @@ def averages(confusions: Tensor, *, score: Callable[[Tensor], Tensor] = iou) -> 
     """Average IoU, or another score of the classes, in the five ways that papers use.
 
     A class that neither truth nor prediction of an image (or of the set) contains has no score
-    there and is left out of the mean, never counted as 0 or 1. So is an image without any labelled
-    pixel.
+    there and is left out of the mean, never counted as 0 or 1; one that only the prediction
+    contains scores 0. An image without any labelled pixel is left out too.
 
     Args:
         confusions: (N, C, C) counts of each image, of

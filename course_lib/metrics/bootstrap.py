@@ -94,7 +94,8 @@ def paired_bootstrap(
             f"confusions_a has shape {tuple(confusions_a.shape)} and confusions_b "
             f"{tuple(confusions_b.shape)}; both need the same images and classes: (N, C, C)."
         )
-    if not torch.equal(counts_a[0].sum(-1), counts_b[0].sum(-1)):
+    truth = counts_a[:1].sum(-1)  # of the first training; all the others have to agree with it
+    if any(bool((counts.sum(-1) != truth).any()) for counts in (counts_a, counts_b)):
         raise ValueError(
             "the two models were judged on different truths: the row sums (pixels of each true "
             "class, for each image) differ. Use the same images in the same order for both."

@@ -107,7 +107,7 @@ class ASPP(nn.Module):
 
         Raises:
             ValueError: In training with a single image: its pooled map is one number a channel,
-                which batch normalisation would turn into 0 whatever the image shows.
+                which batch normalisation would turn into the same shift whatever the image shows.
         """
         if self.training and len(x) == 1:
             raise ValueError(

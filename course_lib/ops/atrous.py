@@ -201,8 +201,13 @@ def has_holes(rates: Sequence[int]) -> bool:
     Returns:
         True if, with the rates sorted, one is more than 1 + 2 times the sum of those before it.
 
+    Raises:
+        ValueError: For a rate below 1.
+
     Source: eq-no-holes.
     """
+    if min(rates, default=1) < 1:
+        raise ValueError(f"got rates {tuple(rates)}; want rates of at least 1")
     reached = 1  # a solid interval of this many pixels
     for rate in sorted(rates):
         if rate > reached:  # eq-no-holes

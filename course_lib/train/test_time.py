@@ -20,7 +20,8 @@ def predict_averaged(
 ) -> Tensor:
     """Return the mean of the probabilities over rescaled and mirrored copies of the images.
 
-    Every copy's probabilities are brought back to the images' size and orientation first. The
+    Every copy's logits are brought back to the images' size and orientation, and turned into
+    probabilities there. The
     network runs once for each scale, twice with ``flip``.
 
     Args:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.models import FCN
+from course_lib.ops.upsampling import bilinear_weight
 
 F64 = torch.float64
 SETTINGS = [(3, 2, 0), (4, 2, 1), (3, 2, 1), (2, 2, 0), (5, 3, 2), (2, 3, 0), (3, 1, 1)]  # k, s, p
@@ -208,6 +209,24 @@ def test_adding_scores_is_one_classifier_on_both_maps():
     weight = torch.cat([s16.weight, s32.weight], dim=1)
     one = F.conv2d(both, weight, s16.bias + s32.bias)
     torch.testing.assert_close(s16(fine) + up(s32(coarse)), one)
+
+
+def test_with_a_transposed_convolution_it_holds_without_the_coarse_bias():
+    fine, coarse = normal(1, 4, 6, 8), normal(1, 5, 3, 4, seed=1)
+    s16, s32 = torch.nn.Conv2d(4, 3, 1).double(), torch.nn.Conv2d(5, 3, 1).double()
+
+    def up(x):
+        kernels = bilinear_weight(x.shape[1], 2).double()
+        return F.conv_transpose2d(x, kernels, stride=2, padding=1)
+
+    weight = torch.cat([s16.weight, s32.weight], dim=1)
+    one = F.conv2d(torch.cat([fine, up(coarse)], dim=1), weight, s16.bias + s32.bias)
+    summed = s16(fine) + up(s32(coarse))
+    inside = (..., slice(1, -1), slice(1, -1))
+    torch.testing.assert_close(summed[inside], one[inside])
+    assert not torch.allclose(summed, one)  # at the rim the bias fades
+    bias, s32.bias = s32.bias, None
+    torch.testing.assert_close(s16(fine) + up(s32(coarse)), one - bias[:, None, None])
 
 
 def test_parameters_after_the_backbone():

@@ -356,6 +356,8 @@ def test_the_nearest_pixel_is_found_one_axis_after_the_other(seed):
             inner = min(((c - other) ** 2 for other in columns), default=math.inf)
             rows.append((r - row) ** 2 + inner)
         wanted[r, c] = math.sqrt(min(rows))
+        nearest = min(math.hypot(r - a, c - b) for a, b in mask.nonzero().tolist())
+        assert wanted[r, c] == pytest.approx(nearest)
     torch.testing.assert_close(distance_to(mask, 50), wanted)
 
 

@@ -157,7 +157,7 @@ def test_a_disc_that_is_too_large(radius, thicker):
 
 
 def band(mask, width):
-    """The definition, pixel by pixel; `mask` is a set of places, the image 9 by 11."""
+    """The definition, pixel by pixel; `mask` is a set of places, the image 9 by 12."""
     inside = set()
     steps = range(-width, width + 1)
     for r, c in mask:

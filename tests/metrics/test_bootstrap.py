@@ -122,6 +122,9 @@ def test_wrong_input_says_what_to_do():
         paired_bootstrap(a.sum(0), a.sum(0))
     with pytest.raises(ValueError, match="same images and classes"):
         paired_bootstrap(a, a[:9])
+    several = torch.stack([a, 2 * a])  # the second training was judged on other images
+    with pytest.raises(ValueError, match="different truths"):
+        paired_bootstrap(several, torch.stack([a, a]))
     with pytest.raises(ValueError, match="different truths"):
         paired_bootstrap(a, a * torch.arange(1, 11)[:, None, None])
     with pytest.raises(ValueError, match="at least 2"):

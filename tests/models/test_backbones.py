@@ -51,7 +51,10 @@ def test_features_have_the_channels_and_strides_they_announce(
 def test_a_dilated_backbone_computes_what_the_strided_one_does_and_more(
     name: str, output_stride: int
 ) -> None:
-    """Every (32 / output_stride)-th position holds the strided network's own numbers."""
+    """Every (32 / output_stride)-th position holds the strided network's own numbers.
+
+    (MobileNet: without its gates, which average over the whole map.)
+    """
     torch.manual_seed(0)
     strided = unsettle(backbone(name)).double()
     dense = backbone(name, output_stride=output_stride).eval().double()

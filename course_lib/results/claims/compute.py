@@ -55,7 +55,7 @@ def _costs(context: Context) -> Measurement:
 
 
 def _peers(context: Context) -> Measurement:
-    rounds = 2 if context.smoke else 12
+    rounds = 2 if context.smoke else 30
     torch.manual_seed(context.seed)
     device = pick_device(context.device)
     metrics = against_peers(rounds=rounds, device=device, smoke=context.smoke)
@@ -84,6 +84,6 @@ CLAIMS = (
         measure=_peers,
         main="worst_ratio",
         seeds=(0,),
-        minutes=3,
+        minutes=4,
     ),
 )

@@ -91,6 +91,13 @@ def test_search_works_without_a_network(running: Any, site: Path) -> None:
     assert faults == []
 
 
+def test_tables_in_outputs_are_tables(site: Path) -> None:
+    """Markdown from a cell is rendered by another parser than the page; it has to know tables."""
+    pages = sorted((site / "notebooks").glob("*.html"))
+    assert "score</p></th>" in (site / "notebooks" / "unet.html").read_text(encoding="utf-8")
+    assert [page.name for page in pages if "<p>|" in page.read_text(encoding="utf-8")] == []
+
+
 def test_the_sources_of_exercises_are_not_in_the_site(site: Path) -> None:
     assert not (site / "_sources").exists()
     for notebook in site.rglob("*.ipynb"):

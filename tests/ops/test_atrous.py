@@ -86,6 +86,13 @@ def test_the_rule_about_holes_agrees_with_counting(rates: list[int]) -> None:
     assert has_holes(rates) == bool((ways == 0).any())
 
 
+@pytest.mark.parametrize("rates", [(0,), (-3, 1)])
+def test_rates_below_1_are_refused(rates: tuple[int, ...]) -> None:
+    for count in (paths, has_holes):
+        with pytest.raises(ValueError, match="rates of at least 1"):
+            count(rates)
+
+
 @pytest.mark.parametrize("rates", [(1, 1), (2, 2, 2), (1, 2, 3), (3, 1)])
 def test_the_measured_field_is_where_the_paths_are(rates: tuple[int, ...]) -> None:
     layers = [nn.Conv2d(1, 1, 3, padding=r, dilation=r, bias=False).double() for r in rates]

@@ -118,7 +118,7 @@ def _unet_pets(context: Context) -> Measurement:
 def _averaged_pets(context: Context) -> Measurement:
     """Ask the networks of unet-pets six times: three scales, each mirrored as well.
 
-    The scales are those with the best mean on the validation images, of six choices between
+    The scales are those with the best mean on the validation images, of seven choices between
     (1,) and (0.75, 1, 1.25, 1.5).
     """
     torch.manual_seed(context.seed)

@@ -5,15 +5,9 @@ from collections import defaultdict
 import pytest
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from course_lib.models.backbones import backbone
-
-
-def multiply_adds(net: nn.Module, size: tuple[int, int]) -> int:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net.eval()(torch.zeros(1, 3, *size, device="meta"))
-    return counter.get_total_flops() // 2
+from course_lib.train.bench import multiply_adds
 
 
 def multiply_adds_by_stride(net, size):
@@ -42,8 +36,8 @@ def test_the_cost_of_an_output_stride():
         by_stride = multiply_adds_by_stride(family[32], image)
         for output_stride, net in family.items():
             expected = sum(m * (t / min(t, output_stride)) ** 2 for t, m in by_stride.items())
-            assert multiply_adds(net, image) == expected
-    table = [round(multiply_adds(net, size) / 1e6, 1) for net in nets.values()]
+            assert multiply_adds(net, (1, 3, *image)) == expected
+    table = [round(multiply_adds(net, (1, 3, *size)) / 1e6, 1) for net in nets.values()]
     assert table == [53.7, 69.4, 165.1]
-    table = [round(multiply_adds(net, (512, 512)) / 1e9, 1) for net in big.values()]
+    table = [round(multiply_adds(net, (1, 3, 512, 512)) / 1e9, 1) for net in big.values()]
     assert table == [21.4, 32.4, 99.7]

@@ -137,7 +137,12 @@ def test_every_claim_on_real_data_can_be_measured(
     names: list[str], tmp_path: Path, real_data: Path
 ) -> None:
     folders = {"results_dir": tmp_path / "r", "runs_dir": tmp_path / "runs"}
-    everything = [*names, "unet-pets-difference"] if len(names) > 1 else names
+    after = ["unet-pets-difference", "unet-pets-averaged", "unet-pets-averaged-difference"]
+    everything = [*names, *after] if len(names) > 1 else names
     assert run(everything, smoke=True, device="cpu", root=real_data, **folders) == []
     assert all(load(name, tmp_path / "r").measured for name in everything)
     assert runner.default_dir() != tmp_path / "r"
+    if len(names) > 1:  # the training of unet-pets is used again, not made again
+        once, averaged = (load(name, tmp_path / "r") for name in ("unet-pets", after[1]))
+        assert averaged.mean("plain_mean_iou") == once.mean("test_mean_iou")
+        assert not list((tmp_path / "runs" / after[1]).rglob("checkpoint.pt"))

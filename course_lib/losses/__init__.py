@@ -1,24 +1,42 @@
-"""What is minimised: losses of logits (B, C, H, W) and labels (B, H, W), each a scalar.
+"""What is minimised, each a scalar.
 
-All of them leave out pixels with the ignore label, give 0 with zero gradients where no pixel
-counts, and refuse labels out of range.
+Segmentation: losses of logits (B, C, H, W) and labels (B, H, W). All of them leave out pixels with
+the ignore label, give 0 with zero gradients where no pixel counts, and refuse labels out of range.
+
+Adversarial games: losses of the discriminator's outputs (B,), and penalties on its gradients.
 """
 
+from course_lib.losses.adversarial import (
+    ADVERSARIAL_LOSSES,
+    discriminator_loss,
+    generator_loss,
+)
 from course_lib.losses.boundary import boundary_loss
 from course_lib.losses.choose import LOSSES, Loss, check_loss, make_loss
+from course_lib.losses.gradient_penalties import (
+    gradient_penalty,
+    path_length_penalty,
+    r1_penalty,
+)
 from course_lib.losses.overlap import dice_loss, lovasz_gradient, lovasz_softmax
 from course_lib.losses.pixelwise import cross_entropy, focal_loss, median_frequency_weights
 
 __all__ = [
+    "ADVERSARIAL_LOSSES",
     "LOSSES",
     "Loss",
     "boundary_loss",
     "check_loss",
     "cross_entropy",
     "dice_loss",
+    "discriminator_loss",
     "focal_loss",
+    "generator_loss",
+    "gradient_penalty",
     "lovasz_gradient",
     "lovasz_softmax",
     "make_loss",
     "median_frequency_weights",
+    "path_length_penalty",
+    "r1_penalty",
 ]

@@ -1,8 +1,10 @@
 """Models, one file each; the smallest blocks come first in every file."""
 
 from course_lib.models.backbones import BACKBONES, Backbone, backbone
+from course_lib.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from course_lib.models.deeplab import DeepLabV3, DeepLabV3Plus
 from course_lib.models.fcn import FCN, DilatedFCN
+from course_lib.models.gan import SimpleGANDiscriminator, SimpleGANGenerator
 from course_lib.models.pixelwise import PixelwiseClassifier
 from course_lib.models.resnet_unet import ResNetUNet
 from course_lib.models.simple_cnn import SimpleCNN
@@ -12,12 +14,16 @@ __all__ = [
     "BACKBONES",
     "FCN",
     "Backbone",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
     "DeepLabV3",
     "DeepLabV3Plus",
     "DilatedFCN",
     "PixelwiseClassifier",
     "ResNetUNet",
     "SimpleCNN",
+    "SimpleGANDiscriminator",
+    "SimpleGANGenerator",
     "UNet",
     "backbone",
 ]

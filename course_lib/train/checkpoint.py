@@ -19,16 +19,22 @@ from torch import nn
 
 from course_lib.models import (
     FCN,
+    DCGANDiscriminator,
+    DCGANGenerator,
     DeepLabV3,
     DeepLabV3Plus,
     DilatedFCN,
     PixelwiseClassifier,
     ResNetUNet,
     SimpleCNN,
+    SimpleGANDiscriminator,
+    SimpleGANGenerator,
     UNet,
 )
 
 MODELS: dict[str, type[nn.Module]] = {
+    "DCGANDiscriminator": DCGANDiscriminator,
+    "DCGANGenerator": DCGANGenerator,
     "DeepLabV3": DeepLabV3,
     "DeepLabV3Plus": DeepLabV3Plus,
     "DilatedFCN": DilatedFCN,
@@ -36,6 +42,8 @@ MODELS: dict[str, type[nn.Module]] = {
     "PixelwiseClassifier": PixelwiseClassifier,
     "ResNetUNet": ResNetUNet,
     "SimpleCNN": SimpleCNN,
+    "SimpleGANDiscriminator": SimpleGANDiscriminator,
+    "SimpleGANGenerator": SimpleGANGenerator,
     "UNet": UNet,
 }
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"

@@ -7,6 +7,7 @@ from course_lib.models.fcn import FCN, DilatedFCN
 from course_lib.models.gan import SimpleGANDiscriminator, SimpleGANGenerator
 from course_lib.models.pixelwise import PixelwiseClassifier
 from course_lib.models.resnet_unet import ResNetUNet
+from course_lib.models.sample_features import SampleFeatures
 from course_lib.models.simple_cnn import SimpleCNN
 from course_lib.models.unet import UNet
 
@@ -21,6 +22,7 @@ __all__ = [
     "DilatedFCN",
     "PixelwiseClassifier",
     "ResNetUNet",
+    "SampleFeatures",
     "SimpleCNN",
     "SimpleGANDiscriminator",
     "SimpleGANGenerator",

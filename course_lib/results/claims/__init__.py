@@ -9,6 +9,7 @@ from course_lib.results.claims import (
     foundation,
     losses,
     ranking,
+    sample_features,
     segmentation,
     unet,
 )
@@ -25,6 +26,7 @@ CLAIMS: dict[str, Claim] = {
         counting,
         compute,
         foundation,
+        sample_features,
     )
     for claim in part.CLAIMS
 }

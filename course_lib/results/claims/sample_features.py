@@ -1,0 +1,121 @@
+"""Training the network in whose features samples are judged."""
+
+from pathlib import Path
+
+import torch
+
+from course_lib.data import Augment, ImageSet, load
+from course_lib.models import SampleFeatures
+from course_lib.results.claim import Claim, Context, Measurement
+from course_lib.train import TrainConfig, evaluate, train_supervised
+
+SIZE = 32
+NUMS = {  # images of each set and split; None: all
+    "mnist": {"train": 12_000, "val": 1_500, "test": None},
+    "cifar10": {"train": None, "val": 1_500, "test": None},
+    "shapes": {"train": 8_000, "val": 1_500, "test": 2_000},
+}
+
+
+def part(name: str, split: str, root: Path | None, num: int | None) -> ImageSet:
+    """Return colour images of 32x32 of one of the three sets; half of the shapes on plain ground."""
+    if name != "shapes":
+        data = load(name, split, size=SIZE, root=root, num=num)
+        return data if name == "cifar10" else _colour(data)
+    half = (num or 2) // 2
+    cluttered, plain = (
+        load("shapes", split, size=SIZE, task="classification", condition=condition, num=half)
+        for condition in ("clutter", "plain")
+    )
+    return ImageSet(
+        torch.cat([cluttered.images, plain.images]),
+        torch.cat([cluttered.targets, plain.targets]),
+        cluttered.classes,
+        name="shapes",
+        split=split,
+    )
+
+
+def joint_set(split: str, root: Path | None = None, *, smoke: bool = False) -> ImageSet:
+    """Return digits, photographs and shapes as one set with 30 classes."""
+    parts = [part(name, split, root, 64 if smoke else NUMS[name][split]) for name in NUMS]
+    starts = [10 * number for number in range(len(parts))]
+    return ImageSet(
+        torch.cat([p.images for p in parts]),
+        torch.cat([p.targets + start for p, start in zip(parts, starts, strict=True)]),
+        tuple(f"{p.name} {label}" for p in parts for label in p.classes),
+        name="digits, photographs and shapes",
+        split=split,
+        note=" ".join(p.note for p in parts if p.note),
+    )
+
+
+def _colour(data: ImageSet) -> ImageSet:
+    images = data.images.expand(-1, 3, -1, -1).contiguous()
+    return ImageSet(images, data.targets, data.classes, data.name, data.split, note=data.note)
+
+
+def _measure(context: Context) -> Measurement:
+    train, val = (joint_set(split, context.root, smoke=context.smoke) for split in ("train", "val"))
+    config = TrainConfig(
+        epochs=1 if context.smoke else 6,
+        batch_size=128,
+        lr=3e-3,
+        optimizer="adamw",
+        weight_decay=0.02,
+        schedule="one-cycle",
+        augment=Augment(crop=2),  # no mirror images: a mirrored digit is no digit
+        precision="bf16",
+        channels_last=True,
+        seed=context.seed,
+    )
+    torch.manual_seed(context.seed)
+    model = SampleFeatures()
+    history = train_supervised(
+        model, train, val, config=config, out_dir=context.out_dir, device=context.device
+    )
+    test = joint_set("test", context.root, smoke=context.smoke)
+    accuracy = {
+        f"accuracy_{name}": evaluate(
+            model,
+            test.subset((test.targets // 10 == number).nonzero()[:, 0]),
+            device=context.device,
+        ).accuracy
+        for number, name in enumerate(NUMS)
+    }
+    card = {
+        "arguments": {},
+        "classes": test.classes,
+        "task": "classification",
+        "size": (SIZE, SIZE),
+        "dataset": ", ".join(NUMS),
+    }
+    return Measurement(
+        metrics={
+            **accuracy,
+            "val_score": history.best_score or 0.0,
+            "best_epoch": (history.best_epoch or 0) + 1,
+        },
+        curves={
+            "val_accuracy": history.column("val_accuracy"),
+            "train_loss": history.column("train_loss"),
+        },
+        data=f"MNIST, CIFAR-10 and shapes at {SIZE}x{SIZE}, ten classes each: {len(train)} images "
+        f"to train, {len(val)} to choose the epoch, {len(test)} to test. {test.note}".strip(),
+        trained=(model, card),
+    )
+
+
+CLAIMS = (
+    Claim(
+        name="sample-features",
+        title="The extractor for judging samples: its accuracy on the sets that it was trained on",
+        measure=_measure,
+        main="accuracy_cifar10",
+        percent=True,
+        seeds=(0,),
+        needs=("mnist", "cifar10"),
+        checkpoint="sample-features",
+        minutes=8,
+    ),
+)

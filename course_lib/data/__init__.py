@@ -11,6 +11,15 @@ for images, targets in train.batches(64, seed=0, epoch=0, augment=augment):
 from course_lib.data.augment import Augment, to_float, to_uint8
 from course_lib.data.download import fetch, verify
 from course_lib.data.loading import NAMES, available, load
+from course_lib.data.points import (
+    grid,
+    grid_centres,
+    mixture_log_density,
+    ring,
+    ring_centres,
+    spiral,
+    two_moons,
+)
 from course_lib.data.sets import DataError, ImageSet
 from course_lib.data.workers import StreamedSet
 
@@ -22,8 +31,15 @@ __all__ = [
     "StreamedSet",
     "available",
     "fetch",
+    "grid",
+    "grid_centres",
     "load",
+    "mixture_log_density",
+    "ring",
+    "ring_centres",
+    "spiral",
     "to_float",
     "to_uint8",
+    "two_moons",
     "verify",
 ]

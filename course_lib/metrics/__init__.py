@@ -23,6 +23,7 @@ from course_lib.metrics.classification import (
     top_k_accuracy,
 )
 from course_lib.metrics.confusion import confusion_matrix, confusion_per_image
+from course_lib.metrics.modes import ModeCoverage, mode_coverage
 from course_lib.metrics.segmentation import (
     dice,
     frequency_weighted_iou,
@@ -34,6 +35,7 @@ from course_lib.metrics.segmentation import (
 
 __all__ = [
     "Averages",
+    "ModeCoverage",
     "PairedBootstrap",
     "Reliability",
     "accuracy",
@@ -52,6 +54,7 @@ __all__ = [
     "mean_dice",
     "mean_iou",
     "micro",
+    "mode_coverage",
     "paired_bootstrap",
     "pixel_accuracy",
     "precision",

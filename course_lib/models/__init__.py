@@ -6,6 +6,7 @@ from course_lib.models.deeplab import DeepLabV3, DeepLabV3Plus
 from course_lib.models.fcn import FCN, DilatedFCN
 from course_lib.models.gan import SimpleGANDiscriminator, SimpleGANGenerator
 from course_lib.models.pixelwise import PixelwiseClassifier
+from course_lib.models.point_gan import PointDiscriminator, PointGenerator
 from course_lib.models.resnet_unet import ResNetUNet
 from course_lib.models.sample_features import SampleFeatures
 from course_lib.models.simple_cnn import SimpleCNN
@@ -21,6 +22,8 @@ __all__ = [
     "DeepLabV3Plus",
     "DilatedFCN",
     "PixelwiseClassifier",
+    "PointDiscriminator",
+    "PointGenerator",
     "ResNetUNet",
     "SampleFeatures",
     "SimpleCNN",

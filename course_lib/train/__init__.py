@@ -1,11 +1,22 @@
 """Training: one plain loop per paradigm over one engine, and what it leaves behind."""
 
+from course_lib.train.adversarial import train_gan
 from course_lib.train.checkpoint import load_checkpoint, save_checkpoint, shipped
 from course_lib.train.config import TrainConfig
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine, pick_device
 from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions, predict
+from course_lib.train.gan_config import GANConfig
+from course_lib.train.gan_history import GANHistory
 from course_lib.train.history import History
+from course_lib.train.points import (
+    PointsConfig,
+    PointsHistory,
+    lattice,
+    pull,
+    train_points,
+)
+from course_lib.train.samples import draw_codes, draw_samples
 from course_lib.train.supervised import train_supervised
 from course_lib.train.test_time import predict_averaged
 
@@ -13,15 +24,25 @@ __all__ = [
     "EMA",
     "Engine",
     "Evaluation",
+    "GANConfig",
+    "GANHistory",
     "History",
+    "PointsConfig",
+    "PointsHistory",
     "TrainConfig",
+    "draw_codes",
+    "draw_samples",
     "evaluate",
+    "lattice",
     "load_checkpoint",
     "per_image_confusions",
     "pick_device",
     "predict",
     "predict_averaged",
+    "pull",
     "save_checkpoint",
     "shipped",
+    "train_gan",
+    "train_points",
     "train_supervised",
 ]

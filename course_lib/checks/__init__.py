@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from course_lib.checks.accuracy import accuracy
 from course_lib.checks.atrous import atrous
+from course_lib.checks.batch_norm import batch_norm
 from course_lib.checks.bilinear_weight import bilinear_weight
 from course_lib.checks.choose_rates import choose_rates
 from course_lib.checks.clean_mask import clean_mask
@@ -19,15 +20,19 @@ from course_lib.checks.conv2d import conv2d
 from course_lib.checks.conv_output import conv_output
 from course_lib.checks.core import Mistake, Property, Report, Result, assert_close, grade
 from course_lib.checks.dice_from_iou import dice_from_iou
+from course_lib.checks.discriminator_step import discriminator_step
 from course_lib.checks.flip_together import flip_together
+from course_lib.checks.generator_step import generator_step
 from course_lib.checks.heat_map import heat_map
 from course_lib.checks.iou import iou
+from course_lib.checks.latent_walk import latent_walk
 from course_lib.checks.match_skip import match_skip
 from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
 from course_lib.checks.soft_dice import soft_dice
 from course_lib.checks.stack_field import stack_field
 from course_lib.checks.two_means import two_means
+from course_lib.checks.up_padding import up_padding
 
 # One line per exercise, in the order of the labs: from course_lib.checks.NAME import NAME
 
@@ -39,20 +44,25 @@ __all__ = [
     "accuracy",
     "assert_close",
     "atrous",
+    "batch_norm",
     "bilinear_weight",
     "choose_rates",
     "clean_mask",
     "conv2d",
     "conv_output",
     "dice_from_iou",
+    "discriminator_step",
     "flip_together",
+    "generator_step",
     "grade",
     "heat_map",
     "iou",
+    "latent_walk",
     "match_skip",
     "resize_pair",
     "scatter",
     "soft_dice",
     "stack_field",
     "two_means",
+    "up_padding",
 ]

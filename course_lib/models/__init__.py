@@ -10,6 +10,7 @@ from course_lib.models.point_gan import PointDiscriminator, PointGenerator
 from course_lib.models.resnet_unet import ResNetUNet
 from course_lib.models.sample_features import SampleFeatures
 from course_lib.models.simple_cnn import SimpleCNN
+from course_lib.models.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from course_lib.models.unet import UNet
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "SimpleCNN",
     "SimpleGANDiscriminator",
     "SimpleGANGenerator",
+    "StyleGANDiscriminator",
+    "StyleGANGenerator",
     "UNet",
     "backbone",
 ]

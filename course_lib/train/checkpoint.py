@@ -30,6 +30,8 @@ from course_lib.models import (
     SimpleCNN,
     SimpleGANDiscriminator,
     SimpleGANGenerator,
+    StyleGANDiscriminator,
+    StyleGANGenerator,
     UNet,
 )
 
@@ -46,6 +48,8 @@ MODELS: dict[str, type[nn.Module]] = {
     "SimpleCNN": SimpleCNN,
     "SimpleGANDiscriminator": SimpleGANDiscriminator,
     "SimpleGANGenerator": SimpleGANGenerator,
+    "StyleGANDiscriminator": StyleGANDiscriminator,
+    "StyleGANGenerator": StyleGANGenerator,
     "UNet": UNet,
 }
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"

@@ -129,6 +129,33 @@ class Engine:
         """Return the sum over all processes."""
         return self.accelerator.reduce(value, reduction="sum") if self.world_size > 1 else value
 
+    def prepare_optimizers(self, *optimizers: torch.optim.Optimizer) -> list[Any]:
+        """Return optimisers ready for precision; for loops that average gradients themselves."""
+        return [self.accelerator.prepare(optimizer) for optimizer in optimizers]
+
+    def average_gradients(self, model: nn.Module) -> None:
+        """Give every process the mean gradient of all, in one message.
+
+        For loops in which a network is run several times, or differentiated twice, before one
+        update: there a wrapper that exchanges gradients during `backward` would do so too early.
+        """
+        if self.world_size == 1:
+            return
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in gradients])
+        torch.distributed.all_reduce(flat)
+        flat /= self.world_size
+        parts = flat.split([g.numel() for g in gradients])
+        torch._foreach_copy_(
+            gradients, [part.view_as(g) for part, g in zip(parts, gradients, strict=True)]
+        )
+
+    def broadcast(self, model: nn.Module) -> None:
+        """Give every process the main one's weights and buffers."""
+        if self.world_size > 1:
+            for tensor in (*model.parameters(), *model.buffers()):
+                torch.distributed.broadcast(tensor.data, src=0)
+
     def broadcast_buffers(self, model: nn.Module) -> None:
         """Give every process the main one's buffers (BatchNorm's statistics differ by process)."""
         if self.world_size > 1:

@@ -1,0 +1,205 @@
+"""Everything an adversarial run must remember to go on exactly: both players and the record."""
+
+import copy
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.utils import save_image
+
+from course_lib.data import ImageSet
+from course_lib.train.ema import EMA
+from course_lib.train.engine import Engine
+from course_lib.train.gan_config import GANConfig
+from course_lib.train.gan_history import GANHistory
+from course_lib.train.samples import draw_samples
+
+READ = (
+    "discriminator_loss",
+    "generator_loss",
+    "real_score",
+    "fake_score",
+    "told_apart",
+    "diversity",
+)
+SHEET = 64  # samples on a sheet
+
+
+class GANRun:
+    """The state of one adversarial run, saved and resumed as one.
+
+    Order, augmentation and noise are pure functions of (seed, step, rank), so no random state is
+    part of it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        optimizers: dict[str, torch.optim.Optimizer],
+        config: GANConfig,
+        train_set: ImageSet,
+        out_dir: str | Path | None,
+    ) -> None:
+        self.engine, self.config, self.optimizers = engine, config, optimizers
+        self.generator, self.discriminator = generator, discriminator
+        self.images_per_step = config.batch_size * engine.world_size * config.critic_steps
+        self.ema: EMA | None = None
+        if config.ema_images is not None:
+            self.ema = EMA(generator, 0.5 ** (self.images_per_step / config.ema_images))
+        self.augment: Any = None
+        if config.ada_target is not None:
+            from course_lib.ops.discriminator_augment import DiscriminatorAugment
+
+            self.augment = DiscriminatorAugment(target=config.ada_target).to(engine.device)
+        self.path_length = torch.zeros((), device=engine.device)  # its moving average
+        self.out_dir = Path(out_dir) if out_dir is not None else None
+        self.data = f"{train_set.name}/{train_set.split} {train_set.fingerprint}"
+        self.step = 0  # updates of the generator
+        self.seconds = 0.0
+        self.history = GANHistory()
+        # What is read every log_every steps stays on the device until then.
+        self.readings = torch.zeros(config.log_every, len(READ), device=engine.device)
+        self.since = 0  # rows of `readings` in use
+
+    def note(self, *values: Tensor) -> None:
+        """Keep this step's numbers, in the order of `READ`, without waiting for the device."""
+        self.readings[self.since] = torch.stack([v.detach().float() for v in values])
+        self.since += 1
+
+    def read(self, scores: dict[str, float]) -> dict[str, Any]:
+        """Write down the mean of what was noted since the last reading; watch for trouble.
+
+        Raises:
+            FloatingPointError: if a loss was NaN or infinite, naming the step.
+        """
+        rows = self.engine.sum(self.readings[: self.since]).cpu() / self.engine.world_size
+        self.since = 0
+        bad = (~rows[:, :2].isfinite().all(dim=1)).nonzero()
+        if len(bad):
+            step = self.step - len(rows) + int(bad[0]) + 1
+            loss, other = rows[int(bad[0]), :2].tolist()
+            raise FloatingPointError(
+                f"At step {step} of {self.config.steps} the losses are {loss} (discriminator) and "
+                f"{other} (generator). The learning rate {self.config.lr:.3g} may be too high, or "
+                'a penalty is missing: try lr=2e-4, and penalty="r1". '
+                + ('Try precision="bf16". ' if self.config.precision == "fp16" else "")
+                + "The last checkpoint is from before that step."
+            )
+        record: dict[str, Any] = {"step": self.step, "images": self.step * self.images_per_step}
+        record |= dict(zip(READ, rows.mean(dim=0).tolist(), strict=True))
+        if self.augment is not None:
+            record["augmentation"] = float(self.augment.p)
+        record |= {"seconds": round(self.seconds, 2), **scores}
+        self.history.steps.append(record)
+        self.history.look_for_trouble(self.config.loss)
+        return record
+
+    def candidate(self) -> nn.Module:
+        """Return the generator that is judged and kept: the average, if there is one."""
+        return self.ema.model if self.ema is not None else self.generator
+
+    def write_sheet(self) -> None:
+        """Write the first samples of a fixed seed, eight in a row."""
+        if self.out_dir is not None and self.engine.is_main:
+            samples = draw_samples(self.candidate(), SHEET, seed=self.config.seed)
+            folder = self.out_dir / "samples"
+            folder.mkdir(parents=True, exist_ok=True)
+            save_image(samples.float() / 255, folder / f"step-{self.step:07d}.png", nrow=8)
+
+    def finish(self) -> None:
+        """Leave the kept weights in the generator, the same in all processes; both in eval mode."""
+        self.generator.load_state_dict(copy.deepcopy(self.candidate().state_dict()))
+        for player in (self.generator, self.discriminator):
+            self.engine.broadcast(player)
+            player.eval()
+
+    def save(self) -> None:
+        """Write the checkpoint and the record: each whole, or not at all."""
+        if self.out_dir is None:
+            return
+        scaler = self.engine.accelerator.scaler
+        state = {
+            "config": self.config.as_dict(),
+            "data": self.data,
+            "world_size": self.engine.world_size,
+            "step": self.step,
+            "seconds": self.seconds,
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "augment": self.augment.state_dict() if self.augment is not None else None,
+            "path_length": self.path_length,
+            "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "readings": self.readings[: self.since],
+            "history": vars(self.history),
+            "versions": {"torch": str(torch.__version__), "python": platform.python_version()},
+        }
+        self.engine.save(state, self.out_dir / "checkpoint.pt")
+        if self.engine.is_main:
+            self.history.save(self.out_dir / "history.json")
+
+    def resume(self) -> None:
+        """Take over a checkpoint in ``out_dir``, if there is one.
+
+        Raises:
+            ValueError: if it belongs to another configuration, data set or number of processes, or
+                cannot be read.
+        """
+        path = self.out_dir / "checkpoint.pt" if self.out_dir is not None else None
+        if path is None or not path.exists():
+            return
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # an unpickler fed with garbage raises anything
+            raise ValueError(
+                f"{path} cannot be read ({error}); delete it to start anew."
+            ) from error
+        self._check_same(state, path)
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        if self.augment is not None:
+            self.augment.load_state_dict(state["augment"])
+        self.path_length = state["path_length"].to(self.engine.device)
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        scaler = self.engine.accelerator.scaler
+        if scaler is not None and state["scaler"] is not None:
+            scaler.load_state_dict(state["scaler"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        kept = state["readings"][-len(self.readings) :]  # log_every may be another now
+        self.since = len(kept) % len(self.readings)
+        self.readings[: self.since] = kept[: self.since]
+        self.history = GANHistory(**state["history"])
+
+    def where_saved(self) -> str:
+        """Say what an interrupted learner can do."""
+        if self.out_dir is None:
+            return "Interrupted; nothing was saved, because the run has no out_dir."
+        return f"Interrupted; start the same run again to go on from {self.out_dir}."
+
+    def _check_same(self, state: dict[str, Any], path: Path) -> None:
+        if "generator" not in state:
+            raise ValueError(f"{path} is no checkpoint of an adversarial run; choose another.")
+        different = self.config.differences(state["config"])
+        for name, mine in (("data", self.data), ("world_size", self.engine.world_size)):
+            if state[name] != mine:
+                different.append(f"{name} ({state[name]} there, {mine} here)")
+        for name, player in (("generator", self.generator), ("discriminator", self.discriminator)):
+            if _shapes(state[name]) != _shapes(player.state_dict()):
+                different.append(f"the {name}'s layers")
+        if different:
+            raise ValueError(
+                f"{path} belongs to another run: {', '.join(different)} differ. "
+                "Choose another out_dir, or delete that one."
+            )
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -1,0 +1,92 @@
+"""Draw samples from a generator: the first ones of a fixed seed, never picked."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.data import to_uint8
+from course_lib.data.augment import stream_seed
+
+
+@torch.no_grad()
+def draw_samples(
+    generator: nn.Module,
+    num: int,
+    *,
+    seed: int = 0,
+    labels: Tensor | int | None = None,
+    batch_size: int = 250,
+    device: str | torch.device | None = None,
+) -> Tensor:
+    """Return the first samples of a seed, made in eval mode.
+
+    Code number i depends on the seed alone, so two generators with codes of equal length are asked
+    for the same things, and a longer sheet begins with the shorter one.
+
+    Args:
+        generator: maps codes (B, latent_dim) and labels to images (B, C, H, W) in [-1, 1].
+        num: how many.
+        seed: of the codes, and of any noise inside the generator.
+        labels: (num,) for a generator with classes, or one label for all; ``None``: the classes in
+            turn.
+        batch_size: images made at once.
+        device: where to compute; ``None``: where the generator is.
+
+    Returns:
+        (num, C, H, W) uint8, on the CPU. Values outside [-1, 1] are clipped.
+
+    Raises:
+        ValueError: for a number below 1, or labels of another length.
+    """
+    if num < 1:
+        raise ValueError(f"num is {num}; at least one sample can be drawn.")
+    where = torch.device(device) if device is not None else _device(generator)
+    classes = int(getattr(generator, "num_classes", 0))
+    wanted = _labels(labels, num, classes)
+    codes = draw_codes(num, int(generator.latent_dim), seed=seed)  # type: ignore[arg-type]
+    parts = []
+    with _sampling(generator, where, seed):
+        for start in range(0, num, batch_size):
+            z = codes[start : start + batch_size].to(where)
+            told = {} if wanted is None else {"labels": wanted[start : start + len(z)].to(where)}
+            parts.append(to_uint8(generator(z, **told).float().clamp(-1, 1)).cpu())
+    return torch.cat(parts)
+
+
+def draw_codes(num: int, latent_dim: int, *, seed: int = 0) -> Tensor:
+    """Return codes (num, latent_dim), standard normal; row i does not depend on how many follow."""
+    generator = torch.Generator().manual_seed(stream_seed(seed, latent_dim))
+    # Row by row: randn fills long tensors in another order than short ones.
+    return torch.stack([torch.randn(latent_dim, generator=generator) for _ in range(num)])
+
+
+def _labels(labels: Tensor | int | None, num: int, classes: int) -> Tensor | None:
+    if labels is None:
+        return torch.arange(num) % classes if classes else None
+    if isinstance(labels, int):
+        return torch.full((num,), labels)
+    if labels.shape != (num,):
+        raise ValueError(f"labels have shape {tuple(labels.shape)}, wanted ({num},).")
+    return labels
+
+
+@contextlib.contextmanager
+def _sampling(generator: nn.Module, device: torch.device, seed: int) -> Iterator[None]:
+    """Eval mode, on a device, with noise that depends on the seed; all put back afterwards."""
+    training, home = generator.training, _device(generator)
+    devices: list[Any] = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(stream_seed(seed, 1))
+        generator.to(device).eval()
+        try:
+            yield
+        finally:
+            generator.to(home).train(training)
+
+
+def _device(generator: nn.Module) -> torch.device:
+    parameter = next(generator.parameters(), None)
+    return parameter.device if parameter is not None else torch.device("cpu")

@@ -143,18 +143,19 @@ def train_gan(
             run.seconds = time.perf_counter() - started
             bar.update()
             last = run.step == config.steps
-            if run.step % config.log_every == 0 or last:  # the only place that waits
-                due = evaluate_every is not None and run.step % evaluate_every == 0
-                record = run.read(_scores(evaluate if due or last else None, run))
+            reading = run.step % config.log_every == 0 or last
+            if reading:  # the only place that waits for the device
+                judge = last or (evaluate_every is not None and run.step % evaluate_every == 0)
+                record = run.read(_scores(evaluate if judge else None, run))
                 bar.set_postfix_str(_text(record), refresh=False)
-                if config.checkpoint_every is None:
-                    run.save()
             if config.sample_every and (run.step % config.sample_every == 0 or last):
                 run.write_sheet()
-            meet = run.step % config.log_every == 0 or last
-            stop = engine.stop_requested(meet=meet)
-            due = config.checkpoint_every and run.step % config.checkpoint_every == 0
-            if stop or due or (last and config.checkpoint_every):
+            stop = engine.stop_requested(meet=reading)
+            if config.checkpoint_every:
+                save = run.step % config.checkpoint_every == 0 or last
+            else:
+                save = reading
+            if save or stop:
                 run.save()
             if stop:
                 raise KeyboardInterrupt(run.where_saved())
@@ -226,7 +227,6 @@ def _real_batches(
     train_set: ImageSet, config: GANConfig, engine: Engine, *, start: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield real batches from number `start` on, epoch after epoch; whole batches only."""
-    sizes = {"rank": engine.rank, "world_size": engine.world_size}
     steps = train_set.num_batches(config.batch_size, world_size=engine.world_size, drop_last=True)
     epoch, step = divmod(start, steps)
     while True:
@@ -235,9 +235,10 @@ def _real_batches(
             seed=config.seed,
             epoch=epoch,
             augment=config.augment,
+            rank=engine.rank,
+            world_size=engine.world_size,
             start=step,
             drop_last=True,
-            **sizes,
         ):
             if config.channels_last:
                 images = images.contiguous(memory_format=torch.channels_last)

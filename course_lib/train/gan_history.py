@@ -13,14 +13,18 @@ from torch import Tensor
 
 # A sign must hold in so many readings in a row before anything is said.
 PATIENCE = 3
-WON = 0.995  # share of pairs told apart
-REPEATS = 0.35  # variety of a generated batch, as a share of a real one's
+# A discriminator that is right about every image by a wide margin: a loss below this, and no pair
+# of a real and a generated image in the wrong order. (Telling all pairs apart is usual early on,
+# and for networks with BatchNorm nearly always; it is the margin that leaves nothing to learn.)
+WON_LOSS, WON_APART = 0.05, 0.999
+# Variety of a generated batch, as a share of a real one's. A generator starts with none, so it is
+# judged once it had some, or after so many steps.
+REPEATS, HAD_SOME, WARM_UP = 0.35, 0.5, 1000
 
 ADVICE_WON = (
-    "The discriminator has won: over the last readings it told {value:.1%} of the pairs of a real "
-    "and a generated image apart, so it has little left to teach. Give it a penalty "
-    '(penalty="r1"), a lower learning rate (lr_discriminator) or fewer channels; with few training '
-    "images, ada_target=0.6."
+    "The discriminator has won: its loss is {value:.4f}, and no generated image fools it, so it "
+    'has little left to teach. Give it a penalty (penalty="r1"), a lower learning rate '
+    "(lr_discriminator) or fewer channels; with few training images, ada_target=0.6."
 )
 ADVICE_REPEATS = (
     "The generator repeats itself: its images differ from each other only {value:.0%} as much as "

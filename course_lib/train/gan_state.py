@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from course_lib.data import ImageSet
+from course_lib.ops.discriminator_augment import DiscriminatorAugment
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
 from course_lib.train.gan_config import GANConfig
@@ -50,10 +51,8 @@ class GANRun:
         self.ema: EMA | None = None
         if config.ema_images is not None:
             self.ema = EMA(generator, 0.5 ** (self.images_per_step / config.ema_images))
-        self.augment: Any = None
+        self.augment: DiscriminatorAugment | None = None
         if config.ada_target is not None:
-            from course_lib.ops.discriminator_augment import DiscriminatorAugment
-
             self.augment = DiscriminatorAugment(target=config.ada_target).to(engine.device)
         self.path_length = torch.zeros((), device=engine.device)  # its moving average
         self.out_dir = Path(out_dir) if out_dir is not None else None

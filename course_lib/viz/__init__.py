@@ -8,6 +8,7 @@ from course_lib.viz.explorer import explorer
 from course_lib.viz.images import image_grid, overlay, segmentation_rows
 from course_lib.viz.pixels import blend, paint
 from course_lib.viz.plots import confusion, curves
+from course_lib.viz.samples import gan_curves, nearest_rows, sample_sheet
 from course_lib.viz.source import show_source
 from course_lib.viz.style import use
 
@@ -19,9 +20,12 @@ __all__ = [
     "confusion",
     "curves",
     "explorer",
+    "gan_curves",
     "image_grid",
+    "nearest_rows",
     "overlay",
     "paint",
+    "sample_sheet",
     "segmentation_rows",
     "show_source",
     "use",

@@ -23,7 +23,17 @@ from course_lib.metrics.classification import (
     top_k_accuracy,
 )
 from course_lib.metrics.confusion import confusion_matrix, confusion_per_image
+from course_lib.metrics.frechet import frechet_distance, frechet_from_moments, moments
+from course_lib.metrics.kernel import kernel_distance, kernel_distances
+from course_lib.metrics.manifold import (
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    neighbour_radii,
+    precision_recall,
+)
 from course_lib.metrics.modes import ModeCoverage, mode_coverage
+from course_lib.metrics.nearest import copied_share, nearest_distances
 from course_lib.metrics.segmentation import (
     dice,
     frequency_weighted_iou,
@@ -32,11 +42,14 @@ from course_lib.metrics.segmentation import (
     mean_iou,
     pixel_accuracy,
 )
+from course_lib.metrics.wasserstein import wasserstein_1d
 
 __all__ = [
     "Averages",
+    "DensityCoverage",
     "ModeCoverage",
     "PairedBootstrap",
+    "PrecisionRecall",
     "Reliability",
     "accuracy",
     "averages",
@@ -46,19 +59,30 @@ __all__ = [
     "boundary_iou",
     "confusion_matrix",
     "confusion_per_image",
+    "copied_share",
+    "density_coverage",
     "dice",
     "expected_calibration_error",
     "f1_score",
+    "frechet_distance",
+    "frechet_from_moments",
     "frequency_weighted_iou",
     "iou",
+    "kernel_distance",
+    "kernel_distances",
     "mean_dice",
     "mean_iou",
     "micro",
     "mode_coverage",
+    "moments",
+    "nearest_distances",
+    "neighbour_radii",
     "paired_bootstrap",
     "pixel_accuracy",
     "precision",
+    "precision_recall",
     "recall",
     "reliability",
     "top_k_accuracy",
+    "wasserstein_1d",
 ]

@@ -40,6 +40,7 @@ class ResidualPair(nn.Module):
         self.second = ConvBlock(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the input plus what two blocks make of it."""
         return x + self.second(self.first(x))
 
 

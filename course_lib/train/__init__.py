@@ -9,6 +9,8 @@ from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
 from course_lib.train.history import History
+from course_lib.train.inception import inception_features
+from course_lib.train.judge_samples import sample_features, sample_scores
 from course_lib.train.points import (
     PointsConfig,
     PointsHistory,
@@ -33,6 +35,7 @@ __all__ = [
     "draw_codes",
     "draw_samples",
     "evaluate",
+    "inception_features",
     "lattice",
     "load_checkpoint",
     "per_image_confusions",
@@ -40,6 +43,8 @@ __all__ = [
     "predict",
     "predict_averaged",
     "pull",
+    "sample_features",
+    "sample_scores",
     "save_checkpoint",
     "shipped",
     "train_gan",

@@ -18,7 +18,7 @@ NUMS = {  # images of each set and split; None: all
 
 
 def part(name: str, split: str, root: Path | None, num: int | None) -> ImageSet:
-    """Return colour images of 32x32 of one of the three sets; half of the shapes on plain ground."""
+    """Return 32x32 colour images of one of the three sets; half of the shapes on plain ground."""
     if name != "shapes":
         data = load(name, split, size=SIZE, root=root, num=num)
         return data if name == "cifar10" else _colour(data)

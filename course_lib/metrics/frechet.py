@@ -148,7 +148,7 @@ def _factor(features: Tensor) -> np.ndarray:
     centred = (features - features.mean(dim=0)).numpy() / np.sqrt(len(features) - 1)
     if len(features) <= features.shape[1]:
         return centred
-    return np.linalg.qr(centred, mode="r")
+    return np.asarray(np.linalg.qr(centred, mode="r"))
 
 
 def _check_moments(pair: Moments) -> tuple[np.ndarray, np.ndarray]:

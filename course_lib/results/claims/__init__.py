@@ -7,9 +7,12 @@ from course_lib.results.claims import (
     counting,
     data_efficiency,
     foundation,
+    gan_compute,
+    generation,
     losses,
     ranking,
     sample_features,
+    sample_metrics,
     segmentation,
     unet,
 )
@@ -27,6 +30,9 @@ CLAIMS: dict[str, Claim] = {
         compute,
         foundation,
         sample_features,
+        sample_metrics,
+        generation,
+        gan_compute,
     )
     for claim in part.CLAIMS
 }

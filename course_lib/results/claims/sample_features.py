@@ -10,7 +10,7 @@ from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.train import TrainConfig, evaluate, train_supervised
 
 SIZE = 32
-NUMS = {  # images of each set and split; None: all
+NUMS: dict[str, dict[str, int | None]] = {  # images of each set and split; None: all
     "mnist": {"train": 12_000, "val": 1_500, "test": None},
     "cifar10": {"train": None, "val": 1_500, "test": None},
     "shapes": {"train": 8_000, "val": 1_500, "test": 2_000},

@@ -1,0 +1,168 @@
+"""What scores of samples see and miss: sample count, memorising, dropped modes; and their speed.
+
+No generator is needed for that. Real images stand in for samples: they are what a perfect generator
+would draw, and damage done to them on purpose shows which score notices it.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_lib.data import ImageSet, load, to_float, to_uint8
+from course_lib.metrics import (
+    density_coverage,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
+from course_lib.metrics.frechet_bench import frechet_bench
+from course_lib.results.claim import Claim, Context, Measurement
+from course_lib.train import sample_features, sample_scores
+
+COUNTS = (100, 200, 500, 1000, 2000, 5000)
+KEPT = (10, 9, 8, 5, 2, 1)
+
+
+def blur(images: Tensor) -> Tensor:
+    """Return uint8 images in which every pixel is the mean of its 3x3 neighbourhood."""
+    padded = F.pad(to_float(images), (1, 1, 1, 1), mode="replicate")
+    return to_uint8(F.avg_pool2d(padded, 3, stride=1))
+
+
+def shift(images: Tensor) -> Tensor:
+    """Return images moved by one pixel down and to the right; their border is repeated."""
+    padded = F.pad(images.float(), (1, 0, 1, 0), mode="replicate")
+    return padded[..., :-1, :-1].to(torch.uint8)
+
+
+def _speed(context: Context) -> Measurement:
+    dimensions = 64 if context.smoke else 2048
+    seconds = frechet_bench(dimensions, seed=context.seed)
+    ours, theirs = seconds["course_lib"], seconds["torchmetrics"]
+    return Measurement(
+        metrics={
+            "times_torchmetrics": theirs / ours,
+            "seconds": ours,
+            "seconds_torchmetrics": theirs,
+            "relative_difference_billionths": 1e9 * seconds["relative_difference"],
+        },
+        data=f"two Gaussians in {dimensions} dimensions, their moments given, on one CPU thread",
+    )
+
+
+def _by_count(context: Context) -> Measurement:
+    """Score real images against other real images of the same split, more and more of them."""
+    counts = COUNTS[:2] if context.smoke else COUNTS
+    test = _load("cifar10", "test", context, 2 * counts[-1])
+    order = torch.randperm(len(test), generator=_generator(context))
+    halves = test.images[order].split(counts[-1])
+    real, new, blurred = (
+        sample_features(images, device=context.device) for images in (*halves, blur(halves[1]))
+    )
+    metrics, curves = {}, {}
+    for name, fake in (("new", new), ("blurred", blurred)):
+        cfd = [frechet_distance(real[:n], fake[:n]) for n in counts]
+        kernel = [1000 * kernel_distance(real[:n], fake[:n]) for n in counts]
+        metrics |= {f"cfd_{name}_{n}": value for n, value in zip(counts, cfd, strict=True)}
+        metrics |= {f"kernel_{name}_{n}": value for n, value in zip(counts, kernel, strict=True)}
+        curves |= {f"cfd_{name}": cfd, f"kernel_{name}": kernel}
+    return Measurement(
+        metrics=metrics,
+        curves=curves,
+        data="CIFAR-10's test images: halves drawn by the seed, one against the other, as they are "
+        f"or blurred; kernel distances in thousandths. {test.note}".strip(),
+    )
+
+
+def _memoriser(context: Context) -> Measurement:
+    """Score training images, moved training images and new images as if they were samples."""
+    num, known = (60, 100) if context.smoke else (2000, 10_000)
+    metrics, notes = {}, set()
+    for name in ("mnist", "cifar10"):
+        train = _load(name, "train", context, None if not context.smoke else known + num)
+        test = _load(name, "test", context, num)
+        order = torch.randperm(len(train), generator=_generator(context))
+        training, new = train.subset(order[:known]), train.images[order[known : known + num]]
+        copies = training.images[:num]
+        for kind, images in (("new", new), ("copies", copies), ("moved", shift(copies))):
+            scores = sample_scores(images, test, training=training, num=num, device=context.device)
+            names = ("cfd", "precision", "recall", "copied_pixels", "copied_features")
+            metrics |= {f"{name}_{kind}_{key}": scores[key] for key in names}
+        notes.add(train.note)
+    return Measurement(
+        metrics=metrics,
+        data=f"MNIST and CIFAR-10: a training set of {known} images drawn by the seed; as samples "
+        f"{num} of them, the same moved by a pixel, and {num} that are not among them; against "
+        f"{num} test images. {' '.join(notes)}".strip(),
+    )
+
+
+def _dropped(context: Context) -> Measurement:
+    """Score real digits of fewer and fewer classes."""
+    num = 50 if context.smoke else 2000
+    train = _load("mnist", "train", context, 2000 if context.smoke else None)
+    test = _load("mnist", "test", context, num)
+    train = train.subset(torch.randperm(len(train), generator=_generator(context)))
+    real = sample_features(test.images, device=context.device)
+    metrics: dict[str, float] = {}
+    curves: dict[str, list[float]] = {}
+    for kept in KEPT:
+        images = train.images[train.targets < kept][:num]
+        fake = sample_features(images, device=context.device)
+        scores = {
+            "cfd": frechet_distance(real, fake),
+            **precision_recall(real, fake)._asdict(),
+            **density_coverage(real, fake)._asdict(),
+        }
+        metrics |= {f"{key}_{kept}": value for key, value in scores.items()}
+        for key, value in scores.items():
+            curves.setdefault(key, []).append(value)
+    return Measurement(
+        metrics=metrics,
+        curves=curves,
+        data=f"MNIST: as samples {num} training images of the first {', '.join(map(str, KEPT))} "
+        f"digits, drawn by the seed, against {num} test images",
+    )
+
+
+def _load(name: str, split: str, context: Context, num: int | None) -> ImageSet:
+    return load(name, split, size=32, root=context.root, num=num)
+
+
+def _generator(context: Context) -> torch.Generator:
+    return torch.Generator().manual_seed(context.seed)
+
+
+CLAIMS = (
+    Claim(
+        name="frechet-speed",
+        title="Times that torchmetrics takes for a Fréchet distance in 2,048 dimensions",
+        measure=_speed,
+        main="times_torchmetrics",
+        minutes=2,
+    ),
+    Claim(
+        name="score-by-sample-count",
+        title="Scores of perfect and of blurred samples, by their number",
+        measure=_by_count,
+        main="cfd_new_5000",
+        needs=("cifar10",),
+        minutes=1,
+    ),
+    Claim(
+        name="score-memoriser",
+        title="Scores of a generator that hands out its training images",
+        measure=_memoriser,
+        main="cifar10_copies_copied_features",
+        needs=("mnist", "cifar10"),
+        minutes=2,
+    ),
+    Claim(
+        name="score-dropped-modes",
+        title="Scores of a generator that draws only some of the digits, and those perfectly",
+        measure=_dropped,
+        main="recall_5",
+        needs=("mnist",),
+        minutes=1,
+    ),
+)

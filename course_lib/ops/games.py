@@ -210,13 +210,11 @@ def jacobian(game: Game, state: Tensor, *, rates: tuple[float, float] = (1.0, 1.
     rows = []
     for loss, own, rate in zip(losses, (theta, psi), rates, strict=True):
         (slope,) = torch.autograd.grad(loss, own, create_graph=True)
-        if slope.requires_grad:
-            row = torch.autograd.grad(slope, (theta, psi), allow_unused=True)
-        else:  # the slope is a constant
-            row = (None, None)
-        rows.append(
-            torch.stack([-rate * (g if g is not None else torch.zeros_like(own)) for g in row])
-        )
+        if not slope.requires_grad:  # a constant: nothing to differentiate
+            rows.append(torch.zeros_like(state))
+            continue
+        row = torch.autograd.grad(slope, (theta, psi), allow_unused=True, materialize_grads=True)
+        rows.append(-rate * torch.stack(row))
     return torch.stack(rows).detach()
 
 

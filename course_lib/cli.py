@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib import __version__
+from course_lib.cli_generation import add_sample, add_train_gan
 
 EXAMPLES = """\
 examples:
@@ -16,6 +17,8 @@ examples:
   course data fetch pets --root data
   course train unet --data streets --size 96 128 --epochs 5 --out runs/streets
   course evaluate unet-pets --data pets --root data --split test --json
+  course train-gan dcgan --data shapes --condition plain --out runs/dcgan
+  course sample dcgan-mnist --out sheet.png
   course results run --missing --device auto
 """
 
@@ -71,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_train(commands)
     _add_evaluate(commands)
+    add_train_gan(commands)
+    add_sample(commands)
     _add_results(commands)
     return parser
 

@@ -30,7 +30,12 @@ ROOMS = [
     "grading",
 ]
 # Modules beside the rooms, and what they may import besides themselves.
-BESIDE = {"__init__": [], "lab": ROOMS, "cli": [*ROOMS, "lab"]}
+BESIDE = {
+    "__init__": [],
+    "lab": ROOMS,
+    "cli_generation": ROOMS,
+    "cli": [*ROOMS, "lab", "cli_generation"],
+}
 LONGEST = 400  # lines of a Python file
 LARGEST = 2_000_000  # bytes of a file, checkpoints apart
 CHECKPOINTS = 40_000_000  # bytes of all checkpoints

@@ -58,16 +58,27 @@ class Axis:
 class Chart:
     """Collects SVG elements over axes that are named, with their unit."""
 
-    def __init__(self, theme: str, title: str, x: Axis, xlabel: str, ylabel: str) -> None:
-        self.theme, self.title, self.x = theme, title, x
+    def __init__(
+        self,
+        theme: str,
+        title: str,
+        x: Axis,
+        xlabel: str,
+        ylabel: str,
+        *,
+        y: Axis | None = None,
+        ticks: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        looks: dict[str, tuple[str, dict[str, str], str]] = LOOKS,
+    ) -> None:
+        self.theme, self.title, self.x, self.looks = theme, title, x, looks
         self.colours = THEMES[theme]
-        self.y = Axis(0, 1, HEIGHT - BOTTOM, TOP)
+        self.y = y or Axis(0, 1, HEIGHT - BOTTOM, TOP)
         self.parts: list[str] = []
         self.shown: list[str] = []
-        for tick in range(0, 11, 2):
-            place = self.y(tick / 10)
+        for tick in ticks:
+            place = self.y(tick)
             self.line([(LEFT, place), (WIDTH - RIGHT, place)], "faint", 1)
-            self.text(LEFT - 8, place + 5, f"{tick / 10:.1f}", "end")
+            self.text(LEFT - 8, place + 5, f"{tick:.1f}" if tick < 2 else f"{tick:g}", "end")
         self.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, xlabel)
         self.text(LEFT - 46, TOP - 16, ylabel, "start")
 
@@ -90,7 +101,7 @@ class Chart:
 
     def mark(self, name: str, x: float, mean: float, std: float) -> None:
         """One measured point with its deviation over the seeds."""
-        _, colours, shape = LOOKS[name]
+        _, colours, shape = self.looks[name]
         colour, y = colours[self.theme], self.y(mean)
         if math.isfinite(std):
             self.line([(x, self.y(mean - std)), (x, self.y(mean + std))], colour, 2)
@@ -110,9 +121,10 @@ class Chart:
         """Marks and names in one line above the chart."""
         place = LEFT + 92.0
         for name in names:
-            label, colours, _ = LOOKS[name]
-            self.parts.append(f'<g transform="translate(0 {TOP - 21 - self.y(0):.1f})">')
-            self.mark(name, place, 0, math.nan)
+            label, colours, _ = self.looks[name]
+            low = self.y.low
+            self.parts.append(f'<g transform="translate(0 {TOP - 21 - self.y(low):.1f})">')
+            self.mark(name, place, low, math.nan)
             self.parts.append("</g>")
             self.text(place + 11, TOP - 16, label, "start", colours[self.theme])
             place += 34 + 8.2 * len(label)

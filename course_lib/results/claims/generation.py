@@ -1,0 +1,260 @@
+"""Three generators on three data sets, each given about the same computing time.
+
+Images are 32x32. A family has one recipe, the one that its paper made known, for all data sets; the
+number of updates is what fits into the time that all families get (`MINUTES` of one core of the
+machine on which it was set), so a network that is cheaper to train sees more images. The curve of
+each run says how its score on validation images grew with the images seen. Test images are read
+once, at the end.
+
+The generator that is judged and shipped is the average of its last weights.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_lib.data import ImageSet, load
+from course_lib.models import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    SimpleGANDiscriminator,
+    SimpleGANGenerator,
+    StyleGANDiscriminator,
+    StyleGANGenerator,
+)
+from course_lib.results.claim import Claim, Context, Measurement, Published
+from course_lib.train import GANConfig, sample_scores, train_gan
+
+SIZE = 32
+NUM = 5000  # samples, and test images, that the scores are computed from
+NUM_VAL = 2000  # the same, for the curve
+READINGS = 6  # points of the curve
+SHAPES = {"train": 20_000, "val": NUM_VAL, "test": NUM}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of generator with its opponent and the recipe of its paper."""
+
+    title: str
+    generator: Callable[..., nn.Module]
+    discriminator: Callable[..., nn.Module]
+    arguments: dict[str, Any]
+    opponent: dict[str, Any]
+    recipe: dict[str, Any]
+
+
+FAMILIES: dict[str, Family] = {
+    "simple-gan": Family(
+        "SimpleGAN",
+        SimpleGANGenerator,
+        SimpleGANDiscriminator,
+        {},
+        {"widths": (32, 64, 128, 256)},
+        {"lr": 2e-4, "betas": (0.5, 0.999)},
+    ),
+    "dcgan": Family(
+        "DCGAN",
+        DCGANGenerator,
+        DCGANDiscriminator,
+        {"width": 16, "size": SIZE},
+        {"width": 16, "size": SIZE},
+        {"lr": 2e-4, "betas": (0.5, 0.999)},
+    ),
+    "wgan-gp": Family(
+        "WGAN-GP",
+        DCGANGenerator,
+        DCGANDiscriminator,
+        {"width": 16, "size": SIZE},
+        {"width": 16, "size": SIZE, "norm": "layer"},
+        {
+            "lr": 5e-4,
+            "betas": (0.0, 0.9),
+            "loss": "wasserstein",
+            "critic_steps": 5,
+            "penalty": "gradient",
+            "penalty_weight": 10.0,
+        },
+    ),
+    "stylegan": Family(
+        "StyleGAN2",
+        StyleGANGenerator,
+        StyleGANDiscriminator,
+        {"size": SIZE},
+        {"size": SIZE},
+        {
+            "lr": 2e-3,
+            "betas": (0.0, 0.99),
+            "penalty": "r1",
+            "penalty_weight": 1.0,
+            "penalty_every": 16,
+        },
+    ),
+}
+
+STEPS: dict[str, dict[str, int]] = {  # updates of the generator
+    "simple-gan": {"cifar10": 2400},
+    "dcgan": {"mnist": 4800, "cifar10": 4800, "shapes": 4800},
+    "wgan-gp": {"mnist": 600, "cifar10": 600, "shapes": 600},
+    "stylegan": {"mnist": 1200, "cifar10": 1200, "shapes": 1200},
+}
+TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "shapes": "drawn shapes"}
+
+
+def sets(task: str, context: Context) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Return the images to learn from, to watch, and to judge by, at 32x32."""
+    if task == "shapes":
+        numbers = {k: 128 for k in SHAPES} if context.smoke else SHAPES
+        options: dict[str, Any] = {"task": "classification", "condition": "plain"}
+        train, val, test = (
+            load(task, split, size=SIZE, num=num, **options) for split, num in numbers.items()
+        )
+        return train, val, test
+    limit = 128 if context.smoke else None
+    train, val, test = (
+        load(task, split, size=SIZE, root=context.root, num=limit)
+        for split in ("train", "val", "test")
+    )
+    return train, val, test
+
+
+def config(family: str, task: str, context: Context) -> GANConfig:
+    """Return the recipe of a family, with as many updates as the data set gets."""
+    steps = 2 if context.smoke else STEPS[family][task]
+    return GANConfig(
+        steps=steps,
+        batch_size=16 if context.smoke else 64,
+        ema_images=10_000,
+        precision="bf16",
+        channels_last=True,
+        seed=context.seed,
+        log_every=max(1, steps // (5 * READINGS)),
+        **FAMILIES[family].recipe,
+    )
+
+
+def _measure(context: Context, *, family: str, task: str) -> Measurement:
+    train, val, test = sets(task, context)
+    recipe, kind = config(family, task, context), FAMILIES[family]
+    channels = train.images.shape[1]
+    torch.manual_seed(context.seed)
+    arguments = {"out_channels": channels, **kind.arguments}
+    generator = kind.generator(**arguments)
+    discriminator = kind.discriminator(in_channels=channels, **kind.opponent)
+    num_val, num = (32, 64) if context.smoke else (NUM_VAL, NUM)
+
+    def watch(candidate: nn.Module) -> dict[str, float]:
+        scores = sample_scores(candidate, val, num=num_val, device=context.device)
+        return {"val_cfd": scores["cfd"]}
+
+    history = train_gan(
+        generator,
+        discriminator,
+        train,
+        config=recipe,
+        evaluate=watch,
+        evaluate_every=max(1, recipe.steps // READINGS),
+        out_dir=context.out_dir,
+        device=context.device,
+    )
+    scores = sample_scores(generator, test, training=train, num=num, device=context.device)
+    judged = [r for r in history.steps if "val_cfd" in r]
+    last = history.steps[-1]
+    metrics = {
+        **scores,
+        "val_cfd": judged[-1]["val_cfd"],
+        "val_score": -judged[-1]["val_cfd"],
+        "images_seen": last["images"],
+        "updates": recipe.steps,
+        "train_seconds": last["seconds"],
+        "generator_parameters": sum(p.numel() for p in generator.parameters()),
+        "discriminator_parameters": sum(p.numel() for p in discriminator.parameters()),
+        "warnings": len(history.warnings),
+    }
+    card = {
+        "arguments": arguments,
+        "classes": train.classes,
+        "task": "generation",
+        "size": train.images.shape[-2:],
+        "dataset": task,
+    }
+    names = ("discriminator_loss", "generator_loss", "told_apart", "diversity")
+    return Measurement(
+        metrics=metrics,
+        curves={
+            "val_cfd": [r["val_cfd"] for r in judged],
+            "val_cfd_images": [r["images"] for r in judged],
+            "images": history.column("images"),
+            **{name: history.column(name) for name in names},
+        },
+        data=f"{TITLES[task]} at {SIZE}x{SIZE}: {len(train)} images to learn from, scores from "
+        f"{num} samples and the first {min(num, len(test))} test images. {test.note}".strip(),
+        trained=(generator, card),
+    )
+
+
+def _real(context: Context, *, task: str) -> Measurement:
+    """Score training images as if they were samples: the best that a generator can hope for."""
+    train, _, test = sets(task, context)
+    num = 64 if context.smoke else NUM
+    drawn = torch.randperm(len(train), generator=torch.Generator().manual_seed(context.seed))
+    scores = sample_scores(train.images[drawn[:num]], test, num=num, device=context.device)
+    return Measurement(
+        metrics=scores, data=f"{num} training images of {TITLES[task]} against {num} test images"
+    )
+
+
+PUBLISHED = {
+    ("dcgan", "cifar10"): (28.95, "DCGAN"),
+    ("wgan-gp", "cifar10"): (26.08, "WGAN-GP"),
+}
+
+
+def _published(family: str, task: str) -> tuple[Published, ...]:
+    reason = (
+        "FID in 2,048 features of Inception, with networks many times as large that were trained "
+        "for days of a GPU's time; ours is CFD, in other features, after minutes of one core. Only "
+        "the order can be compared"
+    )
+    if (family, task) in PUBLISHED:
+        value, name = PUBLISHED[family, task]
+        return (Published(f"FID {value} of a {name}", value, "mimicry's model zoo", reason),)
+    if (family, task) == ("stylegan", "cifar10"):
+        text = "FID 2.42 of a class-conditional StyleGAN2 with adaptive augmentation"
+        return (Published(text, 2.42, "arXiv:2006.06676", reason),)
+    return ()
+
+
+CLAIMS = (
+    *(
+        Claim(
+            name=f"{family}-{task}",
+            title=f"{FAMILIES[family].title} on {TITLES[task]} at {SIZE}x{SIZE}",
+            measure=partial(_measure, family=family, task=task),
+            main="cfd",
+            needs=() if task == "shapes" else (task,),
+            after=("sample-features",),
+            checkpoint=f"{family}-{task}",
+            published=_published(family, task),
+            minutes=20,
+        )
+        for family, steps in STEPS.items()
+        for task in steps
+    ),
+    *(
+        Claim(
+            name=f"real-{task}",
+            title=f"Training images of {TITLES[task]}, scored as if they were samples",
+            measure=partial(_real, task=task),
+            main="cfd",
+            needs=() if task == "shapes" else (task,),
+            after=("sample-features",),
+            minutes=1,
+        )
+        for task in TITLES
+    ),
+)

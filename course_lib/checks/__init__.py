@@ -22,11 +22,17 @@ from course_lib.checks.core import Mistake, Property, Report, Result, assert_clo
 from course_lib.checks.dice_from_iou import dice_from_iou
 from course_lib.checks.discriminator_step import discriminator_step
 from course_lib.checks.flip_together import flip_together
+from course_lib.checks.game_step import game_step
+from course_lib.checks.generator_gradient import generator_gradient
 from course_lib.checks.generator_step import generator_step
+from course_lib.checks.gradient_penalty import gradient_penalty
 from course_lib.checks.heat_map import heat_map
 from course_lib.checks.iou import iou
 from course_lib.checks.latent_walk import latent_walk
 from course_lib.checks.match_skip import match_skip
+from course_lib.checks.modes_covered import modes_covered
+from course_lib.checks.optimal_discriminator import optimal_discriminator
+from course_lib.checks.r1_penalty import r1_penalty
 from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
 from course_lib.checks.soft_dice import soft_dice
@@ -54,15 +60,21 @@ __all__ = [
     "discriminator_step",
     "flip_together",
     "generator_step",
+    "generator_gradient",
     "grade",
     "heat_map",
     "iou",
     "latent_walk",
     "match_skip",
+    "modes_covered",
+    "optimal_discriminator",
     "resize_pair",
     "scatter",
     "soft_dice",
     "stack_field",
     "two_means",
     "up_padding",
+    "gradient_penalty",
+    "r1_penalty",
+    "game_step",
 ]

@@ -30,13 +30,16 @@ from course_lib.checks.heat_map import heat_map
 from course_lib.checks.iou import iou
 from course_lib.checks.latent_walk import latent_walk
 from course_lib.checks.match_skip import match_skip
+from course_lib.checks.minibatch_std import minibatch_std
 from course_lib.checks.modes_covered import modes_covered
+from course_lib.checks.modulate import modulate
 from course_lib.checks.optimal_discriminator import optimal_discriminator
 from course_lib.checks.r1_penalty import r1_penalty
 from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
 from course_lib.checks.soft_dice import soft_dice
 from course_lib.checks.stack_field import stack_field
+from course_lib.checks.truncate import truncate
 from course_lib.checks.two_means import two_means
 from course_lib.checks.up_padding import up_padding
 
@@ -59,22 +62,25 @@ __all__ = [
     "dice_from_iou",
     "discriminator_step",
     "flip_together",
-    "generator_step",
+    "game_step",
     "generator_gradient",
+    "generator_step",
     "grade",
+    "gradient_penalty",
     "heat_map",
     "iou",
     "latent_walk",
     "match_skip",
+    "minibatch_std",
     "modes_covered",
+    "modulate",
     "optimal_discriminator",
+    "r1_penalty",
     "resize_pair",
     "scatter",
     "soft_dice",
     "stack_field",
+    "truncate",
     "two_means",
     "up_padding",
-    "gradient_penalty",
-    "r1_penalty",
-    "game_step",
 ]

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from course_lib import viz
 from course_lib.results import load
-from course_lib.results.claims.generation import SHAPES, SIZE, TITLES
+from course_lib.results.claims.generation import SHAPES, SIZE, TITLES, checkpoint_name
 from tools.figure_comparison import BOTTOM, HEIGHT, LEFT, RIGHT, THEMES, TOP, WIDTH, Axis, Chart
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "images"
@@ -101,7 +101,7 @@ def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
     test = load_data(task, "test", size=SIZE, num=num, **options)
     pictures, titles = [], []
     for name in COMPARED:
-        generator, _ = load_checkpoint((checkpoints or {}).get(name, f"{name}-{task}"))
+        generator, _ = load_checkpoint((checkpoints or {}).get(name, checkpoint_name(name, task)))
         pictures.append(pages(draw_samples(generator, SHEET, seed=0)))
         titles.append(LOOKS[name][0])
     pictures.append(pages(test.images[:SHEET]))

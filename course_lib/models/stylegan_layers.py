@@ -72,7 +72,7 @@ def blur_kernel(channels: int, like: Tensor) -> Tensor:
 
 def blur(x: Tensor, *, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
     """Smooth every channel by 1, 3, 3, 1, so that changing the resolution causes no aliasing."""
-    # In half precision a strided convolution of single channels can be forty times as slow on a CPU.
+    # In half precision a strided convolution of single channels is forty times as slow on a CPU.
     wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
     channels = x.shape[1]
     with torch.autocast(x.device.type, enabled=False):

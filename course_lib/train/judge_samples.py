@@ -34,6 +34,7 @@ def sample_scores(
     reference: ImageSet,
     *,
     training: ImageSet | None = None,
+    training_features: Tensor | None = None,
     num: int = NUM,
     num_nearest: int = 1000,
     seed: int = 0,
@@ -50,6 +51,7 @@ def sample_scores(
         reference: the test split; its first ``num`` images are taken, or all if there are fewer.
         training: what the generator was trained on; adds the distances to the nearest training
             image.
+        training_features: of all its images, where they are known; ``None``: computed here.
         num: how many samples to judge.
         num_nearest: how many samples and test images are compared with the training images.
         seed: of the samples.
@@ -90,7 +92,9 @@ def sample_scores(
     if training is not None:
         few, test = images[:num_nearest], real[:num_nearest]
         scores |= _nearest("pixels", few, test, training.images)
-        known = sample_features(training.images, extractor=extractor, device=where)
+        known = training_features
+        if known is None:
+            known = sample_features(training.images, extractor=extractor, device=where)
         scores |= _nearest("features", fake_features[: len(few)], real_features[: len(test)], known)
     return scores
 

@@ -276,6 +276,10 @@ def _evaluate(args: argparse.Namespace) -> int:
     from course_lib.train import evaluate, load_checkpoint, pick_device
 
     model, card = load_checkpoint(args.checkpoint)
+    if card["task"] == "generation":
+        raise ValueError(
+            f"{args.checkpoint} is a generator; `course sample` with --data scores its samples."
+        )
     size = _size(args.size) or tuple(card["size"])
     data = load(args.data, args.split, size=size, task=card["task"], root=args.root, num=args.limit)
     if tuple(data.classes) != tuple(card["classes"]):

@@ -33,6 +33,8 @@ def test_a_sheet_is_drawn_and_scored(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([*sample, *score]) == 0
     assert Image.open(sheet).size == (8 * 34 + 2, 2 * 34 + 2)
     assert "cfd" in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path / "model.safetensors"), "--data", "shapes"]) == 2
+    assert "course sample" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from course_lib.checks.core import Mistake, Property, Report, Result, assert_clo
 from course_lib.checks.dice_from_iou import dice_from_iou
 from course_lib.checks.discriminator_step import discriminator_step
 from course_lib.checks.flip_together import flip_together
+from course_lib.checks.frechet_gaussians import frechet_gaussians
 from course_lib.checks.game_step import game_step
 from course_lib.checks.generator_gradient import generator_gradient
 from course_lib.checks.generator_step import generator_step
@@ -34,6 +35,7 @@ from course_lib.checks.minibatch_std import minibatch_std
 from course_lib.checks.modes_covered import modes_covered
 from course_lib.checks.modulate import modulate
 from course_lib.checks.optimal_discriminator import optimal_discriminator
+from course_lib.checks.precision_recall import precision_recall
 from course_lib.checks.r1_penalty import r1_penalty
 from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
@@ -62,6 +64,7 @@ __all__ = [
     "dice_from_iou",
     "discriminator_step",
     "flip_together",
+    "frechet_gaussians",
     "game_step",
     "generator_gradient",
     "generator_step",
@@ -75,6 +78,7 @@ __all__ = [
     "modes_covered",
     "modulate",
     "optimal_discriminator",
+    "precision_recall",
     "r1_penalty",
     "resize_pair",
     "scatter",

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_lib.data import to_float
 from course_lib.results import CLAIMS, load, run
 from course_lib.results.claims import sample_features, sample_metrics
 
@@ -28,13 +27,14 @@ def test_the_claims_on_real_data_can_be_measured(tmp_path: Path, real_data: Path
         assert result.mean(CLAIMS[name].main) == result.mean(CLAIMS[name].main)  # not NaN
 
 
-def test_blurring_and_moving_do_what_their_names_say() -> None:
+def test_moving_and_noise_do_what_their_names_say() -> None:
     images = torch.randint(256, (2, 1, 6, 5), dtype=torch.uint8)
-    moved, blurred = sample_metrics.shift(images), sample_metrics.blur(images)
+    moved = sample_metrics.shift(images)
     assert torch.equal(moved[..., 1:, 1:], images[..., :-1, :-1])
     assert torch.equal(moved[..., 0, 1:], images[..., 0, :-1])
-    mean = to_float(images)[0, 0, 1:4, 2:5].mean()
-    assert float(to_float(blurred)[0, 0, 2, 3]) == pytest.approx(float(mean), abs=1 / 127)
+    grey = torch.full((4, 1, 32, 32), 100, dtype=torch.uint8)
+    noise = sample_metrics.noisy(grey, torch.Generator().manual_seed(0)).float() - 100
+    assert float(noise.std()) == pytest.approx(8, rel=0.05) and abs(float(noise.mean())) < 0.5
 
 
 def test_what_the_chapter_says_about_the_scores_was_measured() -> None:
@@ -45,10 +45,10 @@ def test_what_the_chapter_says_about_the_scores_was_measured() -> None:
     count, largest = load("score-by-sample-count"), sample_metrics.COUNTS[-1]
     cfd = [count.mean(f"cfd_new_{n}") for n in sample_metrics.COUNTS]
     assert cfd == sorted(cfd, reverse=True) and cfd[0] > 10 * cfd[-1]
-    assert cfd[0] > count.mean(f"cfd_blurred_{largest}")  # fewer perfect samples score worse
+    assert cfd[0] > count.mean(f"cfd_noisy_{largest}")  # fewer perfect samples score worse
     for n in sample_metrics.COUNTS:
         kernel = count.values(f"kernel_new_{n}")
-        assert abs(sum(kernel)) / 3 < 0.25 * count.mean(f"kernel_blurred_{n}")
+        assert abs(sum(kernel)) / 3 < 0.25 * count.mean(f"kernel_noisy_{n}")
 
     copies = load("score-memoriser")
     for name in ("mnist", "cifar10"):

@@ -96,8 +96,12 @@ class GANConfig:
         return {k: _plain(v) for k, v in asdict(self).items()}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Name the settings in which a stored configuration differs in what it computes."""
-        harmless = {"log_every", "checkpoint_every", "sample_every"}
+        """Name the settings in which a stored configuration differs in what it computes.
+
+        How often something is logged or saved changes nothing in the weights, and neither does how
+        far a run is meant to go, for no rate here depends on it: a finished run can go on.
+        """
+        harmless = {"steps", "log_every", "checkpoint_every", "sample_every"}
         stored = {field.name: _plain(field.default) for field in fields(self)} | other
         mine = self.as_dict()
         return sorted(k for k, v in mine.items() if k not in harmless and stored[k] != v)

@@ -28,16 +28,13 @@ def pictures(num: int = 24, channels: int = 1, size: int = SIZE, seed: int = 0) 
     return ImageSet((clean + noise).to(torch.uint8), kind, ("up", "down"), name="bars")
 
 
-def players(
-    norm: str = "layer", classes: int = 0, seed: int = 0, **options: Any
-) -> list[nn.Module]:
-    """A generator and a discriminator, always the same."""
+def players(norm: str = "layer", classes: int = 0, seed: int = 0, size: int = SIZE) -> list[Any]:
+    """A generator and a discriminator; below 16 pixels only the first has norms."""
     torch.manual_seed(seed)
-    shape = {"width": 4, "size": options.pop("size", SIZE), "num_classes": classes}
-    channels = options.pop("channels", 1)
+    shape: dict[str, Any] = {"width": 4, "size": size, "num_classes": classes, "norm": norm}
     return [
-        DCGANGenerator(latent_dim=6, out_channels=channels, norm=norm, **shape),
-        DCGANDiscriminator(in_channels=channels, norm=norm, **shape),
+        DCGANGenerator(latent_dim=6, out_channels=1, **shape),
+        DCGANDiscriminator(in_channels=1, **shape),
     ]
 
 

@@ -1,0 +1,219 @@
+"""An adversarial run that is stopped goes on exactly: bit for bit, whatever stopped it."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib.train import GANConfig, TrainConfig, train_gan, train_supervised
+from tests.train.tiny_game import pictures, players, same, weights
+
+QUIET = {"device": "cpu", "progress": False}
+
+
+class PowerCut(Exception):
+    """What no loop expects."""
+
+
+def stopping(after: int, stop) -> dict[str, object]:
+    """An evaluation that calls `stop` the `after`-th time."""
+    calls = []
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        calls.append(model)
+        if len(calls) == after:
+            stop()
+        return {}
+
+    return {"evaluate": evaluate, "evaluate_every": 2}
+
+
+def power_cut() -> None:
+    raise PowerCut
+
+
+def ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+CASES = {
+    "plain": {},
+    "batch norm": {"norm": "batch"},
+    "classes": {"classes": 2},
+    "everything": {
+        "ema_images": 40.0,
+        "penalty": "r1",
+        "penalty_every": 3,
+        "critic_steps": 2,
+        "ada_target": 0.6,
+        "lr_discriminator": 3e-4,
+    },
+    "wgan-gp, bf16": {"loss": "wasserstein", "penalty": "gradient", "precision": "bf16"},
+}
+
+
+@pytest.mark.parametrize("stop", [power_cut, ctrl_c])
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, options, stop) -> None:
+    shape = {k: v for k, v in options.items() if k in ("norm", "classes")}
+    rest = {k: v for k, v in options.items() if k not in shape}
+    # 4 batches of 6 in an epoch of 24: the stop at step 6 lies in the middle of an epoch.
+    config = GANConfig(steps=14, batch_size=6, lr=1e-3, log_every=2, sample_every=7, **rest)
+    whole = players(**shape)
+    expected = train_gan(*whole, pictures(), config=config, out_dir=tmp_path / "whole", **QUIET)
+    with pytest.raises((PowerCut, KeyboardInterrupt)) as caught:
+        train_gan(
+            *players(**shape),
+            pictures(),
+            config=config,
+            out_dir=tmp_path / "cut",
+            **stopping(3, stop),
+            **QUIET,
+        )
+    state = torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)
+    if stop is ctrl_c:
+        assert "start the same run again" in str(caught.value)
+        assert state["step"] == 6
+    else:
+        assert state["step"] == 4
+    resumed = players(**shape, seed=1)  # their own weights do not matter any more
+    history = train_gan(*resumed, pictures(), config=config, out_dir=tmp_path / "cut", **QUIET)
+    assert same(weights(*whole), weights(*resumed))
+    for mine, theirs in zip(history.steps, expected.steps, strict=True):
+        mine, theirs = ({k: v for k, v in r.items() if k != "seconds"} for r in (mine, theirs))
+        assert mine == theirs
+    sheet = Path("samples", "step-0000014.png")
+    assert (tmp_path / "whole" / sheet).read_bytes() == (tmp_path / "cut" / sheet).read_bytes()
+
+
+def test_checkpoints_between_two_readings_keep_what_was_noted(tmp_path: Path) -> None:
+    config = GANConfig(steps=12, batch_size=6, log_every=6, checkpoint_every=4)
+    whole = players()
+    expected = train_gan(*whole, pictures(), config=config, **QUIET)
+    with pytest.raises(PowerCut):
+        train_gan(
+            *players(),
+            pictures(),
+            config=config,
+            out_dir=tmp_path,
+            **stopping(1, power_cut) | {"evaluate_every": 6},
+            **QUIET,
+        )
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
+    resumed = players()
+    history = train_gan(*resumed, pictures(), config=config, out_dir=tmp_path, **QUIET)
+    assert same(weights(*whole), weights(*resumed))
+    assert history.column("generator_loss") == expected.column("generator_loss")
+
+
+def test_a_finished_run_is_not_played_again(tmp_path: Path) -> None:
+    config = GANConfig(steps=4, batch_size=6, log_every=2, ema_images=30.0)
+    first = players()
+    history = train_gan(*first, pictures(), config=config, out_dir=tmp_path, **QUIET)
+    written = json.loads((tmp_path / "history.json").read_text())
+    assert written == {"steps": history.steps, "warnings": history.warnings}
+    again = players(seed=1)
+    train_gan(*again, pictures(), config=config, out_dir=tmp_path, **QUIET)
+    assert same(weights(*first), weights(*again))
+
+
+@pytest.mark.parametrize(
+    ("change", "models", "data", "said"),
+    [
+        ({"lr": 1e-2}, {}, {}, "lr"),
+        ({"loss": "hinge"}, {}, {}, "loss"),
+        ({}, {"norm": "none"}, {}, "the discriminator's layers"),
+        ({}, {}, {"seed": 5}, r"data \("),
+    ],
+)
+def test_a_folder_of_another_run_is_refused(tmp_path: Path, change, models, data, said) -> None:
+    config = GANConfig(steps=2, batch_size=6, log_every=1)
+    train_gan(*players(), pictures(), config=config, out_dir=tmp_path, **QUIET)
+    with pytest.raises(ValueError, match=f"belongs to another run: .*{said}"):
+        train_gan(
+            *players(**models),
+            pictures(**data),
+            config=dataclasses.replace(config, **change),
+            out_dir=tmp_path,
+            **QUIET,
+        )
+
+
+def test_reading_and_saving_more_often_is_the_same_run(tmp_path: Path) -> None:
+    config = GANConfig(steps=4, batch_size=6, log_every=4)
+    with pytest.raises(PowerCut):
+        slow = dataclasses.replace(config, steps=4, log_every=2)
+        train_gan(
+            *players(),
+            pictures(),
+            config=slow,
+            out_dir=tmp_path,
+            **stopping(2, power_cut),
+            **QUIET,
+        )
+    resumed, whole = players(), players()
+    train_gan(*resumed, pictures(), config=config, out_dir=tmp_path, **QUIET)
+    train_gan(*whole, pictures(), config=config, **QUIET)
+    assert same(weights(*whole), weights(*resumed))
+
+
+def test_what_is_no_checkpoint_of_a_game_is_refused(tmp_path: Path) -> None:
+    config = GANConfig(steps=2, batch_size=6)
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="(?s)cannot be read .* delete it to start anew"):
+        train_gan(*players(), pictures(), config=config, out_dir=tmp_path, **QUIET)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    supervised = TrainConfig(epochs=1, batch_size=6)
+    folder = tmp_path / "supervised"
+    train_supervised(model, pictures(), config=supervised, out_dir=folder, progress=False)
+    with pytest.raises(ValueError, match="no checkpoint of an adversarial run"):
+        train_gan(*players(), pictures(), config=config, out_dir=folder, **QUIET)
+
+
+WORKER = """
+import sys
+from course_lib.train import GANConfig, train_gan
+sys.path.insert(0, {folder!r})
+from tiny_game import pictures, players
+config = GANConfig(steps=60, batch_size=6, lr=1e-3, log_every=2, ema_images=50.0)
+train_gan(
+    *players(), pictures(), config=config, out_dir=sys.argv[1], device="cpu", progress=False
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER.format(folder=str(Path(__file__).parent)))
+
+    def launch(name: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, str(script), str(tmp_path / name)])
+
+    assert launch("whole").wait(timeout=600) == 0
+    process = launch("killed")
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    deadline = time.monotonic() + 600
+    while not checkpoint.exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert torch.load(checkpoint, weights_only=True)["step"] < 60
+    assert launch("killed").wait(timeout=600) == 0
+    whole, resumed = (
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
+        for name in ("whole", "killed")
+    )
+    for part in ("generator", "discriminator"):
+        assert same(whole[part], resumed[part])
+    assert same(whole["ema"]["model"], resumed["ema"]["model"])

@@ -1,0 +1,272 @@
+"""What goes wrong in a game is said, with a cure: before it starts, or while it is played."""
+
+import math
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib.data import ImageSet
+from course_lib.models import DCGANDiscriminator, DCGANGenerator
+from course_lib.train import GANConfig, GANHistory, train_gan
+from course_lib.train.gan_history import diversity, told_apart
+from tests.train.tiny_game import SIZE, pictures, players, weights
+
+QUIET = {"device": "cpu", "progress": False}
+
+
+def reading(step: int, loss: float, apart: float, variety: float) -> dict[str, float]:
+    return {
+        "step": step,
+        "discriminator_loss": loss,
+        "told_apart": apart,
+        "diversity": variety,
+    }
+
+
+def watched(rows: list[tuple[float, float, float]], loss: str = "hinge") -> list[str]:
+    """The warnings after readings of (loss, told apart, diversity), one every 100 steps."""
+    history = GANHistory()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number, row in enumerate(rows, start=1):
+            history.steps.append(reading(100 * number, *row))
+            history.look_for_trouble(loss)
+    return history.warnings
+
+
+HEALTHY, WON, ALIKE = (0.9, 0.8, 0.9), (0.01, 1.0, 0.9), (0.9, 0.8, 0.1)
+
+
+def test_a_healthy_game_is_left_in_peace() -> None:
+    assert watched([HEALTHY] * 20) == []
+    assert watched([HEALTHY, WON, WON, HEALTHY, WON, WON, HEALTHY]) == []  # never three in a row
+    assert watched([ALIKE] * 5) == []  # every generator begins like this
+
+
+def test_a_discriminator_that_has_won_is_named_once_with_a_cure() -> None:
+    (said,) = watched([HEALTHY] + [WON] * 6)
+    for part in ("has won", "0.0100", 'penalty="r1"', "lr_discriminator"):
+        assert part in said
+    assert watched([HEALTHY] + [WON] * 6, loss="wasserstein") == []
+
+
+def test_a_generator_that_repeats_itself_is_named_once_with_a_cure() -> None:
+    (said,) = watched([HEALTHY] + [ALIKE] * 6)
+    for part in ("repeats itself", "10%", "lower learning rate"):
+        assert part in said
+    (late,) = watched([ALIKE] * 12)  # it never had any variety
+    assert "repeats itself" in late
+    assert len(watched([HEALTHY] + [(0.01, 1.0, 0.1)] * 3)) == 2
+
+
+def test_the_warning_is_given_as_a_warning_and_kept() -> None:
+    history = GANHistory(steps=[reading(s, *WON) for s in (1, 2, 3)])
+    with pytest.warns(UserWarning, match="has won"):
+        history.look_for_trouble("non-saturating")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history.look_for_trouble("non-saturating")  # not again
+    assert len(history.warnings) == 1
+
+
+def test_told_apart_is_the_area_under_the_curve() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    real, fake = torch.randn(40) + 0.5, torch.randn(30)
+    expected = roc_auc_score([1] * 40 + [0] * 30, torch.cat([real, fake]).numpy())
+    assert told_apart(real, fake).item() == pytest.approx(expected, abs=1e-6)
+    assert told_apart(torch.ones(5), torch.ones(5)) == 0.5
+    assert told_apart(torch.tensor([2.0]), torch.tensor([1.0])) == 1.0
+
+
+def test_diversity_of_constructed_batches() -> None:
+    real = torch.rand(16, 3, 32, 32)
+    assert diversity(real, real.flip(0)).item() == pytest.approx(1, rel=1e-5)
+    assert diversity(real, real[:1].expand(16, -1, -1, -1)).item() < 1e-3
+    assert diversity(real, torch.cat([real[:8], real[:8]])).item() < 1e-3  # each has a twin
+    assert diversity(real, 0.5 * real).item() == pytest.approx(0.5, rel=1e-5)
+    # Noise of single pixels, on one picture, does not pass for variety.
+    bars = torch.nn.functional.interpolate(torch.rand(16, 3, 4, 4), size=32)
+    noisy = bars[:1] + 0.3 * (torch.rand(16, 3, 32, 32) - 0.5)
+    assert diversity(bars, noisy).item() < 0.3
+    assert diversity(real[:1], real[:1]) == 1
+
+
+def test_a_discriminator_that_wins_is_noticed_by_the_loop() -> None:
+    """Pictures of one colour against a generator that hardly learns."""
+    data = ImageSet(
+        torch.full((32, 1, 8, 8), 255, dtype=torch.uint8), torch.zeros(32).long(), ("x",)
+    )
+    config = GANConfig(
+        steps=100, batch_size=8, lr=1e-6, lr_discriminator=3e-2, log_every=5, loss="non-saturating"
+    )
+    with pytest.warns(UserWarning, match="has won"):
+        history = train_gan(*players(), data, config=config, **QUIET)
+    assert history.column("told_apart")[-1] == 1.0
+
+
+class Explodes(nn.Module):
+    """A discriminator whose logits are NaN from some call on."""
+
+    in_channels, size, num_classes = 1, (SIZE, SIZE), 0
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.score, self.left = nn.Linear(SIZE * SIZE, 1), calls
+
+    def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        self.left -= 1
+        return self.score(images.flatten(1))[:, 0] + (math.nan if self.left < 0 else 0.0)
+
+
+def test_a_loss_that_is_not_finite_names_its_step() -> None:
+    config = GANConfig(steps=20, batch_size=6, log_every=4)
+    # Three calls a step: the 19th is the first of step 7.
+    with pytest.raises(FloatingPointError, match=r"At step 7 of 20 .* nan .*try lr=2e-4"):
+        train_gan(players()[0], Explodes(18), pictures(), config=config, **QUIET)
+
+
+@pytest.mark.parametrize("checkpoint_every", [None, 2, 3])
+def test_the_last_checkpoint_is_from_before_that_step(tmp_path: Path, checkpoint_every) -> None:
+    config = GANConfig(
+        steps=20, batch_size=6, log_every=4, checkpoint_every=checkpoint_every, lr=1e-3
+    )
+    with pytest.raises(FloatingPointError, match="before that step"):
+        train_gan(
+            players()[0], Explodes(15), pictures(), config=config, out_dir=tmp_path, **QUIET
+        )  # NaN from step 6 on
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] < 6
+    for part in ("generator", "discriminator"):
+        assert all(v.isfinite().all() for v in state[part].values())
+
+
+def test_a_diverging_learning_rate_is_named_or_stopped() -> None:
+    config = GANConfig(steps=40, batch_size=8, lr=1e4, log_every=4)
+    models = players("none")
+    try:
+        with warnings.catch_warnings(record=True):
+            history = train_gan(*models, pictures(), config=config, **QUIET)
+    except FloatingPointError as error:
+        assert "The learning rate 1e+04 may be too high" in str(error)
+        assert "At step" in str(error)
+    else:
+        assert history.warnings
+        assert all(v.isfinite().all() for v in weights(*models).values())
+
+
+def wide(size: int | tuple[int, int], channels: int = 1, classes: int = 0) -> list[nn.Module]:
+    shape = {"width": 4, "size": size, "num_classes": classes}
+    return [
+        DCGANGenerator(latent_dim=6, out_channels=channels, **shape),
+        DCGANDiscriminator(in_channels=channels, **shape),
+    ]
+
+
+SMALL = GANConfig(steps=1, batch_size=6)
+REFUSED = {
+    "grey images into a colour model": (
+        lambda: (*wide(8, channels=3), pictures(), SMALL),
+        r"makes images of 3x8x8 .* has 1x8x8.*Build the model with 1 channel",
+    ),
+    "colour images into a grey model": (
+        lambda: (*wide(8), pictures(channels=3), SMALL),
+        r"makes images of 1x8x8 .* has 3x8x8",
+    ),
+    "28 pixels into 32": (
+        lambda: (*wide(32), pictures(size=28), SMALL),
+        r"makes images of 1x32x32 .* has 1x28x28.*load the set with size=\(32, 32\)",
+    ),
+    "an odd size": (
+        lambda: (*wide(8), pictures(size=9), SMALL),
+        r"has 1x9x9.*size=\(8, 8\)",
+    ),
+    "a discriminator of another size": (
+        lambda: (wide(8)[0], wide(16)[1], pictures(), SMALL),
+        "discriminator takes images of 1x16x16",
+    ),
+    "fewer images than a batch": (
+        lambda: (*wide(8), pictures(5), SMALL),
+        "has 5 images, and one batch needs 6; lower batch_size",
+    ),
+    "no images": (lambda: (*wide(8), pictures(2).subset([]), SMALL), "is empty"),
+    "a batch of one with BatchNorm": (
+        lambda: (*wide(16), pictures(size=16), GANConfig(steps=1, batch_size=1)),
+        '(dis|gen).*or and the (dis|gen).*or normalises over the batch.*norm="layer"',
+    ),
+    "players of different classes": (
+        lambda: (wide(8, classes=2)[0], wide(8)[1], pictures(), SMALL),
+        r"different numbers of classes: \[0, 2\]",
+    ),
+    "classes that the data do not have": (
+        lambda: (*wide(8, classes=3), pictures(), SMALL),
+        r"know 3 classes; bars.*has 2",
+    ),
+    "a path length without styles": (
+        lambda: (*wide(8), pictures(), GANConfig(steps=1, batch_size=6, path_length_weight=1.0)),
+        "DCGANGenerator has no styles",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_refused_with_a_cure(name: str) -> None:
+    make, said = REFUSED[name]
+    generator, discriminator, data, config = make()
+    before = weights(generator, discriminator)
+    with pytest.raises(ValueError, match=said):
+        train_gan(generator, discriminator, data, config=config, **QUIET)
+    assert all(torch.equal(v, before[k]) for k, v in weights(generator, discriminator).items())
+
+
+def test_a_batch_of_one_trains_without_batch_norm() -> None:
+    models = players("layer")
+    start = weights(*models)
+    history = train_gan(
+        *models, pictures(), config=GANConfig(steps=3, batch_size=1, lr=1e-3), **QUIET
+    )
+    assert not any(torch.equal(v, start[k]) for k, v in weights(*models).items())
+    assert history.column("diversity") == [1.0]
+
+
+def test_a_set_as_large_as_one_batch_is_enough() -> None:
+    history = train_gan(*players(), pictures(6), config=SMALL, **QUIET)
+    assert history.column("images") == [6]
+
+
+def test_a_penalty_with_batch_norm_in_the_discriminator_is_warned_of() -> None:
+    config = GANConfig(steps=1, batch_size=6, penalty="gradient")
+    with pytest.warns(UserWarning, match='BatchNorm.*norm="layer" or norm="none"'):
+        train_gan(*wide(16), pictures(size=16), config=config, **QUIET)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"loss": "wgan"}, "the adversarial loss is 'wgan'; choose one of minimax"),
+        ({"penalty": "r2"}, "penalty is 'r2'; choose one of none, gradient, r1"),
+        ({"precision": "fp8"}, "precision is 'fp8'"),
+        ({"steps": 0}, "steps is 0"),
+        ({"critic_steps": 0}, "critic_steps is 0"),
+        ({"penalty_every": 0}, "penalty_every is 0"),
+        ({"sample_every": 0}, "sample_every is 0"),
+        ({"lr": 0.0}, "lr is 0.0; it must be positive"),
+        ({"lr_discriminator": -1.0}, "lr_discriminator is -1.0"),
+        ({"ema_images": 0.0}, "ema_images is 0.0"),
+        ({"penalty_weight": -1.0}, "penalty_weight is -1.0"),
+        ({"betas": (0.5, 1.0)}, r"betas is \(0.5, 1.0\)"),
+        ({"ada_target": 1.5}, "ada_target is 1.5"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(options, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        GANConfig(**{"steps": 1, **options})
+
+
+def test_half_precision_on_a_cpu_is_refused() -> None:
+    config = GANConfig(steps=1, batch_size=6, precision="fp16")
+    with pytest.raises(ValueError, match='use "bf16" or "no"'):
+        train_gan(*players(), pictures(), config=config, **QUIET)

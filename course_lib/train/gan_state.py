@@ -75,8 +75,20 @@ class GANRun:
         Raises:
             FloatingPointError: if a loss was NaN or infinite, naming the step.
         """
-        rows = self.engine.sum(self.readings[: self.since]).cpu() / self.engine.world_size
+        rows = self._finite_rows()
         self.since = 0
+        record: dict[str, Any] = {"step": self.step, "images": self.step * self.images_per_step}
+        record |= dict(zip(READ, rows.mean(dim=0).tolist(), strict=True))
+        if self.augment is not None:
+            record["augmentation"] = float(self.augment.p)
+        record |= {"seconds": round(self.seconds, 2), **scores}
+        self.history.steps.append(record)
+        self.history.look_for_trouble(self.config.loss)
+        return record
+
+    def _finite_rows(self) -> Tensor:
+        """Return what was noted since the last reading, a mean over the processes."""
+        rows = self.engine.sum(self.readings[: self.since]).cpu() / self.engine.world_size
         bad = (~rows[:, :2].isfinite().all(dim=1)).nonzero()
         if len(bad):
             step = self.step - len(rows) + int(bad[0]) + 1
@@ -88,14 +100,7 @@ class GANRun:
                 + ('Try precision="bf16". ' if self.config.precision == "fp16" else "")
                 + "The last checkpoint is from before that step."
             )
-        record: dict[str, Any] = {"step": self.step, "images": self.step * self.images_per_step}
-        record |= dict(zip(READ, rows.mean(dim=0).tolist(), strict=True))
-        if self.augment is not None:
-            record["augmentation"] = float(self.augment.p)
-        record |= {"seconds": round(self.seconds, 2), **scores}
-        self.history.steps.append(record)
-        self.history.look_for_trouble(self.config.loss)
-        return record
+        return rows
 
     def candidate(self) -> nn.Module:
         """Return the generator that is judged and kept: the average, if there is one."""
@@ -117,9 +122,11 @@ class GANRun:
             player.eval()
 
     def save(self) -> None:
-        """Write the checkpoint and the record: each whole, or not at all."""
+        """Write the checkpoint and the record; never one that holds a loss that is not finite."""
         if self.out_dir is None:
             return
+        if self.since:
+            self._finite_rows()
         scaler = self.engine.accelerator.scaler
         state = {
             "config": self.config.as_dict(),

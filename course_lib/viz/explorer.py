@@ -20,6 +20,7 @@ def explorer(
     *,
     alt: Sequence[str] | None = None,
     start: int = 0,
+    play: int | None = None,
 ) -> Any:
     """Show one of several pictures, chosen by a slider.
 
@@ -32,6 +33,8 @@ def explorer(
         name: what is being changed, for instance "threshold".
         alt: description of each frame for those who cannot see it; by default name and label.
         start: index of the frame shown first.
+        play: milliseconds a frame: adds buttons that run through the frames like a film. It stands
+            still until somebody presses play.
 
     Returns:
         A widget; make it the last line of a cell.
@@ -71,7 +74,11 @@ def explorer(
         layout={"width": "100%", "max_width": "640px"},
     )
     ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
-    return ipywidgets.VBox([slider, stack])
+    if play is None:
+        return ipywidgets.VBox([slider, stack])
+    film = ipywidgets.Play(value=start, min=0, max=len(frames) - 1, interval=play)
+    ipywidgets.jslink((film, "value"), (slider, "index"))
+    return ipywidgets.VBox([film, slider, stack])
 
 
 def _png(frame: Any) -> bytes:

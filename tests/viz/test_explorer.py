@@ -53,6 +53,17 @@ def test_figures_are_closed_so_that_they_do_not_show_twice():
     assert not plt.fignum_exists(figure.number)
 
 
+def test_a_film_is_linked_to_the_slider_and_waits():
+    box = make(start=2, play=40)
+    film, slider, _ = box.children
+    assert (film.value, film.min, film.max, film.interval) == (2, 0, 2, 40) and not film.playing
+    state = embed_data(views=[box])["manager_state"]["state"]
+    links = [model["state"] for model in state.values() if model["model_name"] == "LinkModel"]
+    link = next(k for k in links if film.model_id in k["source"][0])
+    assert tuple(link["source"]) == (f"IPY_MODEL_{film.model_id}", "value")
+    assert tuple(link["target"]) == (f"IPY_MODEL_{slider.model_id}", "index")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     (
@@ -100,3 +111,28 @@ def test_it_reacts_in_a_static_page(tmp_path, chromium):
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
         browser.close()
     assert not outside and not broken
+
+
+@pytest.mark.browser
+def test_the_film_runs_in_a_static_page(tmp_path, chromium):
+    from playwright.sync_api import sync_playwright
+
+    script = ROOT / "book/static/third_party/widgets/embed.js"
+    page_file = tmp_path / "page.html"
+    view = make(play=50)
+    embed_minimal_html(page_file, views=[view], requirejs=False, embed_url="embed.js", cors=False)
+    (tmp_path / "embed.js").write_bytes(script.read_bytes())
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 375, "height": 500})
+        broken = []
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.goto(page_file.as_uri())
+        page.wait_for_selector(".noUi-handle", timeout=20_000)
+        assert "t = 0" in page.inner_text("body")
+        page.click("button:has(.fa-play)")
+        page.wait_for_function("document.body.innerText.includes('t = 2')")  # by itself
+        visible = [i for i in page.query_selector_all("img") if i.is_visible()]
+        assert [i.get_attribute("alt") for i in visible] == ["step: t = 2"]
+        browser.close()
+    assert not broken

@@ -11,6 +11,7 @@ from course_lib.results.claims import (
     generation,
     losses,
     ranking,
+    ring,
     sample_features,
     sample_metrics,
     segmentation,
@@ -33,6 +34,7 @@ CLAIMS: dict[str, Claim] = {
         sample_metrics,
         generation,
         gan_compute,
+        ring,
     )
     for claim in part.CLAIMS
 }

@@ -1,0 +1,76 @@
+"""The claims on the ring, at a size of seconds."""
+
+import pytest
+import torch
+
+from course_lib import data
+from course_lib.losses import discriminator_loss, r1_penalty
+from course_lib.results import Context
+from course_lib.results.claims import ring
+
+
+def context(folder, seed=0):
+    return Context(seed, "cpu", None, folder / "run", smoke=True, results_dir=folder)
+
+
+@pytest.mark.parametrize("name", ring.CANDIDATES)
+def test_a_candidate_is_measured(name, tmp_path):
+    got = ring._measure(context(tmp_path), name)
+    assert set(got.metrics) == {"modes", "all_modes", "modes_touched", "high_quality", "divergence"}
+    assert got.metrics["modes"] <= got.metrics["modes_touched"] <= 8
+    assert len(got.curves["modes"]) == len(got.curves["steps"]) > 8
+    assert len(got.arrays["samples"]) == ring.KEPT
+
+
+def test_all_candidates_begin_alike_and_get_the_same_number_of_updates():
+    configs = [ring.recipe(name, seed=3, num=10) for name in ring.CANDIDATES]
+    assert configs[0].batch_size == 1280
+    same = {(c.steps, c.batch_size, c.lr, c.lr_discriminator, c.betas, c.seed) for c in configs}
+    assert len(same) == 1
+    (g, d), (again, _) = ring.networks(3), ring.networks(3)
+    assert torch.equal(g.head.weight, again.head.weight)
+    assert not torch.equal(g.head.weight, ring.networks(4)[0].head.weight)
+    assert g.latent_dim == 256 and d.body[0].out_features == 64
+
+
+def test_games_side_by_side_are_the_games_one_by_one():
+    """Three networks on three parts of a batch: outputs, and steps of Adam with R1."""
+    pairs = [ring.networks(seed) for seed in (1, 2, 3)]
+    many = ring.SideBySide([d for _, d in pairs])
+    x = torch.randn(12, 2)
+    wanted = torch.cat([d(part) for (_, d), part in zip(pairs, x.chunk(3), strict=True)])
+    torch.testing.assert_close(many(x), wanted)
+    z = torch.randn(6, ring.LATENT_DIM)
+    drawn = torch.cat([g(part) for (g, _), part in zip(pairs, z.chunk(3), strict=True)])
+    together = ring.SideBySide([g for g, _ in pairs])
+    torch.testing.assert_close(together(z), drawn)
+    assert together.latent_dim == ring.LATENT_DIM
+
+    def step(network, points):
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+        loss = discriminator_loss(network(points), network(points + 1), kind="hinge")
+        (loss + 0.1 * r1_penalty(network, points)).backward()
+        optimizer.step()
+
+    step(many, x)
+    for index, ((_, d), part) in enumerate(zip(pairs, x.chunk(3), strict=True)):
+        step(d, part)
+        torch.testing.assert_close(many.weights[1][index].T, d.body[2].weight, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(many.biases[2][index][0], d.head.bias, atol=1e-5, rtol=1e-4)
+
+
+def test_perfect_samples_would_be_counted_as_such(monkeypatch, tmp_path):
+    samples = torch.stack([data.ring(ring.NUM_SAMPLES, seed=s) for s in range(10)])
+    monkeypatch.setattr(ring, "play", lambda *_: (samples, samples[None, :, :1000], [0]))
+    got = ring._measure(context(tmp_path, seed=4), "hinge")
+    metrics = got.metrics
+    assert (metrics["modes"], metrics["all_modes"], metrics["modes_touched"]) == (8, 1, 8)
+    assert metrics["high_quality"] == pytest.approx(0.989, abs=0.005)
+    assert metrics["divergence"] < 0.005 and got.curves["modes"] == [8]
+    wanted = [pytest.approx(x, abs=6e-3) for x in samples[4, :3].tolist()]
+    assert got.arrays["samples"][:3] == wanted  # of its own seed
+
+
+def test_every_candidate_has_its_claim_with_ten_seeds():
+    assert [c.name for c in ring.CLAIMS] == [ring.claim_name(n) for n in ring.CANDIDATES]
+    assert all(claim.seeds == tuple(range(10)) for claim in ring.CLAIMS)

@@ -3,8 +3,8 @@
 The ring is that of Metz et al., arXiv:1611.02163: eight Gaussians, radius 2, deviation 0.02. Two
 perceptrons with two hidden layers of 64 ReLU units each, 256 numbers of noise, nothing else; Adam
 with learning rate 1e-3 and betas (0.5, 0.999) for both, batches of 128, alternating steps, the
-same number of generator updates for all. The recipe was chosen with the non-saturating loss in view,
-so that a plain loss does collapse; nothing was tuned for the others.
+same number of generator updates for all. The recipe was chosen with the non-saturating loss in
+view, so that a plain loss does collapse; nothing was tuned for the others.
 
 The ten games of a loss are played side by side, as one batched computation: ten pairs of networks,
 each with its own weights (those of its seed), its own part of every batch and its own noise.

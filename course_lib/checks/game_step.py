@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -61,63 +62,56 @@ def _round(
     return generator(new), new
 
 
-def _mutant(**wrong: Any) -> Any:
-    def mutant(theta: float, psi: float, lr: float, gamma: float) -> tuple[float, float]:
-        return _round(theta, psi, lr, gamma, **wrong)
-
-    return mutant
-
-
 MISTAKES = [
     Mistake(
         "simultaneous",
-        _mutant(order="together"),
+        partial(_round, order="together"),
         "The generator answered the *old* discriminator: these are simultaneous steps, which "
         "spiral outwards. Update psi first and use the new psi for theta.",
     ),
     Mistake(
         "generator first",
-        _mutant(order="generator"),
+        partial(_round, order="generator"),
         "You let the generator step first. Here the discriminator begins and the generator "
         "answers its new psi.",
     ),
     Mistake(
         "half of gamma in the gradient",
-        _mutant(friction=0.5),
+        partial(_round, friction=0.5),
         "The loss holds gamma/2 times psi^2; its derivative is gamma times psi. The 2 of the "
         "square has eaten the half.",
     ),
     Mistake(
         "R1 forgotten",
-        _mutant(friction=0.0),
+        partial(_round, friction=0.0),
         "There is no R1 in your step: the discriminator's loss adds gamma/2 times psi^2.",
     ),
     Mistake(
         "R1 with the wrong sign",
-        _mutant(friction=-1.0),
+        partial(_round, friction=-1.0),
         "Your R1 makes the slope steeper. It is part of the loss, so it is walked *down*: it takes "
         "gamma times psi away.",
     ),
     Mistake(
         "minimax for non-saturating",
-        _mutant(saturating=True),
+        partial(_round, saturating=True),
         "Your generator uses the minimax loss: its gradient dies where the discriminator is sure. "
         "The derivative of softplus(-psi theta) by theta is -sigmoid(-psi theta) psi.",
     ),
     Mistake(
         "generator walks away",
-        _mutant(up_theta=-1.0),
+        partial(_round, up_theta=-1.0),
         "Your generator walks *up* its own loss. Each player subtracts the gradient of its loss.",
     ),
     Mistake(
         "discriminator walks up",
-        _mutant(up_psi=-1.0),
+        partial(_round, up_psi=-1.0),
         "Your discriminator walks *up* its own loss. Each player subtracts the gradient of its "
         "loss.",
     ),
     Mistake(
         "Wasserstein losses",
-        _mutant(wasserstein=True),
+        partial(_round, wasserstein=True),
         "There is no sigmoid in your step: these are the Wasserstein losses. Differentiate "
         "softplus; its derivative is the sigmoid.",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -71,91 +72,84 @@ def _penalty(
     return values.mean() if reduce == "mean" else values.sum()
 
 
-def _mutant(**wrong: Any) -> Any:
-    def mutant(critic: Any, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-        return _penalty(critic, real, fake, mix, **wrong)
-
-    return mutant
-
-
 MISTAKES = [
     Mistake(
         "create_graph forgotten",
-        _mutant(graph=False),
+        partial(_penalty, graph=False),
         "The number is right, but it has no gradient: torch.autograd.grad threw the graph away. "
         "The penalty must be differentiated once more, by the weights: create_graph=True.",
     ),
     Mistake(
         "penalty at the real points",
-        _mutant(at="real"),
+        partial(_penalty, at="real"),
         "You took the gradient at the real images only. The generator's images have to walk where "
         "there are no real ones; mix real and fake.",
     ),
     Mistake(
         "penalty at the fakes",
-        _mutant(at="fake"),
+        partial(_penalty, at="fake"),
         "You took the gradient at the generated images only. Mix real and fake, each pair at its "
         "own place.",
     ),
     Mistake(
         "real and fake swapped",
-        _mutant(at="swapped"),
+        partial(_penalty, at="swapped"),
         "mix is the share of the real image: mix = 1 must give the real one, mix = 0 the fake.",
     ),
     Mistake(
         "one place for the whole batch",
-        _mutant(spread="batch"),
+        partial(_penalty, spread="batch"),
         "All your points lie at the same share of their ways. Each pair has its own mix: reshape "
         "it to (B, 1, 1, 1) so that it is spread over pixels and channels, not over images.",
     ),
     Mistake(
         "mix along the columns",
-        _mutant(spread="columns"),
+        partial(_penalty, spread="columns"),
         "mix has the shape (B,), and PyTorch aligns shapes at the last axis: you gave each *column*"
         " of the image its own place. Reshape mix to (B, 1, 1, 1).",
     ),
     Mistake(
         "gradient of the mean score",
-        _mutant(outputs="mean"),
+        partial(_penalty, outputs="mean"),
         "You differentiated the mean of the scores, so each gradient is B times too small. Use "
         "their sum: no score depends on another image.",
     ),
     Mistake(
         "norm over the batch",
-        _mutant(norm="batch"),
+        partial(_penalty, norm="batch"),
         "You took one norm over everything. Each image has its own gradient and its own norm: "
         "flatten(1), then the norm over dimension 1.",
     ),
     Mistake(
         "norm over the channels",
-        _mutant(norm="channels"),
+        partial(_penalty, norm="channels"),
         "norm(dim=1) on (B, C, H, W) is a norm over the channels of each pixel. The gradient of one"
         " image is all its pixels: flatten(1) first.",
     ),
     Mistake(
         "norm squared before the comparison",
-        _mutant(shape="squared norm"),
+        partial(_penalty, shape="squared norm"),
         "You compare the squared norm with 1. The penalty is (norm - 1)^2, with the root inside.",
     ),
     Mistake(
         "one-sided",
-        _mutant(shape="one-sided"),
+        partial(_penalty, shape="one-sided"),
         "You punish only slopes above 1. That version exists (and is easier to justify), but here "
         "(norm - 1)^2 is wanted on both sides.",
     ),
     Mistake(
         "not squared",
-        _mutant(shape="not squared"),
+        partial(_penalty, shape="not squared"),
         "You take the distance of the norm from 1, not its square.",
     ),
     Mistake(
         "slope 0 wanted",
-        _mutant(shape="to zero"),
+        partial(_penalty, shape="to zero"),
         "Your penalty is the squared norm: it asks for slope 0, as R1 does. Here it is slope 1.",
     ),
     Mistake(
         "sum over the batch",
-        _mutant(reduce="sum"),
+        partial(_penalty, reduce="sum"),
         "You sum over the batch. Take the mean, or the weight depends on the batch size.",
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,63 +58,56 @@ def _penalty(
     return gamma * half * (values.mean() if reduce == "mean" else values.sum())
 
 
-def _mutant(**wrong: Any) -> Any:
-    def mutant(discriminator: Any, real: Tensor, gamma: float) -> Tensor:
-        return _penalty(discriminator, real, gamma, **wrong)
-
-    return mutant
-
-
 MISTAKES = [
     Mistake(
         "create_graph forgotten",
-        _mutant(graph=False),
+        partial(_penalty, graph=False),
         "The number is right, but it has no gradient: torch.autograd.grad threw the graph away. "
         "Pass create_graph=True, so that the penalty can change the weights.",
     ),
     Mistake(
         "factor one half missing",
-        _mutant(half=1.0),
+        partial(_penalty, half=1.0),
         "Your penalty is twice as large: the weight is gamma / 2. (Libraries differ; the best "
         "gamma then differs too.)",
     ),
     Mistake(
         "norm not squared",
-        _mutant(shape="root"),
+        partial(_penalty, shape="root"),
         "You took the norm itself. R1 is its square; no root is needed, and the root has no "
         "gradient where the slope is 0, which is where you want to arrive.",
     ),
     Mistake(
         "mean over the pixels",
-        _mutant(pixels="mean"),
+        partial(_penalty, pixels="mean"),
         "You took a mean over all numbers. The squared norm of one image is the *sum* over its "
         "pixels and channels; only over the batch it is a mean.",
     ),
     Mistake(
         "sum over the batch",
-        _mutant(reduce="sum"),
+        partial(_penalty, reduce="sum"),
         "You sum over the batch. Take the mean, or gamma depends on the batch size.",
     ),
     Mistake(
         "gradient of the mean logit",
-        _mutant(outputs="mean"),
+        partial(_penalty, outputs="mean"),
         "You differentiated the mean of the logits, so each gradient is B times too small. Use "
         "their sum: no logit depends on another image.",
     ),
     Mistake(
         "gradient of the probability",
-        _mutant(outputs="probability"),
+        partial(_penalty, outputs="probability"),
         "You differentiated the sigmoid. Where the discriminator is sure the sigmoid is flat "
         "anyway, however steep the logit is. Penalise the logit.",
     ),
     Mistake(
         "gradient of the loss",
-        _mutant(outputs="loss"),
+        partial(_penalty, outputs="loss"),
         "You differentiated the discriminator's loss. R1 looks at the logits themselves.",
     ),
     Mistake(
         "slope 1 wanted",
-        _mutant(shape="slope 1"),
+        partial(_penalty, shape="slope 1"),
         "You ask for a slope of 1, as WGAN-GP does. R1 asks for slope 0, at the real images.",
     ),
 ]

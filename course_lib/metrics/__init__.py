@@ -4,6 +4,10 @@ Count once with :func:`confusion_matrix` (borders: :func:`boundary_counts`, conf
 :func:`reliability`), add the counts of all batches, then read as many scores as you like. A score
 of the data set is computed from the *summed* counts; the mean of the batches' scores is another
 number. :func:`averages` shows the means that papers report, side by side.
+
+Samples of a generator have no truth to be counted against; they are judged as clouds of features
+(N, D): :func:`frechet_distance`, :func:`kernel_distance`, :func:`precision_recall`,
+:func:`density_coverage`, and against the training set by :func:`nearest_distances`.
 """
 
 from course_lib.metrics.averages import Averages, averages, micro

@@ -1,10 +1,10 @@
 """Adaptive discriminator augmentation: distort what the discriminator sees, as much as is needed.
 
 With few images the discriminator learns them by heart. It is given distorted images instead, real
-and generated ones alike, and never an undistorted set to compare with. As long as each distortion
-happens with a probability below one, the distribution of the distorted generated images can equal
-that of the distorted real ones only if the undistorted ones are equal too: the distortion does not
-leak into what is drawn.
+and generated ones alike, and never an undistorted set to compare with. The distortion does not leak
+into what is drawn as long as it can be undone in distribution: then the distorted images can agree
+only if the undistorted ones do. A probability below one half is enough for any distortion, and one
+below 1 for those that are drawn evenly from a group, such as an image and its mirror image.
 
 Source: Karras et al., "Training Generative Adversarial Networks with Limited Data",
 arXiv:2006.06676, sections 2 and 3. Differs from the paper: fewer distortions, no filter against

@@ -171,6 +171,16 @@ def test_turning_by_chance_can_be_undone_in_distribution(p: float, seed: int) ->
     np.testing.assert_allclose(u @ (turns[1] @ q), u @ q)
 
 
+@few
+@given(p=st.floats(0, 0.49), seed=st.integers(0, 2**31))
+def test_any_distortion_can_be_undone_below_one_half(p: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    distortion = rng.dirichlet(np.full(9, 0.2), size=9).T  # columns are distributions
+    seen = (1 - p) * np.eye(9) + p * distortion
+    gap = rng.dirichlet(np.ones(9)) - rng.dirichlet(np.ones(9))
+    assert np.abs(seen @ gap).sum() >= (1 - 2 * p) * np.abs(gap).sum() - 1e-12
+
+
 @pytest.mark.equation("eq-stylegan-ada")
 @few
 @given(p=st.floats(0, 1), r=st.sampled_from([-1.0, 0.2, 0.6, 1.0]))

@@ -74,6 +74,7 @@ FAMILIES: dict[str, Family] = {
         {"width": 16, "size": SIZE},
         {"width": 16, "size": SIZE, "norm": "layer"},
         {
+            "batch_size": 32,
             "lr": 1e-3,
             "betas": (0.0, 0.9),
             "loss": "wasserstein",
@@ -102,7 +103,7 @@ FAMILIES: dict[str, Family] = {
 STEPS: dict[str, dict[str, int]] = {  # updates of the generator
     "simple-gan": {"cifar10": 2400},
     "dcgan": {"mnist": 6000, "cifar10": 4000, "shapes": 2400},
-    "wgan-gp": {"mnist": 900, "cifar10": 600, "shapes": 360},
+    "wgan-gp": {"mnist": 1800, "cifar10": 1200, "shapes": 720},
     "stylegan": {"mnist": 1300, "cifar10": 860, "shapes": 520},
 }
 LONG = "stylegan-mnist-long"  # the StyleGAN of the lab: the same recipe, four times as long

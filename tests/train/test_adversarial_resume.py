@@ -125,6 +125,22 @@ def test_a_finished_run_is_not_played_again(tmp_path: Path) -> None:
     assert same(weights(*first), weights(*again))
 
 
+def test_a_finished_run_goes_on_with_more_steps_as_if_it_had_never_ended(tmp_path: Path) -> None:
+    config = GANConfig(steps=14, batch_size=6, lr=1e-3, log_every=4, ema_images=40.0)
+    whole, parts = players(), players()
+    train_gan(*whole, pictures(), config=config, **QUIET)
+    for steps in (6, 14):
+        history = train_gan(
+            *parts,
+            pictures(),
+            config=dataclasses.replace(config, steps=steps),
+            out_dir=tmp_path,
+            **QUIET,
+        )
+    assert same(weights(*whole), weights(*parts))
+    assert history.column("step") == [4, 6, 8, 12, 14]
+
+
 @pytest.mark.parametrize(
     ("change", "models", "data", "said"),
     [

@@ -146,7 +146,7 @@ CLAIMS = (
         name="score-by-sample-count",
         title="Scores of perfect and of noisy samples, by their number",
         measure=_by_count,
-        main="cfd_new_5000",
+        main="cfd_new_100",
         needs=("cifar10",),
         minutes=1,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -75,90 +76,76 @@ def _norm(
     return (x - use_mean) / below, new_mean, new_var
 
 
-def _made(**wrong: Any) -> Any:
-    def student(
-        x: Tensor,
-        mean: Tensor,
-        var: Tensor,
-        training: bool,
-        momentum: float = 0.1,
-        eps: float = 1e-5,
-    ) -> Answer:
-        return _norm(x, mean, var, training, momentum, eps, **wrong)
-
-    return student
-
-
 MISTAKES = [
     Mistake(
         "statistics over the batch only",
-        _made(axes=(0,)),
+        partial(_norm, axes=(0,)),
         "You took mean and variance over the batch for each pixel by itself. A convolution does "
         "the same at every place, so all places of a channel share their statistics: dimensions "
         "0, 2 and 3.",
     ),
     Mistake(
         "statistics of each image",
-        _made(axes=(2, 3)),
+        partial(_norm, axes=(2, 3)),
         "You took mean and variance in each image by itself: that is instance normalisation. "
         "BatchNorm's run over the whole batch: dimensions 0, 2 and 3.",
     ),
     Mistake(
         "statistics over the channels too",
-        _made(axes=(0, 1, 2, 3)),
+        partial(_norm, axes=(0, 1, 2, 3)),
         "You took one mean and one variance for all channels. Each channel has its own: dimensions "
         "0, 2 and 3.",
     ),
     Mistake(
         "normalised by n - 1",
-        _made(normalise_unbiased=True),
+        partial(_norm, normalise_unbiased=True),
         "You normalise with the variance divided by n - 1. PyTorch normalises with the one divided "
         "by n, so that the result has variance 1 exactly, and keeps n - 1 for the stored one.",
     ),
     Mistake(
         "stored by n",
-        _made(store_unbiased=False),
+        partial(_norm, store_unbiased=False),
         "You store the variance divided by n. It is to stand for images to come, so PyTorch stores "
         "the unbiased estimate, divided by n - 1.",
     ),
     Mistake(
         "momentum the wrong way round",
-        _made(reverse=True),
+        partial(_norm, reverse=True),
         "With momentum 0.1 the new batch has a share of 0.1 in the stored value, not 0.9. "
         "(Optimisers use the word the other way round.)",
     ),
     Mistake(
         "batch statistics in evaluation too",
-        _made(ignore_mode=True),
+        partial(_norm, ignore_mode=True),
         "In evaluation you still use the batch's statistics, so an image's result depends on the "
         "images beside it. Use the stored ones.",
     ),
     Mistake(
         "stored statistics in training",
-        _made(stored_at_once=True),
+        partial(_norm, stored_at_once=True),
         "In training you normalise with the stored average. It lags behind the weights; the batch "
         "itself gives the statistics, the stored ones are for evaluation.",
     ),
     Mistake(
         "updated in evaluation",
-        _made(always_update=True),
+        partial(_norm, always_update=True),
         "You change the stored statistics in evaluation as well: looking at images would change "
         "the network.",
     ),
     Mistake(
         "never updated",
-        _made(never_update=True),
+        partial(_norm, never_update=True),
         "The stored statistics stay as they were. In training they move towards the batch's by the "
         "share `momentum`.",
     ),
     Mistake(
         "eps outside of the root",
-        _made(outside=True),
+        partial(_norm, outside=True),
         "You add eps after the root. It belongs to the variance: sqrt(var + eps).",
     ),
     Mistake(
         "divided by the variance",
-        _made(divide_by_var=True),
+        partial(_norm, divide_by_var=True),
         "You divide by the variance. Its root, the standard deviation, has the unit of x.",
     ),
 ]

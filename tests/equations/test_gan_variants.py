@@ -148,5 +148,28 @@ def test_what_a_collapse_costs(k, shown):
     assert js == pytest.approx(formula, abs=1e-12) and reverse == pytest.approx(math.log(1 / r))
     assert math.isinf(forward) == (k < 8)
     assert (round(js, 3), round(reverse, 3)) == pytest.approx(shown, abs=1e-9)
+    assert (round(math.log(8 / 7), 3), round(math.log(8), 3)) == (0.134, 2.079)  # the table's ends
     if k == 4:
         assert round(2 * round(js, 3), 3) == 0.432  # question 5
+
+
+@few
+@seeds
+def test_what_a_leaking_generator_loss_teaches_the_discriminator(seed):
+    """The lab's broken loop: D minimises its own loss plus the generator's non-saturating one."""
+    p, q = finite(seed)
+
+    def slope(logit):
+        s = 1 / (1 + np.exp(-logit))
+        return -p * (1 - s) + q * s - q * (1 - s)  # own part, then the leak
+
+    low, high = np.full(4, -40.0), np.full(4, 40.0)
+    for _ in range(80):  # bisection, place by place
+        middle = (low + high) / 2
+        low, high = (
+            np.where(slope(middle) < 0, middle, low),
+            np.where(slope(middle) < 0, high, middle),
+        )
+    assert middle == pytest.approx(np.log(1 + p / q), abs=1e-6)  # never below 0
+    assert (1 / (1 + np.exp(-middle))) == pytest.approx((p + q) / (p + 2 * q), abs=1e-6)
+    assert slope(np.zeros(4)) == pytest.approx(-p / 2)  # undecided about generated points: only p

@@ -1,5 +1,7 @@
 """The claims on the ring, at a size of seconds."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -60,7 +62,7 @@ def test_games_side_by_side_are_the_games_one_by_one():
 
 
 def test_perfect_samples_would_be_counted_as_such(monkeypatch, tmp_path):
-    samples = torch.stack([data.ring(ring.NUM_SAMPLES, seed=s) for s in range(10)])
+    samples = torch.stack([data.ring(ring.NUM_SAMPLES, std=ring.STD, seed=s) for s in range(10)])
     monkeypatch.setattr(ring, "play", lambda *_: (samples, samples[None, :, :1000], [0]))
     got = ring._measure(context(tmp_path, seed=4), "hinge")
     metrics = got.metrics
@@ -74,3 +76,11 @@ def test_perfect_samples_would_be_counted_as_such(monkeypatch, tmp_path):
 def test_every_candidate_has_its_claim_with_ten_seeds():
     assert [c.name for c in ring.CLAIMS] == [ring.claim_name(n) for n in ring.CANDIDATES]
     assert all(claim.seeds == tuple(range(10)) for claim in ring.CLAIMS)
+
+
+def test_the_numbers_that_the_chapter_names():
+    text = (Path(__file__).resolve().parents[2] / "book/math/gan.md").read_text(encoding="utf-8")
+    assert f"the same {ring.STEPS:,} updates" in text
+    assert f"{ring.NUM_SAMPLES:,} samples from each run" in text
+    assert round(ring.FOUND * ring.NUM_SAMPLES) == 100  # "a hundred of them"
+    assert all(f"{{result}}`{claim.name}:divergence" in text for claim in ring.CLAIMS)

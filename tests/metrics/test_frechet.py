@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
-from torchmetrics.image.fid import _compute_fid
+from torchmetrics.image.fid import FrechetInceptionDistance, _compute_fid
 
 from course_lib.metrics import frechet_distance, frechet_from_moments, moments
 
@@ -58,6 +58,25 @@ def test_it_equals_torchmetrics_and_torch_fidelity(n, m, d, rank):
         statistics = (fid_features_to_statistics(x) for x in (a, b))
         theirs = fid_statistics_to_metric(*statistics, verbose=False)
         assert ours == pytest.approx(theirs["frechet_inception_distance"], rel=1e-5)
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore:Metric `FrechetInceptionDistance`")
+def test_it_equals_the_metric_of_torchmetrics_from_features_to_score():
+    class Given(torch.nn.Module):
+        """Takes features for images."""
+
+        num_features = 8
+
+        def forward(self, images):
+            return images
+
+    metric = FrechetInceptionDistance(feature=Given())
+    a, b = clouds(500, 400, 8)
+    for features, real in ((a, True), (b, False)):
+        for batch in features.split(150):
+            metric.update(batch, real=real)
+    assert frechet_distance(a, b) == pytest.approx(float(metric.compute()), rel=1e-5)
 
 
 @pytest.mark.parity

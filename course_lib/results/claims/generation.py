@@ -101,10 +101,10 @@ FAMILIES: dict[str, Family] = {
 }
 
 STEPS: dict[str, dict[str, int]] = {  # updates of the generator
-    "simple-gan": {"cifar10": 2400},
-    "dcgan": {"mnist": 6000, "cifar10": 4000, "shapes": 2400},
-    "wgan-gp": {"mnist": 1800, "cifar10": 1200, "shapes": 720},
-    "stylegan": {"mnist": 1300, "cifar10": 860, "shapes": 520},
+    "simple-gan": {"cifar10": 1500},
+    "dcgan": {"mnist": 6000, "cifar10": 3200, "shapes": 1600},
+    "wgan-gp": {"mnist": 1800, "cifar10": 900, "shapes": 450},
+    "stylegan": {"mnist": 1300, "cifar10": 690, "shapes": 345},
 }
 LONG = "stylegan-mnist-long"  # the StyleGAN of the lab: the same recipe, four times as long
 LONG_STEPS = 5000

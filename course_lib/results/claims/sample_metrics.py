@@ -60,7 +60,8 @@ def _by_count(context: Context) -> Measurement:
         sample_features(images, device=context.device)
         for images in (*halves, noisy(halves[1], generator))
     )
-    metrics, curves = {}, {}
+    metrics: dict[str, float] = {}
+    curves: dict[str, list[float]] = {}
     for name, fake in (("new", new), ("noisy", damaged)):
         cfd = [frechet_distance(real[:n], fake[:n]) for n in counts]
         kernel = [1000 * kernel_distance(real[:n], fake[:n]) for n in counts]
@@ -78,7 +79,8 @@ def _by_count(context: Context) -> Measurement:
 def _memoriser(context: Context) -> Measurement:
     """Score training images, moved training images and new images as if they were samples."""
     num, known = (60, 100) if context.smoke else (1000, 4000)
-    metrics, notes = {}, set()
+    metrics: dict[str, float] = {}
+    notes: set[str] = set()
     for name in ("mnist", "cifar10"):
         train = _load(name, "train", context, None if not context.smoke else known + num)
         test = _load(name, "test", context, num)

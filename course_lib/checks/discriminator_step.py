@@ -89,7 +89,7 @@ MISTAKES = [
         "forgot to detach",
         _not_detached,
         "The value is right, but the gradient goes through `fake` into the generator as well, and "
-        "moves it towards images that the discriminator finds out more easily. Cut the graph: "
+        "moves it towards images that the discriminator finds out sooner. Cut the graph: "
         "discriminator(fake.detach()).",
     ),
     Mistake(

@@ -191,7 +191,10 @@ def _measure(context: Context, name: str) -> Measurement:
             "high_quality": found.high_quality,
             "divergence": shares.divergence,  # every sample counts for its nearest centre
         },
-        curves={"modes": [_modes(shot[index], centres) for shot in shots], "steps": steps},
+        curves={
+            "modes": [_modes(shot[index], centres) for shot in shots],
+            "steps": [float(n) for n in steps],
+        },
         arrays={"samples": [[round(x, 2) for x in row] for row in samples[:KEPT].tolist()]},
         data=f"ring of {MODES} Gaussians, radius 2, deviation {STD}, {NUM_POINTS:,} points",
     )

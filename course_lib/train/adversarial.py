@@ -143,9 +143,9 @@ def train_gan(
             run.seconds = time.perf_counter() - started
             bar.update()
             last = run.step == config.steps
-            reading = run.step % config.log_every == 0 or last
+            judge = last or (evaluate_every is not None and run.step % evaluate_every == 0)
+            reading = run.step % config.log_every == 0 or judge
             if reading:  # the only place that waits for the device
-                judge = last or (evaluate_every is not None and run.step % evaluate_every == 0)
                 record = run.read(_scores(evaluate if judge else None, run))
                 bar.set_postfix_str(_text(record), refresh=False)
             if config.sample_every and (run.step % config.sample_every == 0 or last):

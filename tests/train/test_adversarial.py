@@ -113,12 +113,14 @@ def test_evaluations_are_asked_for_when_due_and_see_the_generator_that_is_kept()
         return {"score": float(len(seen))}
 
     models = players()
-    config = GANConfig(steps=10, batch_size=6, log_every=2, ema_images=50.0)
+    # Due between two readings too: every 3 steps here, and what is read every 4.
+    config = GANConfig(steps=10, batch_size=6, log_every=4, ema_images=50.0)
     history = train_gan(
-        *models, pictures(), config=config, evaluate=evaluate, evaluate_every=4, **QUIET
+        *models, pictures(), config=config, evaluate=evaluate, evaluate_every=3, **QUIET
     )
-    assert [r["step"] for r in history.steps if "score" in r] == [4, 8, 10]
-    assert history.column("score") == [1.0, 2.0, 3.0]
+    assert [r["step"] for r in history.steps] == [3, 4, 6, 8, 9, 10]
+    assert [r["step"] for r in history.steps if "score" in r] == [3, 6, 9, 10]
+    assert history.column("score") == [1.0, 2.0, 3.0, 4.0]
     assert same(seen[-1], weights(models[0]))
 
 

@@ -6,7 +6,7 @@ Adam with learning rate 2e-3 and betas (0.5, 0.999) for both, batches of 128, al
 same number of generator updates for all. The recipe was chosen with the non-saturating loss in
 view, so that a plain loss does collapse; nothing was tuned for the others. Before it, another one
 (deviation 0.02, learning rate 1e-3, more updates) was measured with the same seeds and dropped:
-there no loss had settled within the updates, so the count of modes did not tell collapse from haste.
+no loss had settled within the updates, so the count of modes did not tell collapse from haste.
 
 The ten games of a loss are played side by side, as one batched computation: ten pairs of networks,
 each with its own weights (those of its seed), its own part of every batch and its own noise.

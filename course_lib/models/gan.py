@@ -63,6 +63,9 @@ class LabelledCode(nn.Module):
         self.num_classes = num_classes
         self.dim = latent_dim * (2 if num_classes else 1)
         self.embedding = nn.Embedding(num_classes, latent_dim) if num_classes else None
+        if self.embedding is not None:
+            # Quieter than the code: as loud, it would soon make one picture of each class.
+            nn.init.normal_(self.embedding.weight, 0.0, 0.1)
 
     def forward(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return (B, dim) for codes (B, latent_dim) and labels (B,)."""

@@ -91,6 +91,7 @@ def train_gan(
     labelled = bool(getattr(generator, "num_classes", 0))
     augment = run.augment if run.augment is not None else nn.Identity()
     bar = _bar(config, run, progress and engine.is_main)
+    frozen = [p for p in discriminator.parameters() if not p.requires_grad]
     started = time.perf_counter() - run.seconds
 
     with engine.interruptible(), bar:
@@ -134,6 +135,8 @@ def train_gan(
             optim_g.step()
             optim_g.zero_grad()
             discriminator.requires_grad_(True)
+            for weight in frozen:
+                weight.requires_grad_(False)
             if run.ema is not None:
                 run.ema.update(generator)
 

@@ -166,6 +166,11 @@ class GANRun:
                 f"{path} cannot be read ({error}); delete it to start anew."
             ) from error
         self._check_same(state, path)
+        if state["step"] > self.config.steps:
+            raise ValueError(
+                f"{path} has already made {state['step']} steps, and {self.config.steps} are asked "
+                "for. Ask for at least as many, choose another out_dir, or delete that one."
+            )
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         if self.ema is not None:

@@ -178,3 +178,13 @@ def test_bf16_stays_near_float32() -> None:
         losses[precision] = history.column("discriminator_loss")[-1]
     assert losses["bf16"] == pytest.approx(losses["no"], rel=0.05)
     assert losses["bf16"] != losses["no"]
+
+
+def test_a_layer_that_was_frozen_stays_frozen() -> None:
+    generator, discriminator = players()
+    first = next(discriminator.parameters()).requires_grad_(False)
+    before = first.clone()
+    config = GANConfig(steps=2, batch_size=6, lr=1e-2)
+    train_gan(generator, discriminator, pictures(), config=config, **QUIET)
+    assert torch.equal(first, before) and not first.requires_grad
+    assert all(p.requires_grad for p in list(discriminator.parameters())[1:])

@@ -139,6 +139,9 @@ def test_a_finished_run_goes_on_with_more_steps_as_if_it_had_never_ended(tmp_pat
         )
     assert same(weights(*whole), weights(*parts))
     assert history.column("step") == [4, 6, 8, 12, 14]
+    shorter = dataclasses.replace(config, steps=10)
+    with pytest.raises(ValueError, match="has already made 14 steps, and 10 are asked for"):
+        train_gan(*players(), pictures(), config=shorter, out_dir=tmp_path, **QUIET)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,8 @@ def add_sample(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "sample",
         help="draw a sheet of samples from a trained generator",
         description="Draw the first samples of a seed, eight in a row, into a PNG file. With "
-        "--data they are also scored against the test images.",
+        "--data as many of that seed as --scored says, of all classes, are scored against the test "
+        "images.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     sample.add_argument("checkpoint", help="name of a shipped generator, or a .safetensors file")
@@ -168,6 +169,7 @@ def _sample(args: argparse.Namespace) -> int:
         options = {} if args.condition is None else {"condition": args.condition}
         test = load(args.data, "test", size=tuple(card["size"]), root=args.root, **options)
         num = min(args.scored, len(test))
-        for name, value in sample_scores(generator, test, num=num, device=device).items():
+        scores = sample_scores(generator, test, num=num, seed=args.seed, device=device)
+        for name, value in scores.items():
             print(f"  {name:18s} {value:.4f}")
     return 0

@@ -14,7 +14,9 @@ COMMON += ["--device", "cpu", "--condition", "plain"]
 
 
 @pytest.mark.parametrize("name", GANS)
-def test_every_family_is_trained_and_read_back(name: str, tmp_path: Path) -> None:
+def test_every_family_is_trained_and_read_back(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["train-gan", name, *COMMON, "--conditional", "--out", str(tmp_path)]
     size = [] if name == "simple-gan" else ["--size", "16", "32"]
     assert main([*command, *size, "--sample-every", "2"]) == 0
@@ -22,9 +24,14 @@ def test_every_family_is_trained_and_read_back(name: str, tmp_path: Path) -> Non
     assert type(model).__name__ == GANS[name][0]
     assert card["task"] == "generation" and card["arguments"]["num_classes"] == 10
     assert [p.name for p in (tmp_path / "samples").iterdir()] == ["step-0000002.png"]
+    sample = ["sample", str(tmp_path / "model.safetensors"), "--out", str(tmp_path / "x.png")]
+    assert main([*sample, "--label", "10", "--device", "cpu"]) == 2
+    assert "knows 10 classes, 0 to 9" in capsys.readouterr().err
 
 
-def test_a_sheet_is_drawn_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sheet_is_drawn_and_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = ["train-gan", "dcgan", *COMMON, "--width", "4", "--out", str(tmp_path)]
     assert main(command) == 0
     sheet = tmp_path / "deep" / "sheet.png"
@@ -33,6 +40,10 @@ def test_a_sheet_is_drawn_and_scored(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([*sample, *score]) == 0
     assert Image.open(sheet).size == (8 * 34 + 2, 2 * 34 + 2)
     assert "cfd" in capsys.readouterr().out
+    asked: dict[str, object] = {}
+    monkeypatch.setattr("course_lib.train.sample_scores", lambda *_, **k: asked.update(k) or {})
+    assert main([*sample, *score, "--seed", "7"]) == 0
+    assert asked["seed"] == 7 and asked["num"] == 32  # what is scored is what is drawn
     assert main(["evaluate", str(tmp_path / "model.safetensors"), "--data", "shapes"]) == 2
     assert "course sample" in capsys.readouterr().err
 

@@ -87,6 +87,8 @@ class Projection(nn.Module):
         self.num_classes = num_classes
         self.score = nn.Linear(in_features, 1)
         self.embedding = nn.Embedding(num_classes, in_features) if num_classes else None
+        if self.embedding is not None:  # starts without an opinion on labels
+            nn.init.zeros_(self.embedding.weight)
 
     def forward(self, phi: Tensor, labels: Tensor | None) -> Tensor:
         """Return (B,) logits for features (B, in_features) and labels (B,)."""

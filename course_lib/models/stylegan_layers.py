@@ -66,7 +66,9 @@ def widths_for(channels: int | Sequence[int] | None, levels: int) -> list[int]:
 
 def blur_kernel(channels: int, like: Tensor) -> Tensor:
     """Return (channels, 1, 4, 4): the outer product of 1, 3, 3, 1 with itself, of sum 1."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=like.dtype, device=like.device) / 8
+    # Computed where it is needed: a list would be copied to a GPU, which waits for the copy.
+    places = torch.arange(4, dtype=like.dtype, device=like.device)
+    taps = (4 - 2 * (places - 1.5).abs()) / 8  # 1, 3, 3, 1, of sum 1
     return torch.outer(taps, taps).expand(channels, 1, 4, 4)
 
 

@@ -137,7 +137,8 @@ class DiscriminatorAugment(nn.Module):
     def _move(self, x: Tensor) -> Tensor:
         """Mirror, shift, zoom and rotate: one map from places in the result to places in x."""
         batch, _, height, width = x.shape
-        size = x.new_tensor([width, height])
+        # Filled on the device: a list would be copied there, which waits for the copy.
+        size = torch.cat([x.new_full((1,), width), x.new_full((1,), height)])
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, device=x.device)

@@ -1,5 +1,6 @@
 """Adversarial training: two players, two optimisers, and every step of the game in view."""
 
+import contextlib
 import os
 import time
 import warnings
@@ -61,11 +62,14 @@ def train_gan(
         The record of all readings, those before an interruption included.
 
     Raises:
-        ValueError: for players or data that do not fit, or an ``out_dir`` of another run.
+        ValueError: for players or data that do not fit, an ``evaluate_every`` below 1, or an
+            ``out_dir`` of another run.
         FloatingPointError: when a loss stops being finite, naming the step.
         KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
     """
     check_players(generator, discriminator, train_set, config)
+    if evaluate_every is not None and evaluate_every < 1:
+        raise ValueError(f"evaluate_every is {evaluate_every}; it must be at least 1, or None.")
     engine = Engine(device=device, precision=config.precision)
     needed = config.batch_size * engine.world_size
     if len(train_set) < needed:
@@ -91,7 +95,6 @@ def train_gan(
     labelled = bool(getattr(generator, "num_classes", 0))
     augment = run.augment if run.augment is not None else nn.Identity()
     bar = _bar(config, run, progress and engine.is_main)
-    frozen = [p for p in discriminator.parameters() if not p.requires_grad]
     started = time.perf_counter() - run.seconds
 
     with engine.interruptible(), bar:
@@ -122,8 +125,7 @@ def train_gan(
                     engine.broadcast_buffers(run.augment)
 
             # The generator's turn: be taken for real. The discriminator only passes gradients on.
-            discriminator.requires_grad_(False)
-            with engine.autocast():
+            with engine.autocast(), _passing(discriminator):
                 made = generator(_codes(generator, real), labels).to(real.dtype)
                 score = discriminator(augment(made), labels).float()
                 loss_g = generator_loss(score, kind=config.loss)
@@ -134,9 +136,6 @@ def train_gan(
             engine.average_gradients(generator)
             optim_g.step()
             optim_g.zero_grad()
-            discriminator.requires_grad_(True)
-            for weight in frozen:
-                weight.requires_grad_(False)
             if run.ema is not None:
                 run.ema.update(generator)
 
@@ -253,6 +252,19 @@ def _codes(generator: nn.Module, like: Tensor) -> Tensor:
     return torch.randn(len(like), int(generator.latent_dim), device=like.device)  # type: ignore[arg-type]
 
 
+@contextlib.contextmanager
+def _passing(model: nn.Module) -> Iterator[None]:
+    """Let gradients through to a model's input while its weights get none, come what may."""
+    learning = [p for p in model.parameters() if p.requires_grad]
+    for weight in learning:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in learning:
+            weight.requires_grad_(True)
+
+
 def _penalty(
     discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor | None, config: GANConfig
 ) -> Tensor:
@@ -271,11 +283,12 @@ def _path_length(generator: nn.Module, like: Tensor, labels: Tensor | None, run:
     half = max(1, len(like) // 2)
     told = labels[:half] if labels is not None else None
     styles = generator.mapping(_codes(generator, like[:half]), told)  # type: ignore[operator]
-    penalty, run.path_length = path_length_penalty(
+    penalty, mean = path_length_penalty(
         generator.synthesis(styles),  # type: ignore[operator]
         styles,
         run.path_length,
     )
+    run.path_length = run.engine.sum(mean) / run.engine.world_size  # one average for all processes
     return penalty
 
 
@@ -283,7 +296,8 @@ def _scores(evaluate: Evaluate | None, run: GANRun) -> dict[str, float]:
     """Judge the generator that would be kept, in the main process."""
     scores: dict[str, float] = {}
     if evaluate is not None and run.engine.is_main:
-        scores = evaluate(run.candidate())
+        # Plain numbers, whatever they come as: a checkpoint and JSON hold no others.
+        scores = {name: float(score) for name, score in evaluate(run.candidate()).items()}
     run.engine.wait()
     return scores
 

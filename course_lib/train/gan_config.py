@@ -33,7 +33,8 @@ class GANConfig:
         ema_images: half-life, in images, of the averaged generator that is kept; ``None``: the last
             weights are kept.
         ada_target: augment what the discriminator sees, as much as keeps the mean sign of its
-            logits on real images there (0.6 in arXiv:2006.06676); ``None``: never.
+            logits on real images there (0.6 in arXiv:2006.06676), so for losses whose logits
+            change sign between real and generated; ``None``: never.
         augment: what is done to the real images and may be learned, such as a flip.
         precision: "no" (float32), "bf16" or "fp16" (with loss scaling; GPU only). Penalties are
             always computed in float32.
@@ -90,6 +91,12 @@ class GANConfig:
             raise ValueError(f"betas is {self.betas}; give two numbers from 0 to below 1.")
         if self.ada_target is not None and not 0 < self.ada_target < 1:
             raise ValueError(f"ada_target is {self.ada_target}; it lies between 0 and 1.")
+        if self.ada_target is not None and self.loss in ("least-squares", "wasserstein"):
+            raise ValueError(
+                f"ada_target reads the sign of the discriminator's outputs, which says nothing "
+                f'about real and generated images with loss="{self.loss}"; use "non-saturating" '
+                'or "hinge", or leave ada_target at None.'
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, as storing and reading back leaves them (lists, no tuples)."""

@@ -184,9 +184,11 @@ class GANRun:
         if scaler is not None and state["scaler"] is not None:
             scaler.load_state_dict(state["scaler"])
         self.step, self.seconds = state["step"], state["seconds"]
-        kept = state["readings"][-len(self.readings) :]  # log_every may be another now
-        self.since = len(kept) % len(self.readings)
-        self.readings[: self.since] = kept[: self.since]
+        # What was noted since the last reading; or, as log_every may be another now, since the last
+        # one that would have been due.
+        kept = state["readings"]
+        self.since = min(len(kept), self.step % len(self.readings))
+        self.readings[: self.since] = kept[len(kept) - self.since :]
         self.history = GANHistory(**state["history"])
 
     def where_saved(self) -> str:

@@ -79,6 +79,11 @@ class PointsConfig:
             )
         if self.penalty != "none" and not self.penalty_weight > 0:
             raise ValueError(f"penalty_weight is {self.penalty_weight}; it must be positive.")
+        if self.simultaneous and self.critic_steps > 1:
+            raise ValueError(
+                f"critic_steps is {self.critic_steps}, and with simultaneous=True both players "
+                "move once, together; leave one of the two at its default."
+            )
 
 
 @dataclass

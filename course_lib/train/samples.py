@@ -39,7 +39,7 @@ def draw_samples(
         (num, C, H, W) uint8, on the CPU. Values outside [-1, 1] are clipped.
 
     Raises:
-        ValueError: for a number below 1, or labels of another length.
+        ValueError: for a number below 1, or labels of another length or of no class.
     """
     if num < 1:
         raise ValueError(f"num is {num}; at least one sample can be drawn.")
@@ -67,9 +67,14 @@ def _labels(labels: Tensor | int | None, num: int, classes: int) -> Tensor | Non
     if labels is None:
         return torch.arange(num) % classes if classes else None
     if isinstance(labels, int):
-        return torch.full((num,), labels)
+        labels = torch.full((num,), labels)
     if labels.shape != (num,):
         raise ValueError(f"labels have shape {tuple(labels.shape)}, wanted ({num},).")
+    if classes and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(
+            f"labels go from {int(labels.min())} to {int(labels.max())}; the generator knows "
+            f"{classes} classes, 0 to {classes - 1}."
+        )
     return labels
 
 

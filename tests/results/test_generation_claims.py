@@ -33,7 +33,8 @@ def test_a_family_has_one_recipe_for_all_data_sets(context: Context) -> None:
     full = replace(context, smoke=False)
     for family, steps in generation.STEPS.items():
         recipes = {
-            replace(generation.config(family, task, full), steps=1, log_every=1) for task in steps
+            replace(generation.config(family, task, full), steps=1, log_every=1, sample_every=1)
+            for task in steps
         }
         assert len(recipes) == 1
         assert {recipe.seed for recipe in recipes} == {full.seed}

@@ -180,6 +180,23 @@ def test_bf16_stays_near_float32() -> None:
     assert losses["bf16"] != losses["no"]
 
 
+def test_an_error_in_the_generators_turn_leaves_the_discriminator_able_to_learn() -> None:
+    models = players()
+
+    def full(module: nn.Module, inputs: object, output: object) -> None:
+        if not next(module.parameters()).requires_grad:
+            raise MemoryError
+
+    hook = models[1].register_forward_hook(full)
+    config = GANConfig(steps=2, batch_size=6)
+    with pytest.raises(MemoryError):
+        train_gan(*models, pictures(), config=config, **QUIET)
+    hook.remove()
+    assert all(p.requires_grad for p in models[1].parameters())
+    with pytest.raises(ValueError, match="evaluate_every is 0"):
+        train_gan(*models, pictures(), config=config, evaluate_every=0, **QUIET)
+
+
 def test_a_layer_that_was_frozen_stays_frozen() -> None:
     generator, discriminator = players()
     first = next(discriminator.parameters()).requires_grad_(False)

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -182,6 +183,37 @@ def test_reading_and_saving_more_often_is_the_same_run(tmp_path: Path) -> None:
     train_gan(*resumed, pictures(), config=config, out_dir=tmp_path, **QUIET)
     train_gan(*whole, pictures(), config=config, **QUIET)
     assert same(weights(*whole), weights(*resumed))
+
+
+def test_reading_less_often_after_a_stop_is_the_same_run(tmp_path: Path) -> None:
+    """13 steps were noted since the last reading; from now on one is due every 15."""
+    config = GANConfig(steps=48, batch_size=6, log_every=20, checkpoint_every=33)
+    with pytest.raises(PowerCut):
+        cut = {"evaluate_every": 40, **{"evaluate": stopping(1, power_cut)["evaluate"]}}
+        train_gan(*players(), pictures(), config=config, out_dir=tmp_path, **cut, **QUIET)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 33
+    resumed, whole = players(), players()
+    other = dataclasses.replace(config, log_every=15)
+    history = train_gan(*resumed, pictures(), config=other, out_dir=tmp_path, **QUIET)
+    expected = train_gan(*whole, pictures(), config=other, **QUIET)
+    assert same(weights(*whole), weights(*resumed))
+    assert history.column("step") == [20, 45, 48]
+    for reading in (-1, -2):  # means over steps 31 to 45, and over 46 to 48
+        mine, theirs = (h.column("generator_loss")[reading] for h in (history, expected))
+        assert mine == pytest.approx(theirs, rel=1e-6)
+
+
+def test_scores_of_any_number_type_are_saved_and_read_back(tmp_path: Path) -> None:
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        return {"array": np.float64(0.5), "tensor": torch.tensor(2.0)}
+
+    config = GANConfig(steps=2, batch_size=6, log_every=2)
+    options = {"evaluate": evaluate, "out_dir": tmp_path, **QUIET}
+    train_gan(*players(), pictures(), config=config, **options)
+    more = dataclasses.replace(config, steps=4)
+    history = train_gan(*players(), pictures(), config=more, **options)
+    assert history.column("array") == [0.5, 0.5] and history.column("tensor") == [2.0, 2.0]
+    assert json.loads((tmp_path / "history.json").read_text())["steps"] == history.steps
 
 
 def test_what_is_no_checkpoint_of_a_game_is_refused(tmp_path: Path) -> None:

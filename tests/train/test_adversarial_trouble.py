@@ -259,6 +259,8 @@ def test_a_penalty_with_batch_norm_in_the_discriminator_is_warned_of() -> None:
         ({"penalty_weight": -1.0}, "penalty_weight is -1.0"),
         ({"betas": (0.5, 1.0)}, r"betas is \(0.5, 1.0\)"),
         ({"ada_target": 1.5}, "ada_target is 1.5"),
+        ({"ada_target": 0.6, "loss": "wasserstein"}, 'sign .* with loss="wasserstein"'),
+        ({"ada_target": 0.6, "loss": "least-squares"}, 'sign .* with loss="least-squares"'),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(options, said) -> None:

@@ -158,6 +158,7 @@ def test_the_lattice_goes_row_by_row_upwards():
         ({"penalty": "l2"}, "choose one of"),
         ({"batch_size": 0}, "at least 1"),
         ({"penalty": "r1", "penalty_weight": 0.0}, "positive"),
+        ({"simultaneous": True, "critic_steps": 2}, "critic_steps is 2"),
     ],
 )
 def test_bad_settings_are_named(wrong, message):

@@ -59,6 +59,9 @@ def test_classes_are_asked_for_in_turn_or_as_told() -> None:
     assert told == [255, 0]
     with pytest.raises(ValueError, match=r"labels have shape \(3,\), wanted \(2,\)"):
         draw_samples(Says(), 2, labels=torch.tensor([0, 1, 2]))
+    for wrong in (3, -1, torch.tensor([0, 7])):
+        with pytest.raises(ValueError, match="knows 3 classes, 0 to 2"):
+            draw_samples(Says(), 2, labels=wrong)
 
 
 def test_values_outside_the_range_are_clipped() -> None:

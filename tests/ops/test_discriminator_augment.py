@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import course_lib.ops.discriminator_augment as module
+from course_lib.models import StyleGANDiscriminator, StyleGANGenerator
 from course_lib.ops.discriminator_augment import DiscriminatorAugment
 
 
@@ -126,6 +128,42 @@ def test_gradients_reach_the_images_and_the_draws_follow_the_seed() -> None:
     assert torch.equal(augment(x), y)
     assert not torch.equal(augment(x), y)
     assert augment(x.half()).dtype == torch.float16
+
+
+class Operations(TorchDispatchMode):
+    """Notes the names of all operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_makes_the_program_wait_for_a_gpu() -> None:
+    """Neither a list that is copied to it nor a number that is read from it."""
+    waits = {"lift_fresh.default", "_local_scalar_dense.default"}
+    with Operations() as seen:
+        torch.tensor([1.0, 2.0]).sum().item()
+    assert waits <= seen.names
+    augment = DiscriminatorAugment(0.5, target=0.6, flip=True)
+    x, z = images(), torch.randn(4, 6)
+    players = (
+        StyleGANGenerator(latent_dim=6, style_dim=8, channels=4, size=16),
+        StyleGANDiscriminator(channels=4, size=16),
+    )
+    with Operations() as seen:
+        augment.adjust(augment(x).mean((1, 2, 3)))
+    assert "grid_sampler_2d.default" in seen.names and not waits & seen.names
+    with Operations() as seen:
+        made = players[0](z)
+    assert not waits & seen.names
+    with Operations() as seen:
+        players[1](made)
+    # one_hot reads a number on a CPU, to check it, and does not on a GPU.
+    assert waits & seen.names <= {"_local_scalar_dense.default"}
 
 
 def test_each_image_is_distorted_by_itself() -> None:

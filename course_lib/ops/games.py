@@ -205,16 +205,19 @@ def jacobian(game: Game, state: Tensor, *, rates: tuple[float, float] = (1.0, 1.
     """
     if state.shape != (2,):
         raise ValueError(f"got a state of shape {tuple(state.shape)}; one state (2,) is needed.")
-    theta, psi = (x.detach().requires_grad_() for x in state.unbind())
-    losses = (game.generator_loss(theta, psi), game.discriminator_loss(theta, psi))
     rows = []
-    for loss, own, rate in zip(losses, (theta, psi), rates, strict=True):
-        (slope,) = torch.autograd.grad(loss, own, create_graph=True)
-        if not slope.requires_grad:  # a constant: nothing to differentiate
-            rows.append(torch.zeros_like(state))
-            continue
-        row = torch.autograd.grad(slope, (theta, psi), allow_unused=True, materialize_grads=True)
-        rows.append(-rate * torch.stack(row))
+    with torch.enable_grad():
+        theta, psi = (x.detach().requires_grad_() for x in state.unbind())
+        losses = (game.generator_loss(theta, psi), game.discriminator_loss(theta, psi))
+        for loss, own, rate in zip(losses, (theta, psi), rates, strict=True):
+            (slope,) = torch.autograd.grad(loss, own, create_graph=True)
+            if not slope.requires_grad:  # a constant: nothing to differentiate
+                rows.append(torch.zeros_like(state))
+                continue
+            row = torch.autograd.grad(
+                slope, (theta, psi), allow_unused=True, materialize_grads=True
+            )
+            rows.append(-rate * torch.stack(row))
     return torch.stack(rows).detach()
 
 

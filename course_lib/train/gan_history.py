@@ -44,7 +44,8 @@ class GANHistory:
             "generator_loss", "real_score" and "fake_score" (mean logits), "told_apart" (share of
             pairs in which the real image has the higher score: 0.5 is guessing, 1 a discriminator
             that has won), "diversity" (1 where generated images differ as real ones do, 0 where
-            all are the same), "augmentation" (its probability), "seconds"; and where the run was
+            all are the same), "augmentation" (its probability), "seconds" (of the whole run so far,
+            with the evaluations and checkpoints before this reading); and where the run was
             evaluated, the scores.
         warnings: what went wrong, with advice.
     """

@@ -75,7 +75,9 @@ def test_a_game_whose_slopes_are_constant_has_a_jacobian_of_zeros():
 def test_it_works_where_gradients_are_off():
     with torch.no_grad():
         path = games.simultaneous(games.dirac_gan(), torch.tensor([1.0, 0.0]), lr=0.5, steps=1)
+        jacobian = games.jacobian(games.dirac_gan(), torch.tensor([1.0, 0.0]))
     assert path.tolist() == [[1, 0], [1, -0.5]]
+    assert jacobian.tolist() == [[0, 1], [-1, 0]]
 
 
 def test_the_average_starts_at_the_start():

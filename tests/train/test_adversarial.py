@@ -65,6 +65,43 @@ def test_a_lazy_penalty_is_applied_as_often_as_said() -> None:
     assert sum(seen) == 3  # at turns 0, 3 and 6 of 8
 
 
+@pytest.mark.parametrize("penalty", ["r1", "gradient"])
+def test_the_discriminator_sees_augmented_images_only(monkeypatch, penalty: str) -> None:
+    """Real, generated and a penalty's; the penalty is taken behind the augmentation."""
+    seen, read = [], []
+
+    class Shifted(nn.Module):
+        def __init__(self, *, target: float) -> None:
+            super().__init__()
+            self.register_buffer("p", torch.zeros(()))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images + 10
+
+        def adjust(self, logits: torch.Tensor, num_images: int) -> None:
+            read.append((logits.shape, logits.requires_grad, num_images))
+
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score = nn.Linear(SIZE * SIZE, 1)
+
+        def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None):
+            leaf = images.requires_grad and images.is_leaf  # only a penalty asks for that
+            seen.append((float(images.detach().min()) > 8, leaf))
+            return self.score(images.flatten(1))[:, 0]
+
+    monkeypatch.setattr("course_lib.train.gan_state.DiscriminatorAugment", Shifted)
+    generator = players()[0]
+    start = weights(generator)
+    config = GANConfig(steps=2, batch_size=6, critic_steps=2, ada_target=0.6, penalty=penalty)
+    train_gan(generator, Watched(), pictures(), config=config, **QUIET)
+    assert len(seen) == 2 * (2 * 3 + 1) and all(augmented for augmented, _ in seen)
+    assert sum(leaf for _, leaf in seen) == 4
+    assert read == [((6,), False, 6)] * 4
+    assert not same(start, weights(generator))
+
+
 def test_the_generator_ends_with_the_average() -> None:
     config = GANConfig(steps=12, batch_size=6, lr=1e-2, ema_images=20.0)
     mine, theirs = players(), players()

@@ -74,6 +74,16 @@ def test_a_memoriser_is_told_from_new_images():
         assert told[f"nearest_{space}_test"] == fresh[f"nearest_{space}_test"] > 0
 
 
+def test_known_features_of_the_training_images_are_used_as_they_are():
+    kwargs = {"training": TRAIN, "num": 150, "extractor": Patches()}
+    new = digits(150, "train", 3).images
+    known = sample_features(TRAIN.images, extractor=Patches())
+    computed = sample_scores(new, TEST, **kwargs)
+    assert sample_scores(new, TEST, training_features=known, **kwargs) == computed
+    far = sample_scores(new, TEST, training_features=known + 100, **kwargs)
+    assert far["nearest_features"] > 300 and far["nearest_pixels"] == computed["nearest_pixels"]
+
+
 def test_pixel_distances_are_root_mean_squares_in_grey_levels():
     samples = (TRAIN.images[:100].int() + 3).clamp(max=255).to(torch.uint8)
     scores = sample_scores(samples, TEST, training=TRAIN, num=100, extractor=Patches())

@@ -1,6 +1,7 @@
 """StyleGAN in the adversarial loop: its whole recipe, and what the path length penalty does."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from course_lib.data import ImageSet
 from course_lib.losses import path_length_penalty
 from course_lib.models import StyleGANDiscriminator, StyleGANGenerator
 from course_lib.train import GANConfig, draw_samples, train_gan
+from course_lib.train.adversarial import _path_length
 
 
 def pair(**options: object) -> tuple[StyleGANGenerator, StyleGANDiscriminator]:
@@ -80,6 +82,24 @@ def test_labels_come_to_mean_something() -> None:
         draw_samples(generator, 16, labels=label).float().mean() / 255 for label in (0, 1)
     )
     assert large - small > 0.25  # 36 bright pixels of 64, and 4
+
+
+def test_processes_share_one_average_of_the_lengths() -> None:
+    generator, _ = pair()
+    runs = [
+        SimpleNamespace(path_length=torch.zeros(()), engine=SimpleNamespace(**engine))
+        for engine in (
+            {"sum": lambda mean: mean, "world_size": 1},
+            {"sum": lambda mean: mean + 3, "world_size": 2},  # the other process has 3
+        )
+    ]
+    penalties = []
+    for run in runs:
+        torch.manual_seed(1)
+        penalties.append(_path_length(generator, torch.zeros(6, 1, 8, 8), None, run))
+    assert penalties[0] == penalties[1] > 0  # this turn's is of the process's own images
+    assert float(runs[0].path_length) > 0
+    torch.testing.assert_close(runs[1].path_length, (runs[0].path_length + 3) / 2)
 
 
 def lengths(generator: StyleGANGenerator, num: int = 256) -> torch.Tensor:

@@ -89,9 +89,23 @@ def sheet(images: np.ndarray, gap: int = 2) -> np.ndarray:
 
 
 def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
-    """Draw the first 64 samples of each generator, and the first 64 test images beside them."""
+    """Draw the first 64 samples of each generator, and the first 64 test images beside them.
+
+    Args:
+        task: the data set.
+        checkpoints: family -> name or file; ``None``: the shipped ones.
+
+    Raises:
+        ValueError: if no generator of this data set is shipped.
+    """
     from course_lib.data import load as load_data
-    from course_lib.train import draw_samples, load_checkpoint
+    from course_lib.train import draw_samples, load_checkpoint, shipped
+
+    if checkpoints is None:
+        names = {family: checkpoint_name(family, task) for family in COMPARED}
+        checkpoints = {family: name for family, name in names.items() if name in shipped()}
+    if not checkpoints:
+        raise ValueError(f"no generator of {task} is shipped; measure its claims first.")
 
     def pages(images) -> np.ndarray:
         return sheet(images.movedim(1, -1).expand(-1, -1, -1, 3).numpy())
@@ -100,8 +114,8 @@ def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
     num = SHAPES["test"] if task == "shapes" else None
     test = load_data(task, "test", size=SIZE, num=num, **options)
     pictures, titles = [], []
-    for name in COMPARED:
-        generator, _ = load_checkpoint((checkpoints or {}).get(name, checkpoint_name(name, task)))
+    for name, checkpoint in checkpoints.items():
+        generator, _ = load_checkpoint(checkpoint)
         pictures.append(pages(draw_samples(generator, SHEET, seed=0)))
         titles.append(LOOKS[name][0])
     pictures.append(pages(test.images[:SHEET]))
@@ -110,6 +124,8 @@ def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
 
 
 def main() -> None:
+    from course_lib.train import shipped
+
     parser = argparse.ArgumentParser(prog="python -m tools.figure_generation")
     parser.add_argument("--sheets", action="store_true", help="draw the samples too")
     given = parser.parse_args()
@@ -118,7 +134,7 @@ def main() -> None:
             path = FOLDER / f"generation-{task}-{theme}.svg"
             path.write_text(progress(task, theme), encoding="utf-8")
             print(path.name)
-        if given.sheets:
+        if given.sheets and any(checkpoint_name(n, task) in shipped() for n in COMPARED):
             viz.use()
             path = FOLDER / f"generation-{task}-sheets.png"
             sheets(task).savefig(path, metadata={"Software": None})

@@ -102,8 +102,12 @@ def test_the_discriminator_sees_augmented_images_only(monkeypatch, penalty: str)
     assert not same(start, weights(generator))
 
 
-def test_the_generator_ends_with_the_average() -> None:
-    config = GANConfig(steps=12, batch_size=6, lr=1e-2, ema_images=20.0)
+@pytest.mark.parametrize(("critic_steps", "half_life"), [(1, 20.0), (3, 8.0)])
+def test_the_generator_ends_with_the_average(critic_steps: int, half_life: float) -> None:
+    """Its half-life is in real images, those of all the discriminator's turns."""
+    config = GANConfig(
+        steps=12, batch_size=6, lr=1e-2, ema_images=half_life, critic_steps=critic_steps
+    )
     mine, theirs = players(), players()
     train_gan(*mine, pictures(), config=config, **QUIET)
     average = by_hand(theirs, pictures(), config)

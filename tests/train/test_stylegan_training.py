@@ -9,7 +9,7 @@ import torch
 from course_lib.data import ImageSet
 from course_lib.losses import path_length_penalty
 from course_lib.models import StyleGANDiscriminator, StyleGANGenerator
-from course_lib.train import GANConfig, draw_samples, train_gan
+from course_lib.train import Engine, GANConfig, draw_samples, train_gan
 from course_lib.train.adversarial import _path_length
 
 
@@ -82,6 +82,23 @@ def test_labels_come_to_mean_something() -> None:
         draw_samples(generator, 16, labels=label).float().mean() / 255 for label in (0, 1)
     )
     assert large - small > 0.25  # 36 bright pixels of 64, and 4
+
+
+def test_the_path_penalty_comes_as_often_as_said_and_weighs_as_much_more(monkeypatch) -> None:
+    losses, backward = [], Engine.backward
+
+    def noted(engine: Engine, loss: torch.Tensor) -> None:
+        losses.append(loss.item())
+        backward(engine, loss)
+
+    monkeypatch.setattr(Engine, "backward", noted)
+    path_length = "course_lib.train.adversarial._path_length"
+    monkeypatch.setattr(path_length, lambda generator, *_: 0 * generator.colour.sum() + 100)
+    config = GANConfig(steps=7, batch_size=6, path_length_weight=2.0, path_length_every=3)
+    train_gan(*pair(), pictures(), config=config, device="cpu", progress=False)
+    # Two losses a step, and the penalty in the first, fourth and seventh: 2 * 3 * 100.
+    assert [place for place, loss in enumerate(losses) if loss == 600] == [2, 9, 16]
+    assert len(losses) == 2 * 7 + 3
 
 
 def test_processes_share_one_average_of_the_lengths() -> None:

@@ -31,13 +31,22 @@
     });
   }
 
-  // Widgets: a slider is named by its description; a picture without a description of its own by the
+  // Widgets: a slider is named by its description, a film's buttons by what they do; a picture without a description of its own by the
   // text that its explorer carries.
   function nameWidgets() {
     each(".jupyter-widgets .noUi-handle:not([aria-label])", (handle) => {
       const slider = handle.closest(".jupyter-widgets");
       const label = slider.querySelector(".widget-label");
       handle.setAttribute("aria-label", (label && label.textContent.trim()) || "slider");
+    });
+    each(".widget-play:not([role])", (film) => {
+      film.setAttribute("role", "group");
+      film.setAttribute("aria-label", "Film");
+      const names = ["Play or pause", "Stop", "Repeat"];
+      film.querySelectorAll("button").forEach((button, i) => {
+        button.setAttribute("aria-label", names[i]);
+        button.title = names[i];
+      });
     });
     each("img.widget-image", (image) => {
       if ((image.getAttribute("alt") || "").trim()) return;

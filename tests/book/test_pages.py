@@ -74,6 +74,26 @@ def test_widgets_react(running: Any, site: Path) -> None:
     assert tried, "no page has a slider"
 
 
+def test_a_film_plays(running: Any, site: Path) -> None:
+    with (
+        browser.serving(site) as address,
+        browser.tab(running, address, browser.VIEWS["light"]) as (page, faults),
+    ):
+        browser.open_page(page, address + "notebooks/gan-2d.html")
+        button = page.get_by_role("button", name="Play or pause").first
+        picture = page.locator(".widget-play").first.locator("xpath=..").locator("img:visible")
+        before = picture.get_attribute("alt")
+        button.click()
+        page.wait_for_selector(".widget-play .fa-pause")
+        page.wait_for_function(
+            "(shown) => shown.getClientRects().length === 0", arg=picture.element_handle()
+        )
+        assert picture.get_attribute("alt") != before
+        button.click()
+        page.wait_for_selector(".widget-play .fa-pause", state="detached")
+    assert faults == []
+
+
 def test_search_works_without_a_network(running: Any, site: Path) -> None:
     with (
         browser.serving(site) as address,

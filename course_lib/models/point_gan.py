@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_lib.models.gan import check_labels
+
 
 def _perceptron(num_inputs: int, width: int, num_layers: int) -> nn.Sequential:
     """Hidden layers with ReLU: (B, num_inputs) to (B, width)."""
@@ -72,9 +74,9 @@ class PointGenerator(nn.Module):
             (B, 2).
 
         Raises:
-            ValueError: if labels are missing, or given to a generator without classes.
+            ValueError: if labels are missing, misshapen, or given to a generator without classes.
         """
-        check_labels(labels, self.num_classes)
+        check_labels(labels, self.num_classes, len(z))
         if labels is not None:
             z = torch.cat([z, F.one_hot(labels, self.num_classes).to(z)], dim=1)
         return self.head(self.body(z))
@@ -113,20 +115,12 @@ class PointDiscriminator(nn.Module):
             (B,).
 
         Raises:
-            ValueError: if labels are missing, or given to a discriminator without classes.
+            ValueError: if labels are missing, misshapen, or given to a discriminator without
+                classes.
         """
-        check_labels(labels, self.num_classes)
+        check_labels(labels, self.num_classes, len(points))
         features = self.body(points)  # (B, width)
         logits = self.head(features)[:, 0]  # (B,)
         if labels is not None:
             logits = logits + (self.embedding(labels) * features).sum(dim=1)  # eq-projection
         return logits
-
-
-def check_labels(labels: Tensor | None, num_classes: int) -> None:
-    """Raise ValueError unless labels are given exactly where the model has classes."""
-    if (labels is None) == (num_classes > 0):
-        raise ValueError(
-            f"got {'no labels' if labels is None else 'labels'}, and the model has {num_classes} "
-            "classes; pass labels exactly if it was made with num_classes above 0."
-        )

@@ -23,6 +23,7 @@ from course_lib.train.engine import Engine
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory, diversity, told_apart
 from course_lib.train.gan_state import GANRun
+from course_lib.train.resume import where_saved
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
@@ -160,7 +161,7 @@ def train_gan(
             if save or stop:
                 run.save()
             if stop:
-                raise KeyboardInterrupt(run.where_saved())
+                raise KeyboardInterrupt(where_saved(run.out_dir))
 
     run.finish()
     return run.history
@@ -209,13 +210,13 @@ def check_players(
     if norms and config.batch_size == 1:
         raise ValueError(
             f"batch_size is 1 and the {' and the '.join(sorted(norms))} normalises over the batch: "
-            'it would see one image only. Use batches of at least 2, or norm="layer".'
+            "it would see one image only. Use batches of at least 2, or players without BatchNorm."
         )
     if "discriminator" in norms and config.penalty != "none":
         warnings.warn(
             f"The discriminator has BatchNorm, so its score for one image depends on the others, "
-            f"and penalty={config.penalty!r} is not the penalty that it should be. Build it with "
-            'norm="layer" or norm="none".',
+            f"and penalty={config.penalty!r} is not the penalty that it should be. Use one "
+            'without, for instance DCGANDiscriminator(norm="layer").',
             stacklevel=3,
         )
     if config.path_length_weight and not hasattr(generator, "synthesis"):

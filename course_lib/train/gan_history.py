@@ -24,7 +24,7 @@ REPEATS, HAD_SOME, WARM_UP = 0.35, 0.5, 1000
 ADVICE_WON = (
     "The discriminator has won: its loss is {value:.4f}, and no generated image fools it, so it "
     'has little left to teach. Give it a penalty (penalty="r1"), a lower learning rate '
-    "(lr_discriminator) or fewer channels; with few training images, ada_target=0.6."
+    "(lr_discriminator) or fewer channels; with few training images{only}, ada_target=0.6."
 )
 ADVICE_REPEATS = (
     "The generator repeats itself: its images differ from each other only {value:.0%} as much as "
@@ -79,7 +79,8 @@ class GANHistory:
         said = " ".join(self.warnings)
         won = max(losses) < WON_LOSS and min(apart) > WON_APART
         if loss != "wasserstein" and won and "has won" not in said:
-            self.warn(ADVICE_WON.format(value=sum(losses) / PATIENCE))
+            only = ' and loss="non-saturating"' if loss == "least-squares" else ""
+            self.warn(ADVICE_WON.format(value=sum(losses) / PATIENCE, only=only))
         grown = max(self.column("diversity")) > HAD_SOME or last[-1]["step"] >= WARM_UP
         if grown and max(variety) < REPEATS and "repeats itself" not in said:
             self.warn(ADVICE_REPEATS.format(value=sum(variety) / PATIENCE))

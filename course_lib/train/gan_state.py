@@ -15,6 +15,7 @@ from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
+from course_lib.train.resume import check_same, load_scaler, read_state, scaler_state
 from course_lib.train.samples import draw_samples
 
 READ = (
@@ -127,7 +128,6 @@ class GANRun:
             return
         if self.since:
             self._finite_rows()
-        scaler = self.engine.accelerator.scaler
         state = {
             "config": self.config.as_dict(),
             "data": self.data,
@@ -140,7 +140,7 @@ class GANRun:
             "augment": self.augment.state_dict() if self.augment is not None else None,
             "path_length": self.path_length,
             "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
-            "scaler": scaler.state_dict() if scaler is not None else None,
+            "scaler": scaler_state(self.engine),
             "readings": self.readings[: self.since],
             "history": vars(self.history),
             "versions": {"torch": str(torch.__version__), "python": platform.python_version()},
@@ -156,16 +156,11 @@ class GANRun:
             ValueError: if it belongs to another configuration, data set or number of processes, or
                 cannot be read.
         """
-        path = self.out_dir / "checkpoint.pt" if self.out_dir is not None else None
-        if path is None or not path.exists():
+        found = read_state(self.out_dir)
+        if found is None:
             return
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # an unpickler fed with garbage raises anything
-            raise ValueError(
-                f"{path} cannot be read ({error}); delete it to start anew."
-            ) from error
-        self._check_same(state, path)
+        path, state = found
+        self._check_same(path, state)
         if state["step"] > self.config.steps:
             raise ValueError(
                 f"{path} has already made {state['step']} steps, and {self.config.steps} are asked "
@@ -180,9 +175,7 @@ class GANRun:
         self.path_length = state["path_length"].to(self.engine.device)
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        scaler = self.engine.accelerator.scaler
-        if scaler is not None and state["scaler"] is not None:
-            scaler.load_state_dict(state["scaler"])
+        load_scaler(self.engine, state["scaler"])
         self.step, self.seconds = state["step"], state["seconds"]
         # What was noted since the last reading; or, as log_every may be another now, since the last
         # one that would have been due.
@@ -191,27 +184,14 @@ class GANRun:
         self.readings[: self.since] = kept[len(kept) - self.since :]
         self.history = GANHistory(**state["history"])
 
-    def where_saved(self) -> str:
-        """Say what an interrupted learner can do."""
-        if self.out_dir is None:
-            return "Interrupted; nothing was saved, because the run has no out_dir."
-        return f"Interrupted; start the same run again to go on from {self.out_dir}."
-
-    def _check_same(self, state: dict[str, Any], path: Path) -> None:
+    def _check_same(self, path: Path, state: dict[str, Any]) -> None:
         if "generator" not in state:
             raise ValueError(f"{path} is no checkpoint of an adversarial run; choose another.")
         different = self.config.differences(state["config"])
-        for name, mine in (("data", self.data), ("world_size", self.engine.world_size)):
-            if state[name] != mine:
-                different.append(f"{name} ({state[name]} there, {mine} here)")
         for name, player in (("generator", self.generator), ("discriminator", self.discriminator)):
             if _shapes(state[name]) != _shapes(player.state_dict()):
                 different.append(f"the {name}'s layers")
-        if different:
-            raise ValueError(
-                f"{path} belongs to another run: {', '.join(different)} differ. "
-                "Choose another out_dir, or delete that one."
-            )
+        check_same(path, state, different, data=self.data, world_size=self.engine.world_size)
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

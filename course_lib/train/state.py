@@ -14,6 +14,7 @@ from course_lib.train.config import TrainConfig
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
 from course_lib.train.history import History
+from course_lib.train.resume import check_same, load_scaler, read_state, scaler_state
 
 
 class RunState:
@@ -109,7 +110,7 @@ class RunState:
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "optimizer": self.optimizer.state_dict(),
             "schedule": {k: v for k, v in self.schedule.state_dict().items() if _simple(v)},
-            "scaler": self._scaler_state(),
+            "scaler": scaler_state(self.engine),
             "losses": self.losses,
             "best": self.best,
             "history": {"score": self.history.score, "epochs": self.history.epochs},
@@ -126,51 +127,24 @@ class RunState:
             ValueError: if it belongs to another configuration, data set or number of processes, or
                 cannot be read.
         """
-        path = self.out_dir / "checkpoint.pt" if self.out_dir is not None else None
-        if path is None or not path.exists():
+        found = read_state(self.out_dir)
+        if found is None:
             return
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # an unpickler fed with garbage raises anything
-            raise ValueError(
-                f"{path} cannot be read ({error}); delete it to start anew."
-            ) from error
-        self._check_same(state, path)
+        path, state = found
+        different = self.config.differences(state["config"])
+        if state["model"].keys() != self.model.state_dict().keys():
+            different.append("the model's layers")
+        check_same(path, state, different, data=self.data, world_size=self.engine.world_size)
         self.model.load_state_dict(state["model"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        scaler = self.engine.accelerator.scaler
-        if scaler is not None and state["scaler"] is not None:
-            scaler.load_state_dict(state["scaler"])
+        load_scaler(self.engine, state["scaler"])
         self.losses.copy_(state["losses"])
         self.best = state["best"]
         self.epoch, self.step = state["epoch"], state["step"]
         self.history = History(**state["history"])
-
-    def where_saved(self) -> str:
-        """Say what an interrupted learner can do."""
-        if self.out_dir is None:
-            return "Interrupted; nothing was saved, because the run has no out_dir."
-        return f"Interrupted; start the same run again to go on from {self.out_dir}."
-
-    def _check_same(self, state: dict[str, Any], path: Path) -> None:
-        different = self.config.differences(state["config"])
-        for name, mine in (("data", self.data), ("world_size", self.engine.world_size)):
-            if state[name] != mine:
-                different.append(f"{name} ({state[name]} there, {mine} here)")
-        if state["model"].keys() != self.model.state_dict().keys():
-            different.append("the model's layers")
-        if different:
-            raise ValueError(
-                f"{path} belongs to another run: {', '.join(different)} differ. "
-                "Choose another out_dir, or delete that one."
-            )
-
-    def _scaler_state(self) -> dict[str, Any] | None:
-        scaler = self.engine.accelerator.scaler
-        return scaler.state_dict() if scaler is not None else None
 
 
 def _simple(value: Any) -> bool:

@@ -17,6 +17,7 @@ from course_lib.train.config import TrainConfig
 from course_lib.train.engine import Engine
 from course_lib.train.evaluate import _count
 from course_lib.train.history import History
+from course_lib.train.resume import where_saved
 from course_lib.train.state import RunState
 
 
@@ -123,12 +124,12 @@ def train_supervised(
                     if stop or due:
                         run.save()
                     if stop:
-                        raise KeyboardInterrupt(run.where_saved())
+                        raise KeyboardInterrupt(where_saved(run.out_dir))
 
             run.end_epoch(seconds=time.perf_counter() - started, scores=_scores(run, val_set))
             log.epoch(run)
             if engine.stop_requested(meet=True):
-                raise KeyboardInterrupt(run.where_saved())
+                raise KeyboardInterrupt(where_saved(run.out_dir))
 
     run.finish()
     return run.history

@@ -54,7 +54,9 @@ def test_bad_arguments_are_named(model):
     with pytest.raises(ValueError, match="width 0"):
         model(width=0)
     x = torch.zeros(2, 16 if model is PointGenerator else 2)
-    with pytest.raises(ValueError, match="no labels"):
+    with pytest.raises(ValueError, match="has 2 classes; give labels"):
         model(num_classes=2)(x)
-    with pytest.raises(ValueError, match="num_classes above 0"):
+    with pytest.raises(ValueError, match="knows no classes"):
         model()(x, torch.zeros(2, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"wanted whole numbers of shape \(2,\)"):
+        model(num_classes=2)(x, torch.zeros(3, dtype=torch.long))

@@ -66,8 +66,8 @@ MISTAKES = [
     Mistake(
         "simultaneous",
         partial(_round, order="together"),
-        "The generator answered the *old* discriminator: these are simultaneous steps, which "
-        "spiral outwards. Update psi first and use the new psi for theta.",
+        "The generator answered the *old* discriminator: these are simultaneous steps. Update psi "
+        "first and use the new psi for theta.",
     ),
     Mistake(
         "generator first",

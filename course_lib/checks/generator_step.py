@@ -94,8 +94,9 @@ MISTAKES = [
         "the saturating loss",
         _saturating,
         "Yours is log(1 - D), the generator's side of the original game. Where the discriminator "
-        "is sure (logit far below 0), its slope is nearly 0, and that is how every training "
-        "starts. Take -log D instead: softplus(-logits).",
+        "is sure (logit far below 0), its slope is nearly 0, and that is where a good "
+        "discriminator soon puts the fakes of a young generator. Take -log D instead: "
+        "softplus(-logits).",
     ),
     Mistake(
         "the sign",

@@ -27,7 +27,8 @@ class GANConfig:
             images).
         penalty_weight: lambda for "gradient", gamma for "r1" (whose half is applied).
         penalty_every: discriminator updates between two penalties, which then weigh as many times
-            as much (lazy regularisation).
+            as much (lazy regularisation, arXiv:1912.04958; unlike there, Adam's rate and averages
+            are not adapted to the interval).
         path_length_weight: of the path length penalty, for generators with styles; 0: none.
         path_length_every: generator updates between two such penalties.
         ema_images: half-life, in images, of the averaged generator that is kept; ``None``: the last

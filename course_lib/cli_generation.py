@@ -47,7 +47,9 @@ def add_train_gan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     train.add_argument("--lr-discriminator", type=float)
     train.add_argument("--penalty", default=unset, help="none, gradient or r1")
     train.add_argument("--penalty-weight", type=float, default=unset)
-    train.add_argument("--ema-images", type=float, default=10_000, help="half-life of the average")
+    train.add_argument(
+        "--ema-images", type=float, default=10_000, help="half-life of the average; 0: none"
+    )
     train.add_argument("--ada-target", type=float, help="adaptive augmentation, such as 0.6")
     train.add_argument("--flip", action="store_true", help="mirror real images at random")
     train.add_argument("--precision", default="no", help="no, bf16 or fp16")
@@ -70,11 +72,13 @@ def _train_gan(args: argparse.Namespace) -> int:
     given = {
         k: getattr(args, k) for k in ("loss", "lr", "penalty", "penalty_weight") if hasattr(args, k)
     }
+    if "penalty" in given:  # weight and interval are those of the recipe's own penalty
+        recipe = {k: v for k, v in recipe.items() if not k.startswith("penalty")}
     config = GANConfig(
         steps=args.steps,
         batch_size=args.batch_size,
         lr_discriminator=args.lr_discriminator,
-        ema_images=args.ema_images,
+        ema_images=args.ema_images or None,
         ada_target=args.ada_target,
         augment=Augment(flip=True) if args.flip else None,
         precision=args.precision,
@@ -120,6 +124,7 @@ def _train_gan(args: argparse.Namespace) -> int:
             "size": size,
             "data": f"{args.data} {train.fingerprint}",
             "dataset": args.data,
+            **options,
         }
         path = save_checkpoint(args.out / "model.safetensors", generator, card, half=False)
         print(f"saved {path}; look at {args.out / 'samples'}")
@@ -143,7 +148,9 @@ def add_sample(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     sample.add_argument("--label", type=int, help="for a generator that knows classes")
     sample.add_argument("--data", help="also score against the test split of this data set")
     sample.add_argument("--root", type=Path, help="folder of the data (default: COURSE_DATA)")
-    sample.add_argument("--condition", help="of drawn scenes, such as plain for shapes")
+    sample.add_argument(
+        "--condition", help="of drawn scenes; default: that which the generator learned from"
+    )
     sample.add_argument("--scored", type=int, default=5000, help="samples that are scored")
     sample.add_argument("--device", default="auto", help="auto, cpu or cuda")
     sample.set_defaults(run=_sample)
@@ -166,10 +173,17 @@ def _sample(args: argparse.Namespace) -> int:
     save_image(samples.float() / 255, args.out, nrow=8)
     print(f"saved {args.out}: the first {args.count} samples of seed {args.seed}")
     if args.data is not None:
-        options = {} if args.condition is None else {"condition": args.condition}
+        condition = args.condition
+        if condition is None and card.get("dataset") == args.data:
+            condition = card.get("condition")
+        options = {} if condition is None else {"condition": condition}
         test = load(args.data, "test", size=tuple(card["size"]), root=args.root, **options)
         num = min(args.scored, len(test))
         scores = sample_scores(generator, test, num=num, seed=args.seed, device=device)
+        learned = " ".join(filter(None, (card.get("dataset"), card.get("condition"))))
+        judged = " ".join(filter(None, (args.data, condition)))
+        if learned and learned != judged:
+            print(f"It learned from {learned} and is judged by {judged}.")
         for name, value in scores.items():
             print(f"  {name:18s} {value:.4f}")
     return 0

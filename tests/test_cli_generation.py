@@ -7,7 +7,7 @@ from PIL import Image
 
 from course_lib.cli import main
 from course_lib.cli_generation import GANS
-from course_lib.train import load_checkpoint
+from course_lib.train import GANConfig, load_checkpoint
 
 COMMON = ["--data", "shapes", "--limit", "16", "--batch-size", "4", "--steps", "2", "--quiet"]
 COMMON += ["--device", "cpu", "--condition", "plain"]
@@ -44,8 +44,31 @@ def test_a_sheet_is_drawn_and_scored(
     monkeypatch.setattr("course_lib.train.sample_scores", lambda *_, **k: asked.update(k) or {})
     assert main([*sample, *score, "--seed", "7"]) == 0
     assert asked["seed"] == 7 and asked["num"] == 32  # what is scored is what is drawn
+    capsys.readouterr()
+    judged: list[object] = []
+    monkeypatch.setattr("course_lib.data.load", lambda *_, **k: judged.append(k) or range(99))
+    assert main([*sample, "--data", "shapes"]) == 0  # as it has learned: on plain ground
+    assert judged[-1]["condition"] == "plain"
+    assert "judged by" not in capsys.readouterr().out
+    assert main([*sample, "--data", "shapes", "--condition", "clutter"]) == 0
+    assert "learned from shapes plain and is judged by shapes clutter" in capsys.readouterr().out
+    assert main([*sample, "--data", "mnist"]) == 0
+    assert "condition" not in judged[-1]
     assert main(["evaluate", str(tmp_path / "model.safetensors"), "--data", "shapes"]) == 2
     assert "course sample" in capsys.readouterr().err
+
+
+def test_a_penalty_that_is_asked_for_is_not_weighed_as_the_recipes_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[GANConfig] = []
+    monkeypatch.setattr("course_lib.train.train_gan", lambda *_, config, **__: seen.append(config))
+    command = ["train-gan", "stylegan", *COMMON, "--out", str(tmp_path), "--ema-images", "0"]
+    for options in ([], ["--penalty", "gradient"]):
+        assert main([*command, *options]) == 0
+    assert [(c.penalty, c.penalty_every) for c in seen] == [("r1", 16), ("gradient", 1)]
+    assert seen[1].penalty_weight == GANConfig(steps=1).penalty_weight
+    assert seen[0].ema_images is None
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def reference(h: Tensor) -> Tensor:
 
 def _deviation(h: Tensor, correction: int = 0) -> Tensor:
     """(C, H, W): over the images."""
-    return (h.var(0, correction=correction) + EPS).sqrt()
+    squares = (h - h.mean(0)).square().sum(0)
+    return (squares / (len(h) - correction) + EPS).sqrt()
 
 
 def _joined(h: Tensor, value: Tensor) -> Tensor:

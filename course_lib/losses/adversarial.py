@@ -28,7 +28,8 @@ def discriminator_loss(real: Tensor, fake: Tensor, *, kind: str = "non-saturatin
         kind: one of `ADVERSARIAL_LOSSES`.
 
     Returns:
-        Scalar: the sum of the means over real and over fake.
+        Scalar: the sum of the means over real and over fake; for least squares half of it, as in
+        the paper.
 
     Raises:
         ValueError: for an unknown kind, or outputs that are not one number for each image.

@@ -106,8 +106,9 @@ def path_length_penalty(
     height, width = images.shape[-2:]
     projected = (images * (noise / math.sqrt(height * width))).sum()
     (gradient,) = torch.autograd.grad(projected, styles, create_graph=True)  # J^T y: as styles
-    squares = gradient.square().sum(dim=-1)  # (B,) or (B, L)
-    lengths = (squares.mean(dim=1) if squares.ndim > 1 else squares).sqrt()  # (B,)
+    layers = gradient.shape[1] if gradient.ndim > 2 else 1
+    # vector_norm has a slope at length 0, and the root of a sum of squares has none.
+    lengths = torch.linalg.vector_norm(gradient.flatten(1), dim=1) / layers**0.5  # (B,)
     mean = torch.lerp(mean, lengths.mean().detach(), decay)
     return (lengths - mean).square().mean(), mean  # eq-path-length
 

@@ -133,14 +133,25 @@ def _trace_of_root(covariance_a: np.ndarray, covariance_b: np.ndarray) -> float:
     except np.linalg.LinAlgError:  # C_b is singular
         root_a, root_b = _root(covariance_a), _root(covariance_b)
         return float(scipy.linalg.svdvals(root_a @ root_b.T, check_finite=False).sum())
+    _refuse_negative(values)
     return float(np.sqrt(values.clip(min=0)).sum())
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
     """Return A (R, D) with A^T A = C, where R is the rank of C."""
     values, vectors = np.linalg.eigh(covariance)
+    _refuse_negative(values)
     kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0.0)
     return np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+
+
+def _refuse_negative(values: np.ndarray) -> None:
+    """Raise ValueError where rounding cannot have made an eigenvalue, in rising order, negative."""
+    if values[0] < -1e-6 * abs(values).max():
+        raise ValueError(
+            f"That is no covariance: the smallest eigenvalue is {values[0]:.3g}, the largest "
+            f"{values[-1]:.3g}, and none may be negative."
+        )
 
 
 def _factor(features: Tensor) -> np.ndarray:

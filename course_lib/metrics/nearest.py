@@ -30,13 +30,17 @@ def nearest_distances(
         Distances (N,) float64, and indices (N,) int64 into the training set, on the CPU.
 
     Raises:
-        ValueError: for empty sets or shapes that do not fit.
+        ValueError: for empty sets, shapes that do not fit, or values that are not finite.
     """
     if not len(samples) or not len(training) or samples.shape[1:] != training.shape[1:]:
         raise ValueError(
             f"got samples {tuple(samples.shape)} and training items {tuple(training.shape)}; "
             "wanted at least one of each, alike behind the first dimension."
         )
+    for part, name in ((samples, "samples"), (training, "training items")):
+        if part.is_floating_point() and not part.isfinite().all():
+            raise ValueError(f"The {name} hold NaN or infinite values; look at what made them.")
+    training = training.to(samples.device)
     if exclude_self and len(training) < max(len(samples), 2):
         raise ValueError(
             "exclude_self leaves out item i for sample i, so the training set must hold at least "
@@ -54,14 +58,14 @@ def nearest_distances(
         found.append(scores.argmin(dim=1))
     index = torch.cat(found)
     distances = [
-        (a.double() - b.double()).square().sum(dim=1).sqrt()
+        (a.cpu().double() - b.cpu().double()).square().sum(dim=1).sqrt()
         for a, b in zip(
             samples.flatten(1).split(1024),
             training.flatten(1)[index].split(1024),
             strict=True,
         )
     ]
-    return torch.cat(distances).cpu(), index.cpu()
+    return torch.cat(distances), index.cpu()
 
 
 def copied_share(distances: Tensor, expected: Tensor, *, quantile: float = 0.05) -> float:
@@ -82,7 +86,7 @@ def copied_share(distances: Tensor, expected: Tensor, *, quantile: float = 0.05)
             "wanted at least one of each, and a quantile between 0 and 1."
         )
     limit = torch.quantile(expected.double(), quantile)
-    return float((distances.double() < limit).double().mean())
+    return float((distances.double() <= limit).double().mean())
 
 
 def _blocks(x: Tensor, columns: int) -> list[tuple[int, Tensor]]:

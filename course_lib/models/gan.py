@@ -55,6 +55,15 @@ def check_labels(labels: Tensor | None, num_classes: int, batch: int) -> None:
         )
 
 
+def check_range(labels: Tensor, num_classes: int, what: str = "labels") -> None:
+    """Raise ValueError unless labels are 0 to num_classes - 1; waits for their device."""
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        raise ValueError(
+            f"{what} go from {int(labels.min())} to {int(labels.max())}; with {num_classes} "
+            f"classes they are 0 to {num_classes - 1}."
+        )
+
+
 class LabelledCode(nn.Module):
     """Join a code with an embedding of its label; without classes, leave it as it is."""
 

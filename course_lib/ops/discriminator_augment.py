@@ -25,7 +25,6 @@ DEGREES = 30.0  # largest rotation
 BRIGHTNESS = 0.2  # deviation of what is added
 CONTRAST = 0.5  # deviation of the binary logarithm of the factor
 CUTOUT = 0.5  # side of the square that is set to 0, as a share of height and width
-NUM_DISTORTIONS = 7
 
 
 class DiscriminatorAugment(nn.Module):
@@ -40,11 +39,11 @@ class DiscriminatorAugment(nn.Module):
 
     Each distortion happens to each image with probability p by itself: mirroring (if allowed),
     a shift by whole pixels, a zoom, a rotation, a shift by fractions of a pixel, a change of
-    brightness and of contrast, and a square set to grey. Colour distortions share one draw, the
-    square has its own. What comes in from outside is the mirrored image. All draws come from
-    torch's default generator of the images' device. At p = 0 images are returned as they are, up to
-    rounding. The gradient cannot be differentiated again: compute penalties with respect to what
-    the discriminator sees, behind the augmentation.
+    brightness, one of contrast, and a square set to grey. What comes in from outside is the
+    mirrored image. All draws come from torch's default generator of the images' device. At p = 0
+    images are returned as they are, up to rounding. The gradient cannot be differentiated
+    again: compute penalties with respect to what the discriminator sees, behind the
+    augmentation.
 
     Args:
         p: probability at the start.

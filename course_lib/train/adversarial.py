@@ -3,8 +3,8 @@
 import contextlib
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from course_lib.train.engine import Engine
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory, diversity, told_apart
 from course_lib.train.gan_state import GANRun
+from course_lib.train.players import check_players
 from course_lib.train.resume import where_saved
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
@@ -44,7 +45,7 @@ def train_gan(
 
     With ``ema_images`` the generator ends with the averaged weights, otherwise with the last ones.
     With ``out_dir`` the run is saved there (``checkpoint.pt``, ``history.json``, sample sheets) and
-    goes on exactly where it stopped, bit for bit, when it is started again with the same
+    goes on exactly where it stopped, bit for bit on a CPU, when it is started again with the same
     configuration: after Ctrl-C, a crash or a power cut.
 
     Args:
@@ -149,7 +150,7 @@ def train_gan(
             judge = last or (evaluate_every is not None and run.step % evaluate_every == 0)
             reading = run.step % config.log_every == 0 or judge
             if reading:  # the only place that waits for the device
-                record = run.read(_scores(evaluate if judge else None, run))
+                record = run.read(partial(_scores, evaluate, run) if judge else None)
                 bar.set_postfix_str(_text(record), refresh=False)
             if config.sample_every and (run.step % config.sample_every == 0 or last):
                 run.write_sheet()
@@ -172,58 +173,6 @@ def make_adam(model: nn.Module, lr: float, config: GANConfig) -> torch.optim.Opt
     parameters = [p for p in model.parameters() if p.requires_grad]
     fused = bool(parameters) and all(p.device.type in ("cpu", "cuda") for p in parameters)
     return torch.optim.Adam(parameters, lr=lr, betas=config.betas, fused=fused)
-
-
-def check_players(
-    generator: nn.Module, discriminator: nn.Module, train_set: ImageSet, config: GANConfig
-) -> None:
-    """Raise ValueError unless generator, discriminator and images fit together."""
-    if len(train_set) == 0:
-        raise ValueError(f"The set {train_set.name}/{train_set.split} is empty.")
-    channels, height, width = train_set.images.shape[1:]
-    made = (getattr(generator, "out_channels", channels), *getattr(generator, "size", ()))
-    judged = (getattr(discriminator, "in_channels", channels), *getattr(discriminator, "size", ()))
-    for name, shape in (("generator makes", made), ("discriminator takes", judged)):
-        if len(shape) == 3 and shape != (channels, height, width):
-            raise ValueError(
-                f"The {name} images of {shape[0]}x{shape[1]}x{shape[2]} (channels, height, width) "
-                f"and {train_set.name} has {channels}x{height}x{width}. Build the model with "
-                f"{channels} channel(s), and load the set with size={shape[1:]}."
-            )
-    classes = {getattr(player, "num_classes", 0) for player in (generator, discriminator)}
-    if len(classes) > 1:
-        raise ValueError(
-            f"The players know different numbers of classes: {sorted(classes)}. Give both the "
-            "same num_classes, or neither."
-        )
-    known = classes.pop()
-    if known and (train_set.task != "classification" or known != train_set.num_classes):
-        raise ValueError(
-            f"The players know {known} classes; {train_set.name}, loaded for the task "
-            f'"{train_set.task}", has {train_set.num_classes}. They need one label per image.'
-        )
-    norms = {
-        name
-        for name, player in (("generator", generator), ("discriminator", discriminator))
-        if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in player.modules())
-    }
-    if norms and config.batch_size == 1:
-        raise ValueError(
-            f"batch_size is 1 and the {' and the '.join(sorted(norms))} normalises over the batch: "
-            "it would see one image only. Use batches of at least 2, or players without BatchNorm."
-        )
-    if "discriminator" in norms and config.penalty != "none":
-        warnings.warn(
-            f"The discriminator has BatchNorm, so its score for one image depends on the others, "
-            f"and penalty={config.penalty!r} is not the penalty that it should be. Use one "
-            'without, for instance DCGANDiscriminator(norm="layer").',
-            stacklevel=3,
-        )
-    if config.path_length_weight and not hasattr(generator, "synthesis"):
-        raise ValueError(
-            f"path_length_weight is {config.path_length_weight}, but {type(generator).__name__} "
-            "has no styles; use a StyleGANGenerator, or set it to 0."
-        )
 
 
 def _real_batches(
@@ -293,12 +242,19 @@ def _path_length(generator: nn.Module, like: Tensor, labels: Tensor | None, run:
     return penalty
 
 
+@torch.no_grad()
 def _scores(evaluate: Evaluate | None, run: GANRun) -> dict[str, float]:
     """Judge the generator that would be kept, in the main process."""
     scores: dict[str, float] = {}
     if evaluate is not None and run.engine.is_main:
-        # Plain numbers, whatever they come as: a checkpoint and JSON hold no others.
-        scores = {name: float(score) for name, score in evaluate(run.candidate()).items()}
+        candidate = run.candidate()
+        modes = {module: module.training for module in candidate.modules()}
+        try:
+            # Plain numbers, whatever they come as: a checkpoint and JSON hold no others.
+            scores = {name: float(score) for name, score in evaluate(candidate).items()}
+        finally:  # without an average it is the generator in training
+            for module, training in modes.items():
+                module.training = training
     run.engine.wait()
     return scores
 

@@ -97,14 +97,7 @@ class Engine:
 
         A resumed run then needs no stored random state to go on exactly.
         """
-        number = stream_seed(seed, epoch, step, self.rank)
-        # torch.manual_seed would seed every backend, and queue a call with a stack trace for a GPU
-        # that is not in use: half a millisecond and some memory in each step.
-        torch.default_generator.manual_seed(number)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(number)
-        elif self.device.type == "mps":
-            torch.mps.manual_seed(number)
+        seed_noise(stream_seed(seed, epoch, step, self.rank), self.device)
 
     def autocast(self) -> contextlib.AbstractContextManager[None]:
         """Compute in the chosen precision inside this context."""
@@ -207,6 +200,20 @@ class Engine:
             return False
         flag = torch.tensor(float(self._stop), device=self.device)
         return bool(self.sum(flag) > 0)
+
+
+def seed_noise(number: int, device: torch.device) -> None:
+    """Seed the CPU's random numbers and those of the device in use, and no others.
+
+    `torch.manual_seed` would seed every backend, and queue a call with a stack trace for a GPU that
+    is not in use: half a millisecond and some memory in each step.
+    """
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
 
 
 def pick_device(device: str | torch.device | None = "auto") -> torch.device:

@@ -1,5 +1,6 @@
 """Everything an adversarial training run is determined by, besides the two models and the data."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -83,10 +84,10 @@ class GANConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         for name in ("lr", "lr_discriminator", "ema_images"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value}; it must be positive.")
         for name in ("penalty_weight", "path_length_weight"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0.")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas is {self.betas}; give two numbers from 0 to below 1.")

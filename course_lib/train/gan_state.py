@@ -2,6 +2,7 @@
 
 import copy
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
-from course_lib.train.resume import check_same, load_scaler, read_state, scaler_state
+from course_lib.train.resume import check_same, load_scaler, read_state, scaler_state, settings
 from course_lib.train.samples import draw_samples
 
 READ = (
@@ -70,11 +71,15 @@ class GANRun:
         self.readings[self.since] = torch.stack([v.detach().float() for v in values])
         self.since += 1
 
-    def read(self, scores: dict[str, float]) -> dict[str, Any]:
+    def read(self, evaluate: Callable[[], dict[str, float]] | None = None) -> dict[str, Any]:
         """Write down the mean of what was noted since the last reading; watch for trouble.
 
+        Args:
+            evaluate: called for scores, which join the record.
+
         Raises:
-            FloatingPointError: if a loss was NaN or infinite, naming the step.
+            FloatingPointError: if a loss or a weight is NaN or infinite, naming the step.
+            ValueError: for scores with names that the record uses itself.
         """
         rows = self._finite_rows()
         self.since = 0
@@ -82,26 +87,47 @@ class GANRun:
         record |= dict(zip(READ, rows.mean(dim=0).tolist(), strict=True))
         if self.augment is not None:
             record["augmentation"] = float(self.augment.p)
-        record |= {"seconds": round(self.seconds, 2), **scores}
+        record["seconds"] = round(self.seconds, 2)
+        scores = evaluate() if evaluate is not None else {}
+        taken = sorted(record.keys() & scores.keys())
+        if taken:
+            raise ValueError(
+                f"evaluate returned scores called {', '.join(taken)}, which the record holds "
+                "already; give them other names."
+            )
+        record |= scores
         self.history.steps.append(record)
         self.history.look_for_trouble(self.config.loss)
         return record
 
     def _finite_rows(self) -> Tensor:
-        """Return what was noted since the last reading, a mean over the processes."""
+        """Return what was noted since the last reading, a mean over the processes.
+
+        Both losses of a step are computed before the generator's update, so they cannot tell
+        whether that went well: the weights are looked at, too.
+        """
         rows = self.engine.sum(self.readings[: self.since]).cpu() / self.engine.world_size
         bad = (~rows[:, :2].isfinite().all(dim=1)).nonzero()
         if len(bad):
             step = self.step - len(rows) + int(bad[0]) + 1
             loss, other = rows[int(bad[0]), :2].tolist()
-            raise FloatingPointError(
-                f"At step {step} of {self.config.steps} the losses are {loss} (discriminator) and "
-                f"{other} (generator). The learning rate {self.config.lr:.3g} may be too high, or "
-                'a penalty is missing: try lr=2e-4, and penalty="r1". '
-                + ('Try precision="bf16". ' if self.config.precision == "fp16" else "")
-                + "The last checkpoint is from before that step."
-            )
+            found = f"At step {step} of {self.config.steps} the losses are {loss} (discriminator) "
+            raise self._diverged(found + f"and {other} (generator).")
+        for name, player in (("discriminator", self.discriminator), ("generator", self.generator)):
+            if not _finite(player):
+                raise self._diverged(
+                    f"After step {self.step} of {self.config.steps} the {name}'s weights hold NaN "
+                    "or infinite values."
+                )
         return rows
+
+    def _diverged(self, found: str) -> FloatingPointError:
+        return FloatingPointError(
+            f"{found} The learning rate {self.config.lr:.3g} may be too high, or a penalty is "
+            'missing: try lr=2e-4, and penalty="r1". '
+            + ('Try precision="bf16". ' if self.config.precision == "fp16" else "")
+            + "The last checkpoint is from before that."
+        )
 
     def candidate(self) -> nn.Module:
         """Return the generator that is judged and kept: the average, if there is one."""
@@ -123,7 +149,7 @@ class GANRun:
             player.eval()
 
     def save(self) -> None:
-        """Write the checkpoint and the record; never one that holds a loss that is not finite."""
+        """Write the checkpoint and the record; never one whose losses or weights are not finite."""
         if self.out_dir is None:
             return
         if self.since:
@@ -136,6 +162,7 @@ class GANRun:
             "seconds": self.seconds,
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
+            "settings": self._settings(),
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "augment": self.augment.state_dict() if self.augment is not None else None,
             "path_length": self.path_length,
@@ -191,7 +218,22 @@ class GANRun:
         for name, player in (("generator", self.generator), ("discriminator", self.discriminator)):
             if _shapes(state[name]) != _shapes(player.state_dict()):
                 different.append(f"the {name}'s layers")
+        stored = state.get("settings", {})
+        different += [
+            f"{name} ({stored[name]} there, {mine} here)"
+            for name, mine in self._settings().items()
+            if stored.get(name, mine) != mine
+        ]
         check_same(path, state, different, data=self.data, world_size=self.engine.world_size)
+
+    def _settings(self) -> dict[str, Any]:
+        return settings(self.generator, "generator") | settings(self.discriminator, "discriminator")
+
+
+def _finite(model: nn.Module) -> bool:
+    """Tell whether all weights are finite, waiting for the device once."""
+    weights = [t for t in model.state_dict().values() if t.is_floating_point()]
+    return not weights or bool(torch.stack([t.isfinite().all() for t in weights]).all())
 
 
 def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -70,6 +70,8 @@ def sample_scores(
         ValueError: for a reference of training images, images of another shape, or too few samples.
     """
     _check(reference, training)
+    if training is None and training_features is not None:
+        raise ValueError("training_features were given without training, the images they are of.")
     where = pick_device(device)
     if isinstance(samples, nn.Module):
         samples = draw_samples(samples, num, seed=seed, device=where)
@@ -121,13 +123,15 @@ def sample_features(
     training = net.training
     net.to(where).eval()
     parts = []
-    for batch in images.split(batch_size):
-        x = batch.to(where)
-        x = to_float(x) if x.dtype == torch.uint8 else x.float()
-        if x.shape[-2:] != (SIZE, SIZE):
-            x = F.interpolate(x, (SIZE, SIZE), mode="bilinear", antialias=True)
-        parts.append(net.features(x).cpu())  # type: ignore[operator]
-    net.train(training)
+    try:
+        for batch in images.split(batch_size):
+            x = batch.to(where)
+            x = to_float(x) if x.dtype == torch.uint8 else x.float()
+            if x.shape[-2:] != (SIZE, SIZE):
+                x = F.interpolate(x, (SIZE, SIZE), mode="bilinear", antialias=True)
+            parts.append(net.features(x).cpu())  # type: ignore[operator]
+    finally:
+        net.train(training)
     return torch.cat(parts)
 
 

@@ -18,6 +18,7 @@ from course_lib.losses import (
     r1_penalty,
 )
 from course_lib.models import PointDiscriminator, PointGenerator
+from course_lib.models.gan import check_labels, check_range
 
 PENALTIES = ("none", "r1", "gradient", "clip")
 
@@ -77,8 +78,19 @@ class PointsConfig:
                 f"{self.critic_steps} and num_samples {self.num_samples}; steps may be 0, the "
                 "others must be at least 1."
             )
-        if self.penalty != "none" and not self.penalty_weight > 0:
-            raise ValueError(f"penalty_weight is {self.penalty_weight}; it must be positive.")
+        if self.snapshot_every < 0 or self.lattice_size < 1 or not self.extent > 0:
+            raise ValueError(
+                f"got snapshot_every {self.snapshot_every}, lattice_size {self.lattice_size} and "
+                f"extent {self.extent}; wanted at least 0, at least 1 and above 0."
+            )
+        rates = {"lr": self.lr, "lr_discriminator": self.lr_discriminator}
+        if self.penalty != "none":
+            rates["penalty_weight"] = self.penalty_weight
+        for name, value in rates.items():
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}; it must be positive.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas is {self.betas}; give two numbers from 0 to below 1.")
         if self.simultaneous and self.critic_steps > 1:
             raise ValueError(
                 f"critic_steps is {self.critic_steps}, and with simultaneous=True both players "
@@ -129,17 +141,24 @@ def train_points(
         Snapshots of the beginning, of every `snapshot_every` steps, and of the end.
 
     Raises:
-        ValueError: for a set without points or of another shape.
-        FloatingPointError: when a loss stops being finite, naming the step.
+        ValueError: for a set without points or of another shape, or labels that do not fit.
+        FloatingPointError: at a snapshot, if a loss is not finite.
     """
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(f"points has shape {tuple(points.shape)}; (N, 2) with N > 0 is needed.")
+    if labels is not None:
+        check_labels(labels, discriminator.num_classes, len(points))
+        check_range(labels, discriminator.num_classes)
     device = next(generator.parameters()).device
     points = points.to(device)
     rng = torch.Generator(device).manual_seed(config.seed)
     fixed = torch.randn(config.num_samples, generator.latent_dim, generator=rng, device=device)
     step_g = _adam(generator, config.lr, config)
-    step_d = _adam(discriminator, config.lr_discriminator or config.lr, config)
+    step_d = _adam(
+        discriminator,
+        config.lr if config.lr_discriminator is None else config.lr_discriminator,
+        config,
+    )
     names = None if labels is None else labels.to(device)
     history = PointsHistory(config.extent)
     loss_d = loss_g = torch.tensor(math.nan)
@@ -228,7 +247,7 @@ def _snapshot(
 ) -> None:
     if step and not (loss_d.isfinite() and loss_g.isfinite()):
         raise FloatingPointError(
-            f"a loss is not finite at step {step}: discriminator {loss_d:.3g}, generator "
+            f"A loss is not finite, seen at step {step}: discriminator {loss_d:.3g}, generator "
             f"{loss_g:.3g}. Lower the learning rate, or add a penalty."
         )
     history.steps.append(step)

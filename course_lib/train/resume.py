@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from course_lib.train.engine import Engine
 
@@ -40,6 +41,28 @@ def check_same(path: Path, state: dict[str, Any], different: list[str], **same: 
             f"{path} belongs to another run: {', '.join(different)} differ. "
             "Choose another out_dir, or delete that one."
         )
+
+
+def settings(model: nn.Module, name: str) -> dict[str, Any]:
+    """Return what a model computes with and its weights do not tell: strides, shares, sizes.
+
+    Args:
+        model: its public attributes that are plain numbers, texts or tuples are taken, and those of
+            all its parts.
+        name: what it is called in the result's keys.
+    """
+    return {
+        ".".join(filter(None, (name, part, key))): value
+        for part, module in model.named_modules()
+        for key, value in vars(module).items()
+        if not key.startswith("_") and key != "training" and _plain(value)
+    }
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(_plain(v) for v in value)
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def scaler_state(engine: Engine) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from course_lib.data import to_uint8
 from course_lib.data.augment import stream_seed
+from course_lib.train.engine import pick_device, seed_noise
 
 
 @torch.no_grad()
@@ -33,17 +34,19 @@ def draw_samples(
         labels: (num,) for a generator with classes, or one label for all; ``None``: the classes in
             turn.
         batch_size: images made at once.
-        device: where to compute; ``None``: where the generator is.
+        device: where to compute, "auto" for a GPU if there is one; ``None``: where the generator
+            is.
 
     Returns:
         (num, C, H, W) uint8, on the CPU. Values outside [-1, 1] are clipped.
 
     Raises:
-        ValueError: for a number below 1, or labels of another length or of no class.
+        ValueError: for a number below 1, labels of another length or of no class, or images that
+            hold NaN or infinite values.
     """
-    if num < 1:
-        raise ValueError(f"num is {num}; at least one sample can be drawn.")
-    where = torch.device(device) if device is not None else _device(generator)
+    if num < 1 or batch_size < 1:
+        raise ValueError(f"num is {num} and batch_size {batch_size}; both must be at least 1.")
+    where = pick_device(device) if device is not None else _device(generator)
     classes = int(getattr(generator, "num_classes", 0))
     wanted = _labels(labels, num, classes)
     codes = draw_codes(num, int(generator.latent_dim), seed=seed)  # type: ignore[arg-type]
@@ -52,7 +55,13 @@ def draw_samples(
         for start in range(0, num, batch_size):
             z = codes[start : start + batch_size].to(where)
             told = {} if wanted is None else {"labels": wanted[start : start + len(z)].to(where)}
-            parts.append(to_uint8(generator(z, **told).float().clamp(-1, 1)).cpu())
+            images = generator(z, **told).float()
+            if not images.isfinite().all():
+                raise ValueError(
+                    f"The {type(generator).__name__} draws images that hold NaN or infinite "
+                    "values; its training has diverged."
+                )
+            parts.append(to_uint8(images.clamp(-1, 1)).cpu())
     return torch.cat(parts)
 
 
@@ -75,7 +84,7 @@ def _labels(labels: Tensor | int | None, num: int, classes: int) -> Tensor | Non
             f"labels go from {int(labels.min())} to {int(labels.max())}; the generator knows "
             f"{classes} classes, 0 to {classes - 1}."
         )
-    return labels
+    return labels.long()
 
 
 @contextlib.contextmanager
@@ -83,13 +92,16 @@ def _sampling(generator: nn.Module, device: torch.device, seed: int) -> Iterator
     """Eval mode, on a device, with noise that depends on the seed; all put back afterwards."""
     training, home = generator.training, _device(generator)
     devices: list[Any] = [device] if device.type == "cuda" else []
+    mps = torch.mps.get_rng_state() if device.type == "mps" else None  # fork_rng leaves it out
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(stream_seed(seed, 1))
+        seed_noise(stream_seed(seed, 1), device)
         generator.to(device).eval()
         try:
             yield
         finally:
             generator.to(home).train(training)
+            if mps is not None:
+                torch.mps.set_rng_state(mps)
 
 
 def _device(generator: nn.Module) -> torch.device:

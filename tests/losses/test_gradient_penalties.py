@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from course_lib.losses import gradient_penalty, r1_penalty
+from course_lib.losses import gradient_penalty, path_length_penalty, r1_penalty
 
 F64 = torch.float64
 SHAPES = [(2,), (1, 8, 8), (3, 7, 5), (3, 1, 9)]  # points, square, odd and narrow images
@@ -189,3 +189,13 @@ def test_scores_of_another_shape_are_refused(shape):
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="equal shapes"):
         gradient_penalty(lambda x: x.sum(dim=1), torch.zeros(4, 3), torch.zeros(2, 3))
+
+
+def test_styles_without_any_effect_have_a_path_length_with_a_slope():
+    weight = torch.zeros(5, 6, requires_grad=True)
+    styles = torch.randn(3, 5, requires_grad=True)
+    images = (styles @ weight).reshape(3, 1, 2, 3)
+    penalty, _ = path_length_penalty(images, styles, torch.tensor(2.0))
+    penalty.backward()
+    assert float(penalty.detach()) == pytest.approx((0.99 * 2) ** 2)
+    assert weight.grad.isfinite().all()

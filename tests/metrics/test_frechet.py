@@ -148,11 +148,16 @@ def test_bad_features_are_refused(a, b, match):
         (torch.zeros(2), torch.full((2, 2), torch.nan), "NaN or infinite"),
         (torch.zeros(2), torch.tensor([[1.0, 0.5], [0.0, 1.0]]), "no covariance"),
         (torch.zeros(2), -torch.eye(2), "no covariance"),
+        (torch.zeros(2), torch.tensor([[1.0, 2.0], [2.0, 1.0]]), "smallest eigenvalue is -1"),
     ],
 )
-def test_bad_moments_are_refused(mean, covariance, match):
+@pytest.mark.parametrize("first", [False, True])
+def test_bad_moments_are_refused(mean, covariance, match, first):
+    pair = (torch.zeros(2), torch.eye(2)), (mean, covariance)
+    if first and "dimensions" in match:
+        match = "3 and 2 dimensions"
     with pytest.raises(ValueError, match=match):
-        frechet_from_moments((torch.zeros(2), torch.eye(2)), (mean, covariance))
+        frechet_from_moments(*(pair[::-1] if first else pair))
 
 
 def test_one_feature_has_no_covariance():

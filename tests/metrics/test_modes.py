@@ -39,6 +39,12 @@ def test_the_divergence_of_a_collapse_is_the_chapters(k):
     assert got.divergence == pytest.approx(math.log(8 / k))
 
 
+def test_far_from_the_origin_distances_are_still_right():
+    centres = CENTRES + 1000
+    assert mode_coverage(centres.repeat(8, 1) + 0.1, centres, 0.02).high_quality == 0
+    assert mode_coverage(centres.repeat(8, 1) + 0.01, centres, 0.02).high_quality == 1
+
+
 def test_without_a_good_sample():
     got = mode_coverage(torch.zeros(3, 2), CENTRES, 0.02)
     assert (got.covered, got.high_quality) == (0, 0) and math.isnan(got.divergence)

@@ -51,6 +51,8 @@ def test_the_share_of_copies_is_the_quantile_for_new_images():
     assert copied_share(expected, expected) == pytest.approx(0.05, abs=2e-3)
     assert copied_share(torch.zeros(10), expected) == 1
     assert copied_share(torch.full((10,), 3.0), expected) == 0
+    held_out = torch.cat([torch.zeros(100), torch.ones(900)])  # a tenth is in the training set too
+    assert copied_share(torch.zeros(10), held_out) == 1
     half = torch.cat([torch.zeros(50), torch.full((50,), 1.5)])
     assert copied_share(half, expected, quantile=0.2) == 0.5
 
@@ -68,6 +70,14 @@ def test_the_share_of_copies_is_the_quantile_for_new_images():
 def test_sets_that_do_not_fit_are_refused(samples, training, exclude):
     with pytest.raises(ValueError, match="got|holds? at least|must hold"):
         nearest_distances(samples, training, exclude_self=exclude)
+
+
+def test_values_that_are_not_finite_are_no_distances():
+    broken = torch.tensor([[0.0], [torch.nan]])
+    with pytest.raises(ValueError, match="training items hold NaN"):
+        nearest_distances(torch.zeros(2, 1), broken)
+    with pytest.raises(ValueError, match="samples hold NaN"):
+        nearest_distances(broken, torch.zeros(2, 1))
 
 
 def test_bad_quantiles_are_refused():

@@ -31,6 +31,7 @@ CASES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:A critic without a penalty")
 @pytest.mark.parametrize("classes", [0, 2])
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
 def test_the_loop_plays_the_game_that_is_written_by_hand(options, classes) -> None:

@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import nn
 
+from course_lib.models import StyleGANDiscriminator, StyleGANGenerator
 from course_lib.train import GANConfig, TrainConfig, train_gan, train_supervised
-from tests.train.tiny_game import pictures, players, same, weights
+from tests.train.tiny_game import SIZE, pictures, players, same, weights
 
 QUIET = {"device": "cpu", "progress": False}
 
@@ -268,3 +269,21 @@ def test_a_killed_process_goes_on_bit_for_bit(tmp_path: Path) -> None:
     for part in ("generator", "discriminator"):
         assert same(whole[part], resumed[part])
     assert same(whole["ema"]["model"], resumed["ema"]["model"])
+
+
+def test_players_with_other_settings_are_another_run(tmp_path: Path) -> None:
+    """What no weight shows: shares, groups, slopes."""
+    config = GANConfig(steps=2, batch_size=6)
+    shape = {"size": SIZE, "channels": (4, 4)}
+
+    def pair(mixing: float, group_size: int) -> list[nn.Module]:
+        generator = StyleGANGenerator(out_channels=1, mixing=mixing, **shape)
+        return [generator, StyleGANDiscriminator(in_channels=1, group_size=group_size, **shape)]
+
+    train_gan(*pair(0.9, 3), pictures(), config=config, out_dir=tmp_path, **QUIET)
+    more = dataclasses.replace(config, steps=3)
+    with pytest.raises(ValueError, match=r"generator.mixing \(0.9 there, 0.5 here\)"):
+        train_gan(*pair(0.5, 3), pictures(), config=more, out_dir=tmp_path, **QUIET)
+    with pytest.raises(ValueError, match=r"discriminator.group_size \(3 there, 2 here\)"):
+        train_gan(*pair(0.9, 2), pictures(), config=more, out_dir=tmp_path, **QUIET)
+    train_gan(*pair(0.9, 3), pictures(), config=more, out_dir=tmp_path, **QUIET)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from course_lib.data import ImageSet
 from course_lib.models import DCGANDiscriminator, DCGANGenerator
@@ -134,7 +134,7 @@ def test_the_last_checkpoint_is_from_before_that_step(tmp_path: Path, checkpoint
     config = GANConfig(
         steps=20, batch_size=6, log_every=4, checkpoint_every=checkpoint_every, lr=1e-3
     )
-    with pytest.raises(FloatingPointError, match="before that step"):
+    with pytest.raises(FloatingPointError, match="The last checkpoint is from before"):
         train_gan(
             players()[0], Explodes(15), pictures(), config=config, out_dir=tmp_path, **QUIET
         )  # NaN from step 6 on
@@ -142,6 +142,89 @@ def test_the_last_checkpoint_is_from_before_that_step(tmp_path: Path, checkpoint
     assert state["step"] < 6
     for part in ("generator", "discriminator"):
         assert all(v.isfinite().all() for v in state[part].values())
+
+
+class SpoilsItsGradient(nn.Module):
+    """A generator whose update number `after` turns its weights to NaN; no loss shows it before."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.inner, self.updates = players()[0], 0
+        self.latent_dim, self.out_channels, self.size = 6, 1, (SIZE, SIZE)
+
+        def spoil(gradient: Tensor) -> Tensor:
+            self.updates += 1
+            return gradient * torch.nan if self.updates == after else gradient
+
+        next(self.inner.parameters()).register_hook(spoil)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.inner(z, labels)
+
+
+@pytest.mark.parametrize("after", [6, 8, 12])  # between two readings, at one, in the last step
+def test_an_update_that_spoils_the_weights_is_never_saved(tmp_path: Path, after: int) -> None:
+    config = GANConfig(steps=12, batch_size=6, log_every=4, ema_images=20.0)
+    judge, judged = players()[1], []
+    watch = {"evaluate": lambda net: judged.append(net) or {}, "evaluate_every": 4}
+    with pytest.raises(FloatingPointError, match=r"step (7|8|12) of 12"):
+        train_gan(
+            SpoilsItsGradient(after),
+            judge,
+            pictures(),
+            config=config,
+            out_dir=tmp_path,
+            **watch,
+            **QUIET,
+        )
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] == (after - 1) // 4 * 4 == 4 * len(judged)  # broken ones are not judged
+    for part in (state["generator"], state["discriminator"], state["ema"]["model"]):
+        assert all(v.isfinite().all() for v in part.values())
+
+
+def test_the_names_of_the_record_are_not_free_for_scores() -> None:
+    config = GANConfig(steps=2, batch_size=6)
+    scores = {"evaluate": lambda _: {"diversity": 1.0, "cfd": 2.0, "images": 3}}
+    with pytest.raises(ValueError, match="scores called diversity, images"):
+        train_gan(*players(), pictures(), config=config, **scores, **QUIET)
+
+
+def test_an_evaluation_leaves_the_modes_of_the_players_as_they_were() -> None:
+    config, modes = GANConfig(steps=4, batch_size=6), []
+    generator, discriminator = players("batch")
+    frozen = generator.layers[1].eval()  # one layer that its owner keeps in evaluation mode
+    generator.layers[0].register_forward_hook(lambda m, *_: modes.append(m.training))
+
+    def evaluate(net: nn.Module) -> dict[str, float]:
+        assert not torch.is_grad_enabled()
+        net.eval()
+        return {}
+
+    watch = {"evaluate": evaluate, "evaluate_every": 1}
+    train_gan(generator, discriminator, pictures(), config=config, **watch, **QUIET)
+    assert modes == [True] * 8  # two calls in each step
+    assert not frozen.training
+
+
+def test_a_critic_without_a_bound_is_warned_about() -> None:
+    config = GANConfig(steps=1, batch_size=6, loss="wasserstein")
+    with pytest.warns(UserWarning, match='no bound on its slope.*penalty="gradient"'):
+        train_gan(*players(), pictures(), config=config, **QUIET)
+
+
+def test_class_ids_that_do_not_exist_are_found_before_the_game() -> None:
+    wrong = pictures()
+    wrong.targets[3] = 2
+    with pytest.raises(ValueError, match="the set's class ids go from 0 to 2; with 2 classes"):
+        train_gan(*players(classes=2), wrong, config=GANConfig(steps=1, batch_size=6), **QUIET)
+
+
+@pytest.mark.parametrize("option", ["lr", "penalty_weight", "ema_images"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+def test_numbers_that_are_none_are_refused(option: str, value: float) -> None:
+    with pytest.raises(ValueError, match=option):
+        GANConfig(steps=1, **{option: value})
 
 
 def test_a_diverging_learning_rate_is_named_or_stopped() -> None:
@@ -152,7 +235,7 @@ def test_a_diverging_learning_rate_is_named_or_stopped() -> None:
             history = train_gan(*models, pictures(), config=config, **QUIET)
     except FloatingPointError as error:
         assert "The learning rate 1e+04 may be too high" in str(error)
-        assert "At step" in str(error)
+        assert "step" in str(error)
     else:
         assert history.warnings
         assert all(v.isfinite().all() for v in weights(*models).values())

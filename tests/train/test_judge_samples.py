@@ -172,7 +172,10 @@ def test_the_inception_features_are_the_pooled_ones(monkeypatch):
     assert features.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["shapes", "mnist", "cifar10"])
+REAL = [pytest.param(name, marks=pytest.mark.real_data) for name in ("mnist", "cifar10")]
+
+
+@pytest.mark.parametrize("name", ["shapes", *REAL])
 def test_the_extractors_card_states_the_accuracy_that_it_has(name, request):
     from course_lib.results.claims.sample_features import NUMS, part
 

@@ -159,6 +159,12 @@ def test_the_lattice_goes_row_by_row_upwards():
         ({"batch_size": 0}, "at least 1"),
         ({"penalty": "r1", "penalty_weight": 0.0}, "positive"),
         ({"simultaneous": True, "critic_steps": 2}, "critic_steps is 2"),
+        ({"lr": 0.0}, "lr is 0"),
+        ({"lr_discriminator": 0.0}, "lr_discriminator is 0"),
+        ({"lr": math.nan}, "lr is nan"),
+        ({"betas": (0.5, 1.0)}, "betas is"),
+        ({"snapshot_every": -1}, "snapshot_every -1"),
+        ({"lattice_size": 0}, "lattice_size 0"),
     ],
 )
 def test_bad_settings_are_named(wrong, message):
@@ -170,6 +176,18 @@ def test_bad_settings_are_named(wrong, message):
 def test_bad_points_are_named(points):
     with pytest.raises(ValueError, match="N > 0"):
         train_points(*networks(), points, config=PointsConfig(steps=1))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.zeros(3, dtype=torch.long), "wanted whole numbers of shape"),
+        (torch.full((len(DATA),), 2), "labels go from 2 to 2; with 2 classes"),
+    ],
+)
+def test_bad_labels_are_named(labels, message):
+    with pytest.raises(ValueError, match=message):
+        train_points(*networks(num_classes=2), DATA, labels, config=PointsConfig(steps=1))
 
 
 def test_a_diverging_run_says_so():

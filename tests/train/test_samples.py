@@ -77,3 +77,28 @@ def test_values_outside_the_range_are_clipped() -> None:
 def test_no_samples_is_an_error() -> None:
     with pytest.raises(ValueError, match="num is 0"):
         draw_samples(generator(), 0)
+    with pytest.raises(ValueError, match="batch_size 0"):
+        draw_samples(generator(), 2, batch_size=0)
+
+
+def test_a_generator_that_has_diverged_is_no_black_picture() -> None:
+    broken = generator()
+    next(broken.parameters()).data.fill_(torch.nan)
+    with pytest.raises(ValueError, match="DCGANGenerator draws images that hold NaN"):
+        draw_samples(broken, 2)
+    assert broken.training  # put back, also after an error
+
+
+def test_the_device_may_be_found_and_labels_may_be_bytes() -> None:
+    assert draw_samples(generator(), 2, device="auto").device.type == "cpu"
+    labels = torch.tensor([2, 0])
+    told = draw_samples(generator(3), 2, labels=labels.to(torch.uint8))
+    assert torch.equal(told, draw_samples(generator(3), 2, labels=labels))
+
+
+def test_no_other_device_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise AssertionError("torch.manual_seed seeds every device")
+
+    monkeypatch.setattr(torch, "manual_seed", refuse)
+    draw_samples(StyleGANGenerator(size=8, channels=(4, 4)), 3)

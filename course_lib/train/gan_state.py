@@ -224,7 +224,8 @@ class GANRun:
             for name, mine in self._settings().items()
             if stored.get(name, mine) != mine
         ]
-        check_same(path, state, different, data=self.data, world_size=self.engine.world_size)
+        same = {"data": self.data, "world_size": self.engine.world_size}
+        check_same(path, state, different, same)
 
     def _settings(self) -> dict[str, Any]:
         return settings(self.generator, "generator") | settings(self.discriminator, "discriminator")

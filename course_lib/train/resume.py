@@ -24,14 +24,16 @@ def read_state(out_dir: Path | None) -> tuple[Path, dict[str, Any]] | None:
         raise ValueError(f"{path} cannot be read ({error}); delete it to start anew.") from error
 
 
-def check_same(path: Path, state: dict[str, Any], different: list[str], **same: Any) -> None:
+def check_same(
+    path: Path, state: dict[str, Any], different: list[str], same: dict[str, Any]
+) -> None:
     """Raise ValueError if a checkpoint belongs to another run, saying in what they differ.
 
     Args:
         path: of the checkpoint.
         state: what it holds.
         different: what is known to differ already.
-        **same: entries that must be equal, as they are in this run.
+        same: entries that must be equal, as they are in this run.
     """
     for name, mine in same.items():
         if state[name] != mine:

@@ -134,7 +134,8 @@ class RunState:
         different = self.config.differences(state["config"])
         if state["model"].keys() != self.model.state_dict().keys():
             different.append("the model's layers")
-        check_same(path, state, different, data=self.data, world_size=self.engine.world_size)
+        same = {"data": self.data, "world_size": self.engine.world_size}
+        check_same(path, state, different, same)
         self.model.load_state_dict(state["model"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])

@@ -1,11 +1,12 @@
 """The generators' claims: one recipe for each family, equal data, judged by the same numbers."""
 
+import statistics
 from pathlib import Path
 
 import pytest
 import torch
 
-from course_lib.results import CLAIMS
+from course_lib.results import CLAIMS, load
 from course_lib.results.claim import Context
 from course_lib.results.claims import gan_compute, generation
 from course_lib.train import draw_samples, shipped
@@ -81,6 +82,49 @@ def test_the_compute_claims_measure_each_family(context: Context) -> None:
         assert metrics[f"{family}_images_per_second"] > 0
     step = gan_compute.CLAIMS[-1].measure(context).metrics
     assert step["ratio"] == pytest.approx(step["ours_ms"] / step["example_ms"])
+
+
+def test_what_the_comparison_says_was_measured() -> None:
+    results = {f"{f}-{t}": load(f"{f}-{t}") for t in generation.TITLES for f in COMPARED}
+    cfd = {name: result.values("cfd") for name, result in results.items()}
+    for name, result in results.items():  # one budget, to a tenth
+        family = name.removesuffix("-" + name.rsplit("-", 1)[-1])
+        assert set(result.values("updates")) == {generation.UPDATES[family]}, name
+    costs = [
+        updates * load("generation-compute").mean(f"{family}_step_ms")
+        for family, updates in generation.UPDATES.items()
+    ]
+    assert max(costs) < 1.1 * min(costs)
+    # Digits: every seed of the one before every seed of the next; StyleGAN2 varies most.
+    assert max(cfd["wgan-gp-mnist"]) < min(cfd["dcgan-mnist"])
+    assert max(cfd["dcgan-mnist"]) < min(cfd["stylegan-mnist"])
+    assert results["stylegan-mnist"].mean("recall") < 0.2 * results["dcgan-mnist"].mean("recall")
+    # Photographs and shapes: DCGAN leads, StyleGAN2 is last.
+    for task in ("cifar10", "shapes"):
+        means = [results[f"{family}-{task}"].mean("cfd") for family in COMPARED]
+        assert means == sorted(means), task
+    assert min(cfd["stylegan-cifar10"]) > max(cfd["wgan-gp-cifar10"])
+    photographs = {family: results[f"{family}-cifar10"] for family in COMPARED}
+    precision = [result.mean("precision") for result in photographs.values()]
+    assert max(precision) - min(precision) < 0.03
+    recall = {family: result.mean("recall") for family, result in photographs.items()}
+    assert recall["stylegan"] < 0.5 * min(recall["dcgan"], recall["wgan-gp"])
+    # Copies: no mean above what new images have, one seed of WGAN-GP above it, in pixels alone.
+    shares = {
+        (name, space): result.values(f"copied_{space}")
+        for name, result in results.items()
+        for space in ("pixels", "features")
+    }
+    assert max(statistics.mean(values) for values in shares.values()) < 0.05
+    above = {key for key, values in shares.items() if max(values) > 0.05}
+    assert above == {("wgan-gp-cifar10", "pixels")}
+    # Four times as long StyleGAN2 has caught up, and falls faster than WGAN-GP where it is cut.
+    longer = {family: load(name) for family, name in generation.LONG.items()}
+    assert longer["stylegan"].mean("cfd") < 0.1 * results["stylegan-mnist"].mean("cfd")
+    assert longer["wgan-gp"].mean("cfd") < longer["stylegan"].mean("cfd")
+    curves = {f: longer[f].runs[0]["curves"]["val_cfd"] for f in ("wgan-gp", "stylegan")}
+    last = {family: curve[-1] / curve[-2] for family, curve in curves.items()}
+    assert last["stylegan"] < last["wgan-gp"] < 1
 
 
 @pytest.mark.real_data

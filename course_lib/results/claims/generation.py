@@ -247,7 +247,8 @@ def _published(family: str, task: str) -> tuple[Published, ...]:
     )
     if (family, task) in PUBLISHED:
         value, name = PUBLISHED[family, task]
-        return (Published(f"FID {value} of a {name}", value, "mimicry's model zoo", reason),)
+        source = "reproductions of github.com/kwotsin/mimicry"
+        return (Published(f"FID {value} of a {name}", value, source, reason),)
     if (family, task) == ("stylegan", "cifar10"):
         text = "FID 2.42 of a class-conditional StyleGAN2 with adaptive augmentation"
         return (Published(text, 2.42, "arXiv:2006.06676", reason),)

@@ -114,7 +114,8 @@ def number(summary: dict, style: str) -> str:
     if mean is None or not math.isfinite(mean):
         raise ResultError(f"the mean is {mean}, which is no number to print")
     text = f"{mean * factor:,.{decimals}f}"
-    if std is not None and math.isfinite(std):
+    counted = style == "integer" and std == 0  # a number that no seed could change
+    if std is not None and math.isfinite(std) and not counted:
         text += f" ± {std * factor:,.{decimals}f}"
     text = text.replace("-", "\N{MINUS SIGN}")
     return (text + unit).replace(" ", "\N{NO-BREAK SPACE}")

@@ -70,6 +70,16 @@ def test_equations_printed_by_a_cell_need_no_label(extension) -> None:
     assert extension("course_site").page_faults(document, "page") == []
 
 
+def test_a_count_that_all_runs_share_has_no_deviation(extension) -> None:
+    number = extension("course_results").number
+    assert number({"mean": 1440.0, "std": 0.0}, "integer") == "1,440"
+    assert (
+        number({"mean": 1440.0, "std": 2.0}, "integer")
+        == "1,440\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}2"
+    )
+    assert number({"mean": 1.0, "std": 0.0}, ".1f").split() == ["1.0", "±", "0.0"]
+
+
 def test_results_in_text(render, results) -> None:
     html, warnings = render(
         "# A\n\n{result}`some-claim:test_accuracy:percent` and "

@@ -211,6 +211,10 @@ def test_a_critic_without_a_bound_is_warned_about() -> None:
     config = GANConfig(steps=1, batch_size=6, loss="wasserstein")
     with pytest.warns(UserWarning, match='no bound on its slope.*penalty="gradient"'):
         train_gan(*players(), pictures(), config=config, **QUIET)
+    bounded = GANConfig(steps=1, batch_size=6, loss="wasserstein", penalty="gradient")
+    with warnings.catch_warnings(record=True) as said:
+        train_gan(*players(), pictures(), config=bounded, **QUIET)
+    assert said == []
 
 
 def test_class_ids_that_do_not_exist_are_found_before_the_game() -> None:
@@ -324,6 +328,9 @@ def test_a_penalty_with_batch_norm_in_the_discriminator_is_warned_of() -> None:
     config = GANConfig(steps=1, batch_size=6, penalty="gradient")
     with pytest.warns(UserWarning, match='BatchNorm.*DCGANDiscriminator.norm="layer"'):
         train_gan(*wide(16), pictures(size=16), config=config, **QUIET)
+    with warnings.catch_warnings(record=True) as said:
+        train_gan(*players("layer", size=16), pictures(size=16), config=config, **QUIET)
+    assert said == []
 
 
 @pytest.mark.parametrize(

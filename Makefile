@@ -49,6 +49,7 @@ pytest: setup ## the tests alone (PYTEST_ARGS="-k unet" for some of them)
 
 labs-smoke: setup ## every line of every lab once, at the smallest size
 	$(PY) -m tools.notebooks nbval
+	$(PY) -m tools.exercises verify
 
 lab: setup ## JupyterLab with the labs
 	$(PY) -m jupyterlab --notebook-dir=notebooks

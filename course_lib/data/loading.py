@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,8 +11,11 @@ import torch
 from torch import Tensor
 
 from course_lib.data import cache as disk
-from course_lib.data import cells, real, rooms, shapes, streets
+from course_lib.data import real
 from course_lib.data.decode import Items, decode, instance_parts
+from course_lib.data.scenes import cells, shapes
+from course_lib.data.scenes.rooms import scene as rooms
+from course_lib.data.scenes.streets import scene as streets
 from course_lib.data.sets import SPLITS, TASKS, DataError, ImageSet
 from course_lib.data.workers import StreamedSet, memory_free, memory_needed
 
@@ -30,6 +32,7 @@ MODULES: dict[str, ModuleType] = {
     "rooms": rooms,
 }
 NAMES = (*SCENES, *real.SETS)
+SCENES_FOLDER = Path(__file__).parent / "scenes"
 # Scenes are numbered without end; each split draws from its own range of numbers.
 SCENE_START = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 SCENE_COUNT = {"train": 2000, "val": 250, "test": 500}
@@ -241,7 +244,7 @@ def _scenes(
         return tensors, {"classes": classes}
 
     if keep:
-        key = disk.content_key(count, sorted(options.items()), task, _source(module))
+        key = disk.content_key(name, count, sorted(options.items()), task, scenes_source())
         tensors, notes = disk.remember(f"{name}-{split}", key, make)
     else:
         tensors, notes = make()
@@ -258,24 +261,14 @@ def _scenes(
     )
 
 
-def _source(module: ModuleType) -> list[bytes]:
-    """Return the source of a scene module and of every module of its folder that it needs."""
-    path = Path(str(module.__file__))
-    texts: dict[Path, bytes] = {}
-    todo = [path]
-    while todo:
-        path = todo.pop()
-        texts[path] = path.read_bytes()
-        beside = {path.with_name(f"{name}.py") for name in _imported(texts[path])}
-        todo += [new for new in beside - texts.keys() if new.is_file()]
-    return [texts[path] for path in sorted(texts)]
+def scenes_source() -> list[tuple[str, bytes]]:
+    """Return name and content of every file that scenes are drawn with: all of `scenes/`.
 
-
-def _imported(text: bytes) -> set[str]:
-    """Return the words in the imports from `course_lib.data`; some of them name its modules."""
-    start = r"^[ \t]*(?:from|import) +(?:course_lib\.data\b|\.)"
-    imports = re.findall(start + r"(?:[^\n(]*\([^)]*\)|.*)", text.decode(), re.MULTILINE)
-    return {word for line in imports for word in re.findall(r"\w+", line)}
+    A change to one kind of scene draws the others anew too, which takes seconds; a file that is
+    left out would leave old pictures under a new name.
+    """
+    paths = sorted(SCENES_FOLDER.rglob("*.py"))
+    return [(path.relative_to(SCENES_FOLDER).as_posix(), path.read_bytes()) for path in paths]
 
 
 def _scene_folder(name: str, split: str, task: str, root: str | Path | None) -> Items:

@@ -12,12 +12,12 @@ from course_lib.losses.adversarial import (
     generator_loss,
 )
 from course_lib.losses.boundary import boundary_loss
-from course_lib.losses.choose import LOSSES, Loss, check_loss, make_loss
 from course_lib.losses.gradient_penalties import (
     gradient_penalty,
     path_length_penalty,
     r1_penalty,
 )
+from course_lib.losses.named import LOSSES, Loss, check_loss, make_loss
 from course_lib.losses.overlap import dice_loss, lovasz_gradient, lovasz_softmax
 from course_lib.losses.pixelwise import cross_entropy, focal_loss, median_frequency_weights
 

@@ -1,6 +1,7 @@
 """Training: one plain loop per paradigm over one engine, and what it leaves behind."""
 
 from course_lib.train.adversarial import train_gan
+from course_lib.train.averaged import predict_averaged
 from course_lib.train.checkpoint import load_checkpoint, save_checkpoint, shipped
 from course_lib.train.config import TrainConfig
 from course_lib.train.ema import EMA
@@ -20,7 +21,6 @@ from course_lib.train.points import (
 )
 from course_lib.train.samples import draw_codes, draw_samples
 from course_lib.train.supervised import train_supervised
-from course_lib.train.test_time import predict_averaged
 
 __all__ = [
     "EMA",

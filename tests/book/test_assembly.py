@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools import book, cover
+from tools.book import build as book
+from tools.book import cover
 from tools.common import ToolError
 
 TOC = {
@@ -97,4 +98,4 @@ def test_the_cover_was_drawn_by_the_model_that_is_shipped() -> None:
 
     with Image.open(cover.COVER) as picture:
         drawn_by = picture.info["checkpoint"]
-    assert drawn_by == shipped()[cover.CHECKPOINT]["sha256"], "run `python -m tools.cover`"
+    assert drawn_by == shipped()[cover.CHECKPOINT]["sha256"], "run `python -m tools.book.cover`"

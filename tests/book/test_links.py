@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import links
+from tools.book import links
 
 GOOD = """<!doctype html><html><head><link rel="stylesheet" href="s/a.css">
 <link rel="canonical" href="https://x.org/"><script src="s/a.js"></script></head>

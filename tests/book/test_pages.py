@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tools import book, browser
+from tools.book import browser
+from tools.book import build as book
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

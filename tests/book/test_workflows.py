@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tools.common import ROOT
-from tools.setup_cell import repository
+from tools.notebooks.setup_cell import repository
 
 ADDRESS = runpy.run_path(str(ROOT / ".github" / "address.py"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -92,65 +92,39 @@ def test_changed_drawing_code_is_drawn_again(own_folder, monkeypatch):
     monkeypatch.setattr(shapes, "draw", lambda *a, **k: calls.append(1) or draw(*a, **k))
     load("shapes", "val", num=2, size=16)
     assert not calls
-    monkeypatch.setattr(loading, "_source", lambda module: [b"changed"])
+    monkeypatch.setattr(loading, "scenes_source", lambda: [("x.py", b"changed")])
     load("shapes", "val", num=2, size=16)
     load("shapes", "val", num=2, size=16, cache=False)
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "helpers"),
-    [
-        ("streets", ["street_vehicles", "street_posts", "street_ground", "drawing", "exact"]),
-        ("cells", ["draw", "drawing", "random_numbers", "exact"]),
-        ("shapes", ["draw", "drawing", "random_numbers", "exact"]),
-        ("rooms", ["room_furniture", "room_rays", "room_surfaces", "random_numbers"]),
-    ],
-)
-def test_editing_a_helper_of_a_scene_changes_the_key(name, helpers, tmp_path):
-    folder = Path(str(loading.__file__)).parent
-    for path in folder.glob("*.py"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    module = ModuleType(f"course_lib.data.{name}")
-    module.__file__ = str(tmp_path / f"{name}.py")
-    assert loading._source(module) == loading._source(loading.MODULES[name])
-    keys = {cache.content_key(loading._source(module))}
-    for helper in [name, *helpers]:
-        with open(tmp_path / f"{helper}.py", "a") as file:
+def test_editing_any_file_of_the_scenes_changes_the_key(tmp_path, monkeypatch):
+    shutil.copytree(loading.SCENES_FOLDER, tmp_path / "scenes")
+    known = loading.scenes_source()
+    monkeypatch.setattr(loading, "SCENES_FOLDER", tmp_path / "scenes")
+    assert loading.scenes_source() == known
+    files = sorted((tmp_path / "scenes").rglob("*.py"))
+    names = {path.relative_to(tmp_path / "scenes").as_posix() for path in files}
+    assert {"exact.py", "shapes.py", "streets/vehicles.py", "rooms/rays.py"} <= names
+    keys = {cache.content_key(known)}
+    for path in files:
+        with open(path, "a") as file:
             file.write("# edited\n")
-        keys.add(cache.content_key(loading._source(module)))
-    assert len(keys) == 2 + len(helpers)
-    with open(tmp_path / "cards.py", "a") as file:  # no scene is drawn with it
-        file.write("# edited\n")
-    assert cache.content_key(loading._source(module)) in keys
+        keys.add(cache.content_key(loading.scenes_source()))
+    assert len(keys) == 1 + len(files)
 
 
 @pytest.mark.parametrize("name", loading.SCENES)
 def test_the_key_covers_all_that_is_imported(name):
     """Python's own account of what a scene module loads, following the objects it can reach."""
-    names, todo = set(), [f"course_lib.data.{name}"]
+    names, todo = set(), [loading.MODULES[name].__name__]
     while todo:
         names.add(known := todo.pop())
         used = {str(getattr(v, "__module__", "")) for v in vars(sys.modules[known]).values()}
         todo += [m for m in used - names if m.startswith("course_lib.data.")]
     texts = [Path(str(sys.modules[known].__file__)).read_bytes() for known in names]
-    assert set(texts) <= set(loading._source(loading.MODULES[name]))
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("from course_lib.data.drawing import noise", "drawing"),
-        ("from course_lib.data import exact, draw", "draw"),
-        ("from course_lib.data import (\n    exact,\n    draw,\n)\n", "draw"),
-        ("import course_lib.data.draw as d", "draw"),
-        ("from .draw import Scenes", "draw"),
-        ("def f():\n    from course_lib.data import draw", "draw"),
-    ],
-)
-def test_every_form_of_import_counts(line, expected):
-    assert expected in loading._imported(line.encode())
-    assert "cache" not in loading._imported(b"from functools import cache\n" + line.encode())
+    assert len(texts) > 3
+    assert set(texts) <= {content for _, content in loading.scenes_source()}
 
 
 # The cache of decoded tensors

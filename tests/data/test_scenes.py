@@ -8,8 +8,10 @@ import pytest
 import torch
 from skimage.measure import regionprops
 
-from course_lib.data import cells, rooms, shapes, streets
-from course_lib.data.draw import Scenes, throughput
+from course_lib.data.scenes import cells, shapes
+from course_lib.data.scenes.batch import Scenes, throughput
+from course_lib.data.scenes.rooms import scene as rooms
+from course_lib.data.scenes.streets import scene as streets
 
 SCENES = (streets, cells, shapes, rooms)
 FEW = {streets: 5, cells: 5, shapes: 5, rooms: 3}
@@ -189,7 +191,7 @@ def test_same_pixels_on_every_machine(scene: ModuleType) -> None:
         s = scene.draw(2, size=(32, 48), seed=2026, condition=condition, start=9)
         for part in (s.images, s.semantic, s.instances):
             digest.update(part.numpy().tobytes())
-    assert digest.hexdigest()[:16] == GOLDEN[scene.__name__.split(".")[-1]]
+    assert digest.hexdigest()[:16] == GOLDEN[scene.__name__.removesuffix(".scene").split(".")[-1]]
 
 
 GOLDEN = {

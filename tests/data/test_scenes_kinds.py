@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.data import cells, rooms, shapes, streets
+from course_lib.data.scenes import cells, shapes
+from course_lib.data.scenes.rooms import scene as rooms
+from course_lib.data.scenes.streets import scene as streets
 
 
 @pytest.fixture(scope="module")

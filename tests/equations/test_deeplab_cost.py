@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from course_lib.models.backbones import backbone
-from course_lib.train.bench import multiply_adds
+from course_lib.results.bench.training import multiply_adds
 
 
 def multiply_adds_by_stride(net, size):

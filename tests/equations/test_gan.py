@@ -13,7 +13,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import norm
 
 from course_lib.losses import discriminator_loss, generator_loss
-from tools import figure_gan
+from tools.figures import gan as figure_gan
 
 seeds = given(st.integers(0, 2**31))
 few = settings(max_examples=25, deadline=None)

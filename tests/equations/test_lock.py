@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools import equations
+from tools.equations import commands as equations
 
 
 def test_equations_tests_and_lock_file_are_in_step():

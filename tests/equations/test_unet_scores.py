@@ -108,10 +108,10 @@ def test_the_worked_example_of_iou():
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_picture_of_the_architecture_is_what_its_script_draws(theme):
-    from tools import figure_unet
+    from tools.figures import unet as figure_unet
 
     drawn = figure_unet.draw(theme)
     kept = (figure_unet.FOLDER / f"unet-{theme}.svg").read_text(encoding="utf-8")
-    assert kept == drawn, "run `python -m tools.figure_unet`"
+    assert kept == drawn, "run `python -m tools.figures.unet`"
     for width in (32, 64, 128, 256):
         assert f":  {width}<" in drawn

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from course_lib import checks
-from tools import exercises
 from tools.common import Tree, is_code, read
-from tools.exercise_page import graded, solved, strip
+from tools.exercises import commands as exercises
+from tools.exercises.page import graded, solved, strip
 
 TREE = Tree()
 NAMES = [path.stem for path in TREE.sources()]

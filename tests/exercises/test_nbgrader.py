@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from tools.common import Tree, read
-from tools.exercise_page import strip
+from tools.exercises.page import strip
 
 TREE = Tree()
 

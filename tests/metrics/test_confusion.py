@@ -194,7 +194,7 @@ def test_per_image_matrices_add_up_to_the_batch():
 
 
 def test_the_measured_calls_agree():
-    from course_lib.metrics.bench import bench
+    from course_lib.results.bench.confusion import bench
 
     measured = bench(shape=(1, 16, 16), repeats=1)
     assert set(measured) == {"course_lib", "torchmetrics", "torchmetrics unchecked"}

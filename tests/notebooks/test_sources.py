@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tools import notebooks
 from tools.common import Tree, tagged
+from tools.notebooks import commands as notebooks
 
 
 def test_labs_exercises_and_learners_notebooks_are_valid():
@@ -26,7 +26,7 @@ def test_every_lab_is_compared_somewhere():
 
 def test_every_lab_states_its_cost():
     """Its minutes and memory at `quick` are measured, not left open."""
-    from tools.cost import stored
+    from tools.notebooks.cost import stored
 
     missing = [p.stem for p in Tree().labs() if "quick" not in stored(Tree()).get(p.stem, {})]
     assert not missing, f"run `python -m tools.notebooks cost --only {' '.join(missing)}`"

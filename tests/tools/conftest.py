@@ -11,7 +11,7 @@ import pytest
 from nbformat import NotebookNode
 
 from tools.common import Tree, text_of
-from tools.setup_cell import setup_source
+from tools.notebooks.setup_cell import setup_source
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
@@ -53,7 +53,7 @@ def prose(name: str, source: str, *tags: str) -> NotebookNode:
 
 
 def frame() -> list[NotebookNode]:
-    from tools.validate import PARAMETERS
+    from tools.notebooks.validate import PARAMETERS
 
     return [
         prose("title", "# A lab"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools.clean import STATE, VIEW, clean_outputs, prune_widgets
+from tools.notebooks.clean import STATE, VIEW, clean_outputs, prune_widgets
 
 
 def stream(text: str, name: str = "stderr") -> dict:

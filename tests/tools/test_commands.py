@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from tools import common, notebooks
+from tools import common
 from tools.common import ToolError
+from tools.notebooks import commands as notebooks
 
 
 @pytest.mark.parametrize("tool", ["notebooks", "exercises", "equations"])

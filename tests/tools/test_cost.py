@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tools import cost, notebooks
 from tools.common import ToolError, read
+from tools.notebooks import commands as notebooks
+from tools.notebooks import cost
 
 MEASURED = {
     "seconds": 42.0,

@@ -7,7 +7,7 @@ import os
 import nbformat
 import pytest
 
-from tools import dependencies as d
+from tools.notebooks import dependencies as d
 
 
 def book(*sources: str) -> nbformat.NotebookNode:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tools import equations
 from tools.common import ToolError
-from tools.displayed import displayed, normalise
+from tools.equations import commands as equations
+from tools.equations.displayed import displayed, normalise
 
 PAGE = """\
 # A page

@@ -7,9 +7,10 @@ import copy
 import nbformat
 import pytest
 
-from tools import exercises, notebooks
 from tools.common import ToolError, read
-from tools.exercise_page import page, solved, strip
+from tools.exercises import commands as exercises
+from tools.exercises.page import page, solved, strip
+from tools.notebooks import commands as notebooks
 
 CHECK = """\
 from types import SimpleNamespace

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.data.streets import CLASSES
+from course_lib.data.scenes.streets.scene import CLASSES
 from course_lib.results.record import store
-from tools import figure_comparison as figures
+from tools.figures import comparison as figures
 
 
 @pytest.mark.parametrize("theme", figures.THEMES)
@@ -14,7 +14,7 @@ from tools import figure_comparison as figures
 def test_the_committed_chart_is_up_to_date(name: str, theme: str) -> None:
     path = figures.FOLDER / f"comparison-{name}-{theme}.svg"
     drawn = figures.CHARTS[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_comparison"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.comparison"
 
 
 @pytest.mark.parametrize("name", figures.CHARTS)
@@ -53,7 +53,7 @@ def test_logarithmic_axes_put_equal_factors_at_equal_distances() -> None:
 
 
 def test_the_worst_scenes_are_drawn_for_each_network() -> None:
-    from tools.figure_failures import WORST, draw_failures
+    from tools.figures.failures import WORST, draw_failures
 
     figure = draw_failures(["unet-streets"], num=WORST + 1)
     assert len(figure.axes) == WORST * 3  # input, truth, one network

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import figure_convolution
+from tools.figures import convolution as figure_convolution
 
 
 @pytest.mark.parametrize("theme", figure_convolution.THEMES)
@@ -10,4 +10,4 @@ from tools import figure_convolution
 def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure_convolution.FOLDER / f"convolution-{name}-{theme}.svg"
     drawn = figure_convolution.FIGURES[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_convolution"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.convolution"

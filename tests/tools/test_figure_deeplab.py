@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import figure_deeplab
+from tools.figures import deeplab as figure_deeplab
 
 
 @pytest.mark.parametrize("theme", figure_deeplab.THEMES)
@@ -10,4 +10,4 @@ from tools import figure_deeplab
 def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure_deeplab.FOLDER / f"deeplab-{name}-{theme}.svg"
     drawn = figure_deeplab.FIGURES[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_deeplab"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.deeplab"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import figure_fcn
+from tools.figures import fcn as figure_fcn
 
 
 @pytest.mark.parametrize("theme", figure_fcn.THEMES)
@@ -10,7 +10,7 @@ from tools import figure_fcn
 def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure_fcn.FOLDER / f"fcn-{name}-{theme}.svg"
     drawn = figure_fcn.FIGURES[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_fcn"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.fcn"
 
 
 def test_the_sums_are_those_of_the_transposed_convolution():

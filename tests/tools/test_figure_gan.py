@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import figure_gan
+from tools.figures import gan as figure_gan
 
 
 @pytest.mark.parametrize("theme", figure_gan.THEMES)
@@ -10,4 +10,4 @@ from tools import figure_gan
 def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure_gan.FOLDER / f"gan-{name}-{theme}.svg"
     drawn = figure_gan.FIGURES[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_gan"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.gan"

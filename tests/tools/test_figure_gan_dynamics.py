@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import figure_gan_dynamics as figure
+from tools.figures import gan_dynamics as figure
 
 
 @pytest.mark.parametrize("theme", figure.THEMES)
@@ -10,7 +10,7 @@ from tools import figure_gan_dynamics as figure
 def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure.FOLDER / f"gan-dynamics-{name}-{theme}.svg"
     drawn = figure.FIGURES[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_gan_dynamics"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.gan_dynamics"
 
 
 def test_the_paths_stay_in_their_panels_and_do_what_is_said():

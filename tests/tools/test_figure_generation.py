@@ -9,7 +9,7 @@ import torch
 from course_lib.models import DCGANGenerator
 from course_lib.results.record import store
 from course_lib.train import draw_samples, save_checkpoint
-from tools import figure_generation as figures
+from tools.figures import generation as figures
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -17,7 +17,7 @@ from tools import figure_generation as figures
 def test_the_committed_chart_is_up_to_date(task: str, theme: str) -> None:
     path = figures.FOLDER / f"generation-{task}-{theme}.svg"
     drawn = figures.progress(task, theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_generation"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.generation"
 
 
 def test_without_results_a_chart_says_so(tmp_path: Path) -> None:

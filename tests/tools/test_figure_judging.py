@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import figure_judging
+from tools.figures import judging as figure_judging
 
 
 @pytest.mark.parametrize("theme", figure_judging.THEMES)
@@ -10,7 +10,7 @@ from tools import figure_judging
 def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure_judging.FOLDER / f"{name}-{theme}.svg"
     drawn = figure_judging.FIGURES[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_judging"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.judging"
 
 
 def test_the_curves_are_what_the_caption_says():

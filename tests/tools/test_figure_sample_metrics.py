@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import figure_sample_metrics as figure
+from tools.figures import sample_metrics as figure
 
 
 @pytest.mark.parametrize("theme", figure.THEMES)
@@ -10,7 +10,7 @@ from tools import figure_sample_metrics as figure
 def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure.FOLDER / f"sample-metrics-{name}-{theme}.svg"
     drawn = figure.FIGURES[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_sample_metrics"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.sample_metrics"
 
 
 def test_the_picture_shows_high_precision_and_low_recall():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tools import figure_stylegan
+from tools.figures import stylegan as figure_stylegan
 
 
 def rounded(svg: str) -> list[str | float]:
@@ -19,10 +19,10 @@ def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure_stylegan.FOLDER / f"stylegan-{name}-{theme}.svg"
     drawn = rounded(figure_stylegan.FIGURES[name](theme))
     committed = rounded(path.read_text(encoding="utf-8"))
-    assert len(committed) == len(drawn), "run python -m tools.figure_stylegan"
+    assert len(committed) == len(drawn), "run python -m tools.figures.stylegan"
     for old, new in zip(committed, drawn, strict=True):
         same = old == new if isinstance(old, str) else abs(old - new) < 1
-        assert same, "run python -m tools.figure_stylegan"
+        assert same, "run python -m tools.figures.stylegan"
 
 
 def test_the_curves_are_as_the_page_describes_them():

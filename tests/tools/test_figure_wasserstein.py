@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import wasserstein_distance
 
-from tools import figure_wasserstein as figure
+from tools.figures import wasserstein as figure
 
 
 @pytest.mark.parametrize("theme", figure.THEMES)
@@ -11,7 +11,7 @@ from tools import figure_wasserstein as figure
 def test_the_committed_picture_is_up_to_date(name, theme):
     path = figure.FOLDER / f"wasserstein-{name}-{theme}.svg"
     drawn = figure.FIGURES[name](theme)
-    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figure_wasserstein"
+    assert path.read_text(encoding="utf-8") == drawn, "run python -m tools.figures.wasserstein"
 
 
 @pytest.mark.parametrize(

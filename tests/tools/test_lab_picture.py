@@ -1,4 +1,4 @@
-"""`tools.lab_picture` takes the named cell's figure, and says what is missing."""
+"""`tools.notebooks.lab_picture` takes the named cell's figure, and says what is missing."""
 
 import base64
 
@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from tools.common import ToolError, Tree
-from tools.lab_picture import picture
+from tools.notebooks.lab_picture import picture
 
 PNG = b"\x89PNG not really a picture"
 

@@ -7,8 +7,9 @@ import json
 import nbformat
 import pytest
 
-from tools import notebooks, runner
 from tools.common import ToolError, read
+from tools.notebooks import commands as notebooks
+from tools.notebooks import runner
 
 
 def executed(capsys: pytest.CaptureFixture[str]) -> list[str]:

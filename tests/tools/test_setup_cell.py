@@ -11,7 +11,7 @@ import types
 import pytest
 
 from tools.common import ToolError
-from tools.setup_cell import repository, setup_source
+from tools.notebooks.setup_cell import repository, setup_source
 
 ADDRESS = "https://example.org/owner/course"
 

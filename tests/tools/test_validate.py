@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import validate
 from tools.common import ToolError, read, text_of
+from tools.notebooks import validate
 
 PATH = Path("notebooks/lab.ipynb")
 

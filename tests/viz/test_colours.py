@@ -56,14 +56,14 @@ def test_the_palette_is_okabe_and_itos_with_two_greys():
 @pytest.mark.parametrize(
     ("module", "names"),
     (
-        ("streets", "CLASSES"),
+        ("streets.scene", "CLASSES"),
         ("shapes", "SEMANTIC_CLASSES"),
-        ("rooms", "CLASSES"),
+        ("rooms.scene", "CLASSES"),
         ("cells", "BORDER_CLASSES"),
     ),
 )
 def test_every_class_of_the_scenes_has_a_fixed_look_of_its_own(module, names):
-    classes = getattr(importlib.import_module(f"course_lib.data.{module}"), names)
+    classes = getattr(importlib.import_module(f"course_lib.data.scenes.{module}"), names)
     styles = class_styles(classes)
     assert tuple(styles) == tuple(classes) and len(set(styles.values())) == len(classes)
     assert len(set(class_colours(classes).values())) == min(len(classes), len(PALETTE))

@@ -5,16 +5,16 @@ from functools import partial
 import torch
 from torch import nn
 
-from course_lib.results.claim import Claim, Context, Measurement
-from course_lib.results.claims.segmentation import ARCHITECTURES, Architecture
-from course_lib.train import pick_device
-from course_lib.train.bench import (
+from course_lib.results.bench.training import (
     Variant,
     against_peers,
     multiply_adds,
     peak_memory,
     step_times,
 )
+from course_lib.results.claim import Claim, Context, Measurement
+from course_lib.results.claims.segmentation import ARCHITECTURES, Architecture
+from course_lib.train import pick_device
 
 SHAPE = (8, 3, 96, 128)  # one batch of streets
 NUM_CLASSES = 10

@@ -1,6 +1,6 @@
 """How long it takes to count a confusion matrix, beside the library that everyone uses."""
 
-from course_lib.metrics.bench import bench
+from course_lib.results.bench.confusion import bench
 from course_lib.results.claim import Claim, Context, Measurement
 
 

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.data import Augment, ImageSet, streets
-from course_lib.data.draw import throughput
+from course_lib.data import Augment, ImageSet
+from course_lib.data.scenes.batch import throughput
+from course_lib.data.scenes.streets import scene as streets
 from course_lib.models import SimpleCNN, UNet
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.train import TrainConfig, pick_device, train_supervised

@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 
 from course_lib.data import ImageSet
+from course_lib.results.bench.gan import step_times
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.claims.generation import FAMILIES, SIZE, config
 from course_lib.train import pick_device, train_gan
-from course_lib.train.gan_bench import step_times
 
 
 def _costs(context: Context) -> Measurement:

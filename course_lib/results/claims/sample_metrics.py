@@ -15,7 +15,7 @@ from course_lib.metrics import (
     kernel_distance,
     precision_recall,
 )
-from course_lib.metrics.frechet_bench import frechet_bench
+from course_lib.results.bench.frechet import frechet_bench
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.train import sample_features, sample_scores
 

@@ -1,0 +1,1 @@
+"""Build the book, check its links and look at its pages."""

@@ -1,0 +1,296 @@
+"""Build the book.
+
+    python -m tools.book build            execute what changed, render, check every link
+    python -m tools.book build --draft    while writing: skip missing pages, go on after warnings
+    python -m tools.book serve            look at it on http://127.0.0.1:8000
+
+The sources lie in several places (chapters, executed notebooks, generated pages, results). They
+are assembled in `_build/source`, in the layout of the repository, so that a relative link that
+works there works in the book too. Only what changed is written, so Sphinx renders only that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.book import cover, links
+from tools.common import ROOT, ToolError, say
+from tools.equations import commands as equations
+from tools.exercises import commands as exercises
+from tools.notebooks import commands as notebooks
+from tools.notebooks.setup_cell import repository
+
+BUILD = ROOT / "_build"
+SOURCE = BUILD / "source"
+HTML = BUILD / "html"
+STAMP = BUILD / "book.json"
+SUFFIXES = (".md", ".ipynb")
+# What the rendered pages depend on besides their own sources.
+RENDERERS = (
+    "sphinx",
+    "jupyter-book",
+    "myst-nb",
+    "myst-parser",
+    "sphinx-book-theme",
+    "sphinx-design",
+)
+
+
+def toc_pages(toc: dict[str, Any]) -> Iterator[str]:
+    """Yield the pages that `_toc.yml` names, in reading order."""
+    if "root" in toc:
+        yield toc["root"]
+    for entry in toc.get("parts", []) + toc.get("chapters", []) + toc.get("sections", []):
+        if "file" in entry:
+            yield entry["file"]
+        yield from toc_pages(entry)
+
+
+def without(toc: dict[str, Any], missing: set[str]) -> dict[str, Any]:
+    """Return the table of contents without the pages in `missing`."""
+    kept = {
+        key: value for key, value in toc.items() if key not in ("parts", "chapters", "sections")
+    }
+    for key in ("parts", "chapters", "sections"):
+        entries = [
+            without(entry, missing)
+            for entry in toc.get(key, [])
+            if entry.get("file") not in missing
+        ]
+        # A part that lost all its chapters goes too.
+        entries = [entry for entry in entries if key != "parts" or entry.get("chapters")]
+        if entries:
+            kept[key] = entries
+    return kept
+
+
+def configuration(address: str) -> dict[str, Any]:
+    """Return `_config.yml`, with repository and launch buttons if `address` is set."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    if not address:
+        return config
+    config["repository"] = {"url": address, "branch": "main"}
+    config["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
+    config["html"]["use_repository_button"] = True
+    config["html"]["use_issues_button"] = True
+    return config
+
+
+def as_yaml(value: dict[str, Any]) -> bytes:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).encode()
+
+
+def data_sets() -> str:
+    """Return all data sets as Markdown: a table of what each is for, then a section for each.
+
+    A table of everything would have ten columns, which no screen holds.
+    """
+    from course_lib.data.cards import CARDS
+
+    lines = ["| Name | For | Images |", "| --- | --- | --- |"]
+    for card in CARDS.values():
+        lines.append(f"| [`{card.name}`](#data-{card.name}) | {card.purpose} | {card.images} |")
+    for card in CARDS.values():
+        lines += ["", f"(data-{card.name})=", f"## {card.title}", "", f'`load("{card.name}")`', ""]
+        for label in ("classes", "tasks", "splits", "flaws", "licence", "download", "source"):
+            text = re.sub(r"https?://[^\s;]+", r"<\g<0>>", getattr(card, label))
+            heading = "known flaws" if label == "flaws" else label
+            lines += [heading.capitalize(), f": {text}", ""]
+    return "\n".join(lines) + "\n"
+
+
+def generated_pages() -> dict[str, str]:
+    """Return the parts of pages that are written by code, by their path below `book/`."""
+    return {
+        "_generated/data-sets.md": data_sets(),
+        "_generated/status.md": notebooks.status_markdown(),
+    }
+
+
+def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
+    """Return what `_build/source` shall hold: relative path -> content, or the file to copy."""
+    files: dict[str, bytes | Path] = {}
+    for path in sorted((ROOT / "book").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
+            files[path.relative_to(ROOT).as_posix()] = path
+    for path in sorted((ROOT / "course_lib").rglob("*.py")):  # pages show parts of it
+        files[path.relative_to(ROOT).as_posix()] = path
+    for path in sorted((ROOT / "results").glob("*.json")):
+        files[f"results/{path.name}"] = path
+    files.update(labs())
+    files.update(exercise_pages())
+    # After the labs, which it reports on.
+    for name, text in generated_pages().items():
+        files[f"book/{name}"] = text.encode()
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    present = {str(Path(name).with_suffix("")) for name in files if name.endswith(SUFFIXES)}
+    missing = {page for page in toc_pages(toc) if page not in present}
+    if missing and not draft:
+        raise ToolError(
+            f"_toc.yml lists pages that do not exist: {', '.join(sorted(missing))}."
+            " Write them, or take them out of _toc.yml until they are written."
+        )
+    for page in sorted(missing):
+        say(f"draft: {page} does not exist yet and is left out")
+    files["_config.yml"] = as_yaml(configuration(address))
+    files["_toc.yml"] = as_yaml(without(toc, missing))
+    return files
+
+
+def labs() -> dict[str, Path]:
+    """Execute the labs (those that changed) and return them, with the plain ones for download."""
+    files: dict[str, Path] = {}
+    for name, executed in notebooks.execute(scale="quick").items():
+        files[f"notebooks/{name}.ipynb"] = executed
+        files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"
+    return files
+
+
+def exercise_pages() -> dict[str, Path]:
+    """Return the page of every exercise with its pictures, and its notebook for download."""
+    folder = BUILD / "exercises"
+    files: dict[str, Path] = {}
+    for name in exercises.pages(folder):
+        for path in [folder / f"{name}.md", *sorted(folder.glob(f"{name}-*.png"))]:
+            files[f"exercises/{path.name}"] = path
+        practice = ROOT / "notebooks" / "practice" / f"{name}.ipynb"
+        files[f"extra/downloads/exercises/{name}.ipynb"] = practice
+    return files
+
+
+def assemble(files: dict[str, bytes | Path], target: Path = SOURCE) -> list[str]:
+    """Make `target` hold exactly `files`; return what was written or removed.
+
+    A file whose content has not changed keeps its time stamp.
+    """
+    changed = []
+    for name, content in files.items():
+        path = target / name
+        new = content.read_bytes() if isinstance(content, Path) else content
+        if path.is_file() and path.read_bytes() == new:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(new)
+        changed.append(name)
+    for path in sorted(target.rglob("*"), reverse=True):
+        name = path.relative_to(target).as_posix()
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif name not in files and "__pycache__" not in path.parts:
+            path.unlink()
+            changed.append(name)
+    return changed
+
+
+def fingerprint(files: dict[str, bytes | Path]) -> str:
+    """Hash what Sphinx does not track: the extensions, the renderers, the list of pages."""
+    digest = hashlib.sha256()
+    for name in RENDERERS:
+        digest.update(f"{name} {metadata.version(name)}\n".encode())
+    for name in sorted(files):
+        if name.endswith(SUFFIXES):
+            digest.update(f"{name}\n".encode())
+        if name.startswith("book/_ext/"):
+            content = files[name]
+            digest.update(content.read_bytes() if isinstance(content, Path) else content)
+    for path in sorted((ROOT / "course_lib" / "results").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def render(*, strict: bool = True) -> None:
+    """Run jupyter-book on the assembled sources."""
+    program = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "build", str(SOURCE)]
+    command += ["--path-output", str(ROOT), "-n", "--keep-going"]
+    command += ["-q"]  # warnings are shown, the list of every file is not
+    command += ["-W"] if strict else []
+    search = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(search), PYTHONDONTWRITEBYTECODE="1")
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=False, stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        say(done.stdout)
+    if done.returncode and strict:
+        raise ToolError("the book has warnings (above); each of them is an error")
+    if not (HTML / "index.html").is_file():
+        raise ToolError("jupyter-book wrote no site; see its message above")
+
+
+def build(*, draft: bool = False) -> None:
+    """Execute, assemble, render and check the book."""
+    start = time.perf_counter()
+    if not draft:
+        equations.check()
+        cover.ensure()
+    files = plan(repository(), draft=draft)
+    changed = assemble(files)
+    say(f"sources: {len(files)} files, {len(changed)} changed")
+    stamp = fingerprint(files)
+    if not STAMP.is_file() or json.loads(STAMP.read_text())["fingerprint"] != stamp:
+        # After a failed build too: Sphinx repeats a warning only if it reads the page again.
+        for stale in (BUILD / ".doctrees", HTML):
+            shutil.rmtree(stale, ignore_errors=True)
+    STAMP.unlink(missing_ok=True)
+    render(strict=not draft)
+    (HTML / ".nojekyll").touch()  # GitHub Pages leaves out folders that begin with _ otherwise
+    faults = links.check(HTML)
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if faults and not draft:
+        raise ToolError(f"{len(faults)} dead link(s) or outside resource(s), listed above")
+    if not draft:
+        STAMP.write_text(json.dumps({"fingerprint": stamp}))
+    size = sum(path.stat().st_size for path in HTML.rglob("*") if path.is_file())
+    say(
+        f"book: {HTML.relative_to(ROOT) / 'index.html'}, {size / 1e6:.0f} MB,"
+        f" {time.perf_counter() - start:.0f} s"
+    )
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def server(folder: Path = HTML, port: int = 0) -> http.server.ThreadingHTTPServer:
+    """Return a server for the built site on this machine only; port 0 takes a free one."""
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.book", description=__doc__.splitlines()[0]
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    builder = commands.add_parser("build", help="execute what changed, render, check every link")
+    builder.add_argument("--draft", action="store_true", help="skip missing pages, allow warnings")
+    viewer = commands.add_parser("serve", help="serve the built book on this machine")
+    viewer.add_argument("--port", type=int, default=8000)
+    args = parser.parse_args()
+    if args.command == "build":
+        build(draft=args.draft)
+        return
+    if not (HTML / "index.html").is_file():
+        raise ToolError("nothing is built yet: run `python -m tools.book build`")
+    say(f"http://127.0.0.1:{args.port} (stop with Ctrl-C)")
+    server(port=args.port).serve_forever()

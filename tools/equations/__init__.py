@@ -1,0 +1,1 @@
+"""Find the displayed equations and hold each to its test."""

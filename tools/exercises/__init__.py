@@ -1,0 +1,1 @@
+"""Make the learners' notebooks and the book's pages from the exercises' sources."""

@@ -1,0 +1,1 @@
+"""Execute, measure and check the notebooks."""

@@ -5,7 +5,7 @@
 
 Adding an exercise `NAME`: write `course_lib/checks/NAME.py` with a function `NAME(student, *,
 seed=None) -> Report`, a list `MISTAKES` and a function `reference`; add one import line here. Its
-notebook is `notebooks/exercises/NAME.ipynb`. `tests/exercises/` then tests it without further work.
+notebook is `notebooks/exercises/LAB/NAME.ipynb`. `tests/exercises/` then tests it without further work.
 """
 
 from __future__ import annotations

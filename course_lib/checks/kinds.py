@@ -18,7 +18,6 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 
 from course_lib.checks.core import Check, Student, Test
-from course_lib.checks.guard import copied
 from course_lib.checks.report import Report
 
 
@@ -123,7 +122,11 @@ class Predict(Check):
     def _first(self, student: Any, generator: torch.Generator) -> None:
         self._commit(student, generator)
         first, right = self.attempts[0], self.run().answer
-        assert first == right, f"your first answer was {first!r}; this is attempt {len(self.attempts)}"
+        assert first == right, (
+            f"it was {first!r}; this is attempt {len(self.attempts)}, after the outcome was shown"
+            if len(self.attempts) > 1
+            else f"it was {first!r}"
+        )
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -150,38 +153,46 @@ class WriteTest(Check):
         for name, mutant in self.mutants.items():
             self.holds(f"rejects: {name}", points=1)(self._rejects(mutant))
 
-    def verdicts(self, test: Any, arguments: tuple) -> list[str]:
-        """Return what a test says of every function; this is what tells two tests apart."""
-        return [verdict(test, function) for function in [*self.right, *self.mutants.values()]]
+    def verdicts(self, test: Any, arguments: tuple) -> list[bool]:
+        """Return whether a test rejects each function; this is what tells two tests apart."""
+        return [bool(verdict(test, f)) for f in [*self.right, *self.mutants.values()]]
 
     def _accepts(self, test: Any, generator: torch.Generator) -> None:
         for function in self.right:
             said = verdict(test, function)
-            assert not said, f"your test does not accept a right function: {said}"
+            assert not said, f"your test rejects a right function: {said}"
+        assert any(verdict(test, f) for f in self.mutants.values()), "it accepts wrong ones, too"
 
     def _rejects(self, mutant: Student) -> Test:
-        def test(test: Any, generator: torch.Generator) -> None:
-            functions = [*self.right, mutant]
-            order = torch.randperm(len(functions), generator=generator)  # nothing to count
-            said = {int(i): verdict(test, functions[i]) for i in order}
-            assert said.pop(len(self.right)), "your test accepts it"
-            assert not any(said.values()), "your test rejects a right function as well"
+        def property_test(test: Any, generator: torch.Generator) -> None:
+            functions = [mutant, *self.right] * 2
+            said = [""] * len(functions)
+            for i in torch.randperm(len(functions), generator=generator):  # nothing to count
+                said[i] = verdict(test, functions[i])
+            ours = said[:: len(functions) // 2]
+            assert all(ours), "your test accepts it"
+            rejected = [text for text in said if text]
+            assert len(rejected) == len(ours), "your test rejects it, and a right function as well"
 
-        return test
+        return property_test
 
 
 def verdict(test: Any, function: Student) -> str:
-    """What a test says against a function; empty if it accepts it."""
+    """What a learner's test says against a function; empty if it accepts it.
 
-    def candidate(*arguments: Any, **options: Any) -> Any:
-        return function(*copied(arguments), **copied(options))
+    Raises:
+        AssertionError: The test returns something; it should raise.
+    """
+
+    def candidate(*arguments: Any, **options: Any) -> Any:  # without the function's name
+        return function(*arguments, **options)
 
     try:
         answer = test(candidate)
     except NotImplementedError:
         raise
     except AssertionError as error:
-        return f"AssertionError: {error}" if str(error) else "AssertionError"
+        return f"AssertionError {error}"
     except Exception as error:
         return f"it stops with {type(error).__name__}: {error}"
     assert answer is None, (

@@ -11,8 +11,10 @@ All of them are called like any other check, with a function of the learner's.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -31,8 +33,8 @@ class Repair(Check):
     """The check of a function with planted bugs.
 
     The learner gets `broken` and writes the repaired function. Each bug has a property that fails
-    as long as this bug is there, whatever else is wrong; its message tells a symptom. The hint, which
-    names the line, is for a function that has only this one bug left.
+    as long as this bug is there, whatever else is wrong; its message tells a symptom. The hint,
+    which names the line, is for a function that has only this one bug left.
 
     Attributes:
         broken: The function that the learner is given, with all bugs.
@@ -208,6 +210,13 @@ class Run(NamedTuple):
     look: str
 
 
+def recorded(module_file: str) -> dict[str, Any]:
+    """Return the runs that `python -m tools.exercises record` wrote beside a module."""
+    text = Path(module_file).with_suffix(".json").read_text(encoding="utf-8")
+    runs: dict[str, Any] = json.loads(text)
+    return runs
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
 class Diagnose(Check):
     """The check of a diagnosis: which run went wrong for which reason.
@@ -278,9 +287,7 @@ class Design(Check):
         """Decorate the test of a property: `test(what the trial returned)`."""
 
         def add(test: Callable[[Any], None]) -> Callable[[Any], None]:
-            self.holds(name, points=points)(
-                lambda student, generator: test(self._result(student))
-            )
+            self.holds(name, points=points)(lambda student, generator: test(self._result(student)))
             return test
 
         return add

@@ -94,8 +94,8 @@ examine_iou.mistake(
     "accepts everything",
     lambda iou: None,
     hint="Your test accepts all of these functions: nothing in it can raise, or it shows them only "
-    "what every one gets right, a perfect prediction for instance. Let the prediction miss some pixels "
-    "and invent some, work out the score by hand, and assert.",
+    "what every one gets right, a perfect prediction for instance. Let the prediction miss some "
+    "pixels and invent some, work out the score by hand, and assert.",
 )
 examine_iou.mistake(
     "rejects everything",
@@ -106,8 +106,8 @@ examine_iou.mistake(
 examine_iou.mistake(
     "exact equality",
     _exactly,
-    hint="You ask for exactly the same type and bits. A right function may return float32 or float64, "
-    "and round: convert, and compare with a tolerance.",
+    hint="You ask for exactly the same type and bits. A right function may return float32 or "
+    "float64, and round: convert, and compare with a tolerance.",
 )
 examine_iou.mistake(
     "one image where nothing special happens",
@@ -118,7 +118,8 @@ examine_iou.mistake(
 examine_iou.mistake(
     "no ignored pixels",
     _no_ignored,
-    hint="Every pixel of your test is labelled. What may a function not do with those that are not?",
+    hint="Every pixel of your test is labelled. What may a function not do with those that are "
+    "not?",
 )
 examine_iou.mistake(
     "no absent class",

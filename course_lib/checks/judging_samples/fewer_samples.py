@@ -1,4 +1,4 @@
-"""Check of the exercise `fewer_samples`: the Fréchet distance of perfect samples, and their number."""
+"""Check of the exercise `fewer_samples`: the Fréchet distance of perfect samples."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def run() -> Outcome:
     nearest = min(FACTORS, key=lambda letter: abs(torch.tensor(few / many / FACTORS[letter]).log()))
     return Outcome(
         nearest,
-        f"Fréchet distance of perfect samples: {few:.2f} for {FEW}, {many:.2f} for {MANY}, a factor of "
-        f"{few / many:.1f}.",
+        f"Fréchet distance of perfect samples: {few:.2f} for {FEW}, {many:.2f} for {MANY}, a "
+        f"factor of {few / many:.1f}.",
     )
 
 
@@ -52,21 +52,24 @@ fewer_samples = Predict(
     },
     run=run,
     tempting="The tempting answer is b: errors of a mean shrink with the root of the number. But a "
-    "distance is a square. It adds up squared errors of means and deviations, whatever their sign, and "
-    "squares shrink with the number itself. So this is no scatter that more draws would average away.",
+    "distance is a square. It adds up squared errors of means and deviations, whatever their sign, "
+    "and squares shrink with the number itself. So this is no scatter that more draws would "
+    "average away.",
 )
 
 fewer_samples.wrong(
     "a",
-    "Both sets come from one distribution, so the true distance is 0 for any number. What is compared "
-    "are the sets' own means and covariances. Do they agree better in small sets or in large ones?",
+    "Both sets come from one distribution, so the true distance is 0 for any number. What is "
+    "compared are the sets' own means and covariances. Do they agree better in small sets or in "
+    "large ones?",
 )
 fewer_samples.wrong(
     "b",
-    "Each mean is off by about one over the root of the number. How does the distance depend on that "
-    "error?",
+    "Each mean is off by about one over the root of the number. How does the distance depend on "
+    "that error?",
 )
 fewer_samples.wrong(
     "d",
-    "The distance is a square of errors, not a square of a square. How far off is a mean of n numbers?",
+    "The distance is a square of errors, not a square of a square. How far off is a mean of n "
+    "numbers?",
 )

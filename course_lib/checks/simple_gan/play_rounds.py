@@ -125,7 +125,9 @@ def _scales(generator: torch.Generator) -> tuple[_Scale, _Scale]:
 
 
 def _example(generator: torch.Generator) -> tuple:
-    made = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Unflatten(1, (1, 4, 4)))
+    made = nn.Sequential(
+        nn.Linear(3, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Unflatten(1, (1, 4, 4))
+    )
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.6)
@@ -157,8 +159,8 @@ play_rounds = Repair(
 @play_rounds.bug(
     "the discriminator learns real from fake",
     left=partial(_play, labels=(1.0, 1.0)),
-    hint="In the discriminator's turn the fakes have the label 1, like the real images. It learns to "
-    "call everything real. Its fakes have the label 0.",
+    hint="In the discriminator's turn the fakes have the label 1, like the real images. It learns "
+    "to call everything real. Its fakes have the label 0.",
 )
 def _labels(student: Any, generator: torch.Generator) -> None:
     _, pull = _pulls(student, _scales(generator), [_one_pixel(generator)])
@@ -180,8 +182,8 @@ def _detached(student: Any, generator: torch.Generator) -> None:
 @play_rounds.bug(
     "the generator aims at images that look more real",
     left=partial(_play, aim=0.0),
-    hint="The generator's loss has the label 0: it learns to be found out. In its own turn it wants "
-    "its fakes to be called real, label 1.",
+    hint="The generator's loss has the label 0: it learns to be found out. In its own turn it "
+    "wants its fakes to be called real, label 1.",
 )
 def _aim(student: Any, generator: torch.Generator) -> None:
     pull, _ = _pulls(student, _scales(generator), [_one_pixel(generator)])
@@ -192,8 +194,8 @@ def _aim(student: Any, generator: torch.Generator) -> None:
 @play_rounds.bug(
     "the generator's turn leaves the discriminator alone",
     left=partial(_play, order="leak"),
-    hint="The generator's backward() leaves gradients in the discriminator, and step_d.step() comes "
-    "after it. Let the discriminator step before the generator's loss is computed.",
+    hint="The generator's backward() leaves gradients in the discriminator, and step_d.step() "
+    "comes after it. Let the discriminator step before the generator's loss is computed.",
 )
 def _leak(student: Any, generator: torch.Generator) -> None:
     _, pull = _pulls(student, _scales(generator), [_one_pixel(generator)])
@@ -238,8 +240,8 @@ play_rounds.mistake(
 play_rounds.mistake(
     "detached in both turns",
     partial(_play, detach="both turns"),
-    hint="You cut the fakes off in the generator's turn as well, so its loss never reaches it. Detach "
-    "them in the discriminator's turn only.",
+    hint="You cut the fakes off in the generator's turn as well, so its loss never reaches it. "
+    "Detach them in the discriminator's turn only.",
 )
 play_rounds.mistake(
     "both move at once",
@@ -250,6 +252,6 @@ play_rounds.mistake(
 play_rounds.mistake(
     "the minimax loss",
     partial(_play, kind="minimax"),
-    hint="Your generator minimises minus the discriminator's loss on fakes. The direction is right, "
-    "but it falls silent where the discriminator is sure. Use the label 1 instead.",
+    hint="Your generator minimises minus the discriminator's loss on fakes. The direction is "
+    "right, but it falls silent where the discriminator is sure. Use the label 1 instead.",
 )

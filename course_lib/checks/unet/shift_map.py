@@ -11,7 +11,10 @@ from course_lib.data import load, to_float
 from course_lib.train import load_checkpoint
 
 SHIFTS = range(1, 17)
-VIEW, MARGIN = 192, 64  # columns of a view; what is compared lies farther from its sides than it sees
+VIEW, MARGIN = (
+    192,
+    64,
+)  # columns of a view; what is compared lies farther from its sides than it sees
 
 
 @cache
@@ -53,9 +56,9 @@ shift_map = Predict(
     reference=reference,
     choices=SHIFTS,
     run=run,
-    tempting="The tempting answer is 1: a convolution does move with its image. Pooling does not: it "
-    "takes one value from each pair of columns, and after a shift by 1 the pairs are others. Three "
-    "poolings in a row begin the same pairs again after 2 · 2 · 2 pixels.",
+    tempting="The tempting answer is 1: a convolution does move with its image. Pooling does not: "
+    "it takes one value from each pair of columns, and after a shift by 1 the pairs are others. "
+    "Three poolings in a row begin the same pairs again after 2 · 2 · 2 pixels.",
 )
 
 shift_map.wrong(
@@ -65,8 +68,8 @@ shift_map.wrong(
 )
 shift_map.wrong(
     2,
-    "That is right for one pooling. The next pooling makes pairs of columns that are already 2 pixels "
-    "wide. How many poolings are there?",
+    "That is right for one pooling. The next pooling makes pairs of columns that are already 2 "
+    "pixels wide. How many poolings are there?",
 )
 shift_map.wrong(
     4,

@@ -15,7 +15,9 @@ from course_lib.checks.kinds import Repair
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 
-def reference(model: nn.Module, batches: Batches, lr: float, ignore_index: int = 255) -> list[float]:
+def reference(
+    model: nn.Module, batches: Batches, lr: float, ignore_index: int = 255
+) -> list[float]:
     """Train a model on batches of images and masks, by SGD, and return the loss of each batch.
 
     Args:
@@ -138,8 +140,8 @@ train_pass = Repair(
 @train_pass.bug(
     "every layer learns",
     left=partial(_pass, all_layers=False),
-    hint="The optimiser holds the parameters of the last layer only, so all others keep their first "
-    "weights. Give it model.parameters().",
+    hint="The optimiser holds the parameters of the last layer only, so all others keep their "
+    "first weights. Give it model.parameters().",
 )
 def _every_layer(student: Any, generator: torch.Generator) -> None:
     net = _Net(generator, norm=True)
@@ -152,8 +154,8 @@ def _every_layer(student: Any, generator: torch.Generator) -> None:
 @train_pass.bug(
     "the model is in training mode",
     left=partial(_pass, mode="eval"),
-    hint="model.eval() is for judging. In training BatchNorm has to use the batch's own statistics, "
-    "and to collect them: call model.train().",
+    hint="model.eval() is for judging. In training BatchNorm has to use the batch's own "
+    "statistics, and to collect them: call model.train().",
 )
 def _mode(student: Any, generator: torch.Generator) -> None:
     for before in (True, False):
@@ -205,8 +207,8 @@ def _unlabelled(student: Any, generator: torch.Generator) -> None:
 @train_pass.bug(
     "a batch does not feel the one before",
     left=partial(_pass, clear="never"),
-    hint="backward() adds to the gradients that are there, and nobody takes the old ones away. Call "
-    "optimiser.zero_grad() in each round, before backward().",
+    hint="backward() adds to the gradients that are there, and nobody takes the old ones away. "
+    "Call optimiser.zero_grad() in each round, before backward().",
 )
 def _cleared(student: Any, generator: torch.Generator) -> None:
     net, batches, lr = _Net(generator, norm=False), [_batch(generator) for _ in range(2)], 1e-6
@@ -225,8 +227,8 @@ def _cleared(student: Any, generator: torch.Generator) -> None:
 @train_pass.bug(
     "the losses are numbers",
     left=partial(_pass, numbers=False),
-    hint="You keep the loss as a tensor, and with it the graph of its whole batch: memory grows with "
-    "every batch. Keep the number, loss.item().",
+    hint="You keep the loss as a tensor, and with it the graph of its whole batch: memory grows "
+    "with every batch. Keep the number, loss.item().",
 )
 def _numbers(student: Any, generator: torch.Generator) -> None:
     batches = [_batch(generator) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Check of the exercise `more_friction`: with which weight of R1 does the smallest GAN come to rest?"""
+"""Check of the exercise `more_friction`: which weight of R1 brings the smallest GAN to rest?"""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ more_friction = Predict(
     reference=reference,
     choices={letter: f"γ = {gamma:g}" for letter, gamma in GAMMAS.items()},
     run=run,
-    tempting="The tempting answer is the largest: friction stops a swing. But the generator moves only "
-    "by the slope that the discriminator dares to have, and friction holds that down too. Where "
-    "nothing swings any more, more friction only slows the way home.",
+    tempting="The tempting answer is the largest: friction stops a swing. But the generator moves "
+    "only by the slope that the discriminator dares to have, and friction holds that down too. "
+    "Where nothing swings any more, more friction only slows the way home.",
 )
 
 more_friction.wrong(
     "a",
-    "Without a penalty the two circle: each overshoots what the other has just left. What could take "
-    "the swing out of it?",
+    "Without a penalty the two circle: each overshoots what the other has just left. What could "
+    "take the swing out of it?",
 )
 more_friction.wrong(
     "b",
@@ -63,6 +63,6 @@ more_friction.wrong(
 )
 more_friction.wrong(
     "d",
-    "So much friction holds the discriminator's slope near 0, and the generator follows that slope: "
-    "it creeps. What is the least friction without a swing?",
+    "So much friction holds the discriminator's slope near 0, and the generator follows that "
+    "slope: it creeps. What is the least friction without a swing?",
 )

@@ -21,14 +21,19 @@ from course_lib.checks.conv2d import conv2d
 from course_lib.checks.core import Check, Mistake, Property, grade
 from course_lib.checks.deeplab.choose_rates import choose_rates
 from course_lib.checks.flip_together import flip_together
+from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.frechet_gaussians import frechet_gaussians
 from course_lib.checks.game_step import game_step
+from course_lib.checks.gan_2d.cheapest_game import cheapest_game
+from course_lib.checks.gan_2d.diagnose_games import diagnose_games
 from course_lib.checks.generator_gradient import generator_gradient
 from course_lib.checks.generator_step import generator_step
 from course_lib.checks.gradient_penalty import gradient_penalty
 from course_lib.checks.heat_map import heat_map
 from course_lib.checks.judging.dice_from_iou import dice_from_iou
+from course_lib.checks.judging.examine_iou import examine_iou
 from course_lib.checks.judging.soft_dice import soft_dice
+from course_lib.checks.judging_samples.fewer_samples import fewer_samples
 from course_lib.checks.latent_walk import latent_walk
 from course_lib.checks.match_skip import match_skip
 from course_lib.checks.minibatch_std import minibatch_std
@@ -41,22 +46,37 @@ from course_lib.checks.report import Report, Result
 from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
+from course_lib.checks.simple_gan.play_rounds import play_rounds
 from course_lib.checks.stack_field import stack_field
 from course_lib.checks.truncate import truncate
 from course_lib.checks.two_means import two_means
 from course_lib.checks.unet.iou import iou
+from course_lib.checks.unet.shift_map import shift_map
+from course_lib.checks.unet.smallest_net import smallest_net
+from course_lib.checks.unet.train_pass import train_pass
 from course_lib.checks.up_padding import up_padding
+from course_lib.checks.wgan_gp.more_friction import more_friction
 
 # Every exercise, in the order of the labs in `_toc.yml`, in each lab in the order of the lab.
 ALL: dict[str, Check] = {
     check.name: check
     for check in (
         conv_output,
+        shift_map,
+        train_pass,
         iou,
+        smallest_net,
+        diagnose_training,
         choose_rates,
         dice_from_iou,
+        examine_iou,
         soft_dice,
+        diagnose_games,
+        cheapest_game,
         discriminator_step,
+        play_rounds,
+        more_friction,
+        fewer_samples,
     )
 }
 
@@ -72,12 +92,17 @@ __all__ = [
     "atrous",
     "batch_norm",
     "bilinear_weight",
+    "cheapest_game",
     "choose_rates",
     "clean_mask",
     "conv2d",
     "conv_output",
+    "diagnose_games",
+    "diagnose_training",
     "dice_from_iou",
     "discriminator_step",
+    "examine_iou",
+    "fewer_samples",
     "flip_together",
     "frechet_gaussians",
     "game_step",
@@ -92,13 +117,18 @@ __all__ = [
     "minibatch_std",
     "modes_covered",
     "modulate",
+    "more_friction",
     "optimal_discriminator",
+    "play_rounds",
     "precision_recall",
     "r1_penalty",
     "resize_pair",
     "scatter",
+    "shift_map",
+    "smallest_net",
     "soft_dice",
     "stack_field",
+    "train_pass",
     "truncate",
     "two_means",
     "up_padding",

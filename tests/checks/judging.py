@@ -60,7 +60,7 @@ def by_the_package(logits, targets, ignore_index=255):
 
 
 def by_smp(logits, targets, ignore_index=255):
-    """smp's mean counts absent classes as 0, so it is scaled to those that occur."""
+    """The mean of smp counts absent classes as 0, so it is scaled to those that occur."""
     import segmentation_models_pytorch as smp
 
     loss = smp.losses.DiceLoss("multiclass", ignore_index=ignore_index)(logits, targets)

@@ -150,11 +150,11 @@ class AlwaysEqual:
 
 
 class Liar(torch.Tensor):
-    """A tensor that is close to everything, and of any shape."""
+    """A tensor that is close to everything."""
 
     @classmethod
     def __torch_function__(cls, function, types, arguments=(), options=None):
-        if function in (torch.isclose, torch.allclose, torch.Tensor.__eq__, torch.Tensor.detach):
+        if function in (torch.isclose, torch.allclose, torch.Tensor.__eq__):
             return torch.tensor(True)
         return super().__torch_function__(function, types, arguments, options or {})
 
@@ -188,7 +188,6 @@ class LiarFloat(float):
     [
         AlwaysEqual(),
         torch.zeros(3).as_subclass(Liar),
-        LiarList([torch.zeros(3)]),
         LiarFloat(0),
         Ghost(),
     ],
@@ -198,6 +197,12 @@ def test_objects_that_lie_get_nothing(answer):
     report = check_of(lambda: torch.ones(3))(lambda values: answer)
     assert report.points == 0
     assert report.hint is None
+
+
+def test_a_list_that_lies_gets_nothing():
+    check = check_of(lambda: torch.ones(3), reference=lambda values: [values * 2])
+    assert check(lambda values: [values * 2]).passed
+    assert check(lambda values: LiarList([torch.zeros(3)])).points == 0
 
 
 def test_plain_keeps_what_is_right():

@@ -321,7 +321,7 @@ def _generator(seed: int, stream: int) -> torch.Generator:
 
 def _answer(probe: Probe, function: Any, arguments: tuple) -> Any:
     """The value, or the exception: both can be compared. Dice are reset."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     try:
         return probe(function, arguments)
     except (Exception, SystemExit, GeneratorExit) as error:

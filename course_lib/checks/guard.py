@@ -52,21 +52,20 @@ class Guarded:
         self.given: tuple[Any, ...] = ()
         self.notes: list[str] = []
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
+    def __call__(self, *arguments: Any) -> Any:
         """Call the function. A tensor's copy stays in the graph, so gradients reach the original.
 
         Returns:
             What the function returns, as `plain` data.
         """
-        self.given, named = copied(arguments), copied(options)
+        self.given = copied(arguments)
         try:
-            return plain(self.function(*self.given, **named))
+            return plain(self.function(*self.given))
         finally:
             numbered = (f"argument {i + 1}" for i in range(len(self.names), len(arguments)))
-            before = dict(zip([*self.names, *numbered], arguments, strict=False)) | options
-            after = dict(zip(before, self.given, strict=False)) | named
-            for name in before:
-                note = "" if name in self.may_change else _change(name, before[name], after[name])
+            names = [*self.names, *numbered]
+            for name, before, after in zip(names, arguments, self.given, strict=False):
+                note = "" if name in self.may_change else _change(name, before, after)
                 if note and note not in self.notes:
                     self.notes.append(note)
 
@@ -189,7 +188,7 @@ def sealed(printed: Printed, seed: int) -> Iterator[None]:
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
     ):
-        torch.manual_seed(seed % 2**31)
+        torch.default_generator.manual_seed(seed % 2**31)
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ from course_lib import checks
 from course_lib.ops.atrous import atrous_conv2d, effective_kernel, measured_field
 from course_lib.ops.convolution import Window, receptive_field
 
-NAMES = ("stack_field", "atrous", "choose_rates")
+NAMES = ("stack_field", "atrous")
 MODULES = {name: importlib.import_module(f"course_lib.checks.{name}") for name in NAMES}
 
 
@@ -54,25 +54,7 @@ def test_atrous_by_other_ways():
     assert checks.atrous(by_slices).passed
 
 
-def test_more_than_one_choice_of_rates_is_right():
-    check = MODULES["choose_rates"]
-
-    def halves(height, width):
-        top = check.largest(height, width)
-        return max(1, top // 4), max(2, top // 2), top
-
-    assert checks.choose_rates(halves).passed
-    assert checks.choose_rates(lambda h, w: list(halves(h, w))).passed
-    assert check.reference(6, 8) == (1, 2, 3) and check.reference(33, 33) == (6, 12, 18)
-    assert check.reference(12, 16) == (2, 5, 7)
-
-
 def test_points_come_per_property():
-    by_name = {m.name: m.mutant for m in MODULES["choose_rates"].MISTAKES}
-    assert checks.choose_rates(by_name["largest first"], seed=1).points == 4
-    assert checks.choose_rates(by_name["crowded at the far end"], seed=1).points == 4
-    assert checks.choose_rates(lambda h, w: 3, seed=1).points == 0
-    assert checks.choose_rates(lambda h, w: (1.0, 2.0, 3.0), seed=1).points == 0
     by_name = {m.name: m.mutant for m in MODULES["atrous"].MISTAKES}
     assert checks.atrous(by_name["the border repeated"], seed=1).points == 4
     assert checks.stack_field(lambda layers: 7, seed=1).hint is None

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from course_lib.checks.accuracy import accuracy
 from course_lib.checks.atrous import atrous
-from course_lib.checks.batch_norm import batch_norm
 from course_lib.checks.bilinear_weight import bilinear_weight
 from course_lib.checks.classifier.conv_output import conv_output
 from course_lib.checks.clean_mask import clean_mask
 from course_lib.checks.compare import assert_close
 from course_lib.checks.conv2d import conv2d
 from course_lib.checks.core import Check, Mistake, Property, grade
+from course_lib.checks.dcgan.batch_norm import batch_norm
+from course_lib.checks.dcgan.latent_walk import latent_walk
+from course_lib.checks.dcgan.up_padding import up_padding
 from course_lib.checks.deeplab.choose_rates import choose_rates
 from course_lib.checks.flip_together import flip_together
 from course_lib.checks.frechet_gaussians import frechet_gaussians
@@ -29,11 +31,8 @@ from course_lib.checks.gradient_penalty import gradient_penalty
 from course_lib.checks.heat_map import heat_map
 from course_lib.checks.judging.dice_from_iou import dice_from_iou
 from course_lib.checks.judging.soft_dice import soft_dice
-from course_lib.checks.latent_walk import latent_walk
 from course_lib.checks.match_skip import match_skip
-from course_lib.checks.minibatch_std import minibatch_std
 from course_lib.checks.modes_covered import modes_covered
-from course_lib.checks.modulate import modulate
 from course_lib.checks.optimal_discriminator import optimal_discriminator
 from course_lib.checks.precision_recall import precision_recall
 from course_lib.checks.r1_penalty import r1_penalty
@@ -42,10 +41,11 @@ from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
 from course_lib.checks.stack_field import stack_field
-from course_lib.checks.truncate import truncate
+from course_lib.checks.stylegan.minibatch_std import minibatch_std
+from course_lib.checks.stylegan.modulate import modulate
+from course_lib.checks.stylegan.truncate import truncate
 from course_lib.checks.two_means import two_means
 from course_lib.checks.unet.iou import iou
-from course_lib.checks.up_padding import up_padding
 
 # Every exercise, in the order of the labs in `_toc.yml`, in each lab in the order of the lab.
 ALL: dict[str, Check] = {
@@ -57,6 +57,12 @@ ALL: dict[str, Check] = {
         dice_from_iou,
         soft_dice,
         discriminator_step,
+        up_padding,
+        batch_norm,
+        latent_walk,
+        modulate,
+        minibatch_std,
+        truncate,
     )
 }
 

@@ -23,29 +23,29 @@ from course_lib.checks.dcgan.latent_walk import latent_walk
 from course_lib.checks.dcgan.up_padding import up_padding
 from course_lib.checks.deeplab.choose_rates import choose_rates
 from course_lib.checks.flip_together import flip_together
-from course_lib.checks.frechet_gaussians import frechet_gaussians
-from course_lib.checks.game_step import game_step
 from course_lib.checks.generator_gradient import generator_gradient
-from course_lib.checks.generator_step import generator_step
-from course_lib.checks.gradient_penalty import gradient_penalty
 from course_lib.checks.heat_map import heat_map
 from course_lib.checks.judging.dice_from_iou import dice_from_iou
 from course_lib.checks.judging.soft_dice import soft_dice
+from course_lib.checks.judging_samples.frechet_gaussians import frechet_gaussians
+from course_lib.checks.judging_samples.precision_recall import precision_recall
 from course_lib.checks.match_skip import match_skip
 from course_lib.checks.modes_covered import modes_covered
 from course_lib.checks.optimal_discriminator import optimal_discriminator
-from course_lib.checks.precision_recall import precision_recall
-from course_lib.checks.r1_penalty import r1_penalty
 from course_lib.checks.report import Report, Result
 from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
+from course_lib.checks.simple_gan.generator_step import generator_step
 from course_lib.checks.stack_field import stack_field
 from course_lib.checks.stylegan.minibatch_std import minibatch_std
 from course_lib.checks.stylegan.modulate import modulate
 from course_lib.checks.stylegan.truncate import truncate
 from course_lib.checks.two_means import two_means
 from course_lib.checks.unet.iou import iou
+from course_lib.checks.wgan_gp.game_step import game_step
+from course_lib.checks.wgan_gp.gradient_penalty import gradient_penalty
+from course_lib.checks.wgan_gp.r1_penalty import r1_penalty
 
 # Every exercise, in the order of the labs in `_toc.yml`, in each lab in the order of the lab.
 ALL: dict[str, Check] = {
@@ -57,12 +57,18 @@ ALL: dict[str, Check] = {
         dice_from_iou,
         soft_dice,
         discriminator_step,
+        generator_step,
         up_padding,
         batch_norm,
         latent_walk,
+        gradient_penalty,
+        game_step,
+        r1_penalty,
         modulate,
         minibatch_std,
         truncate,
+        frechet_gaussians,
+        precision_recall,
     )
 }
 

@@ -75,7 +75,7 @@ def _norm(
     return (x - mean) / (var + eps if divide_by_var else below), new_mean, new_var
 
 
-def _draw(generator: torch.Generator, *options: Any) -> tuple:
+def _draw(generator: torch.Generator, options: tuple = ()) -> tuple:
     """Maps as wide as they have channels, so that a wrong shape broadcasts; and the options."""
     scale = torch.tensor([0.3, 1.5, 3.0])[:, None, None]
     x = torch.randn(2, 3, 2, 3, generator=generator) * scale
@@ -118,14 +118,14 @@ batch_norm = Check(
 batch_norm.equals_reference(
     "training: each channel by the batch's mean and variance",
     points=1,
-    example=[lambda g, eps=eps: _draw(g, True, 0.1, eps) for eps in (1e-5, 0.5)],
+    example=[partial(_draw, options=(True, 0.1, eps)) for eps in (1e-5, 0.5)],
     probe=_output,
     what="in training, with eps {5}, the output",
 )
 batch_norm.equals_reference(
     "training: the gradient passes through mean and variance too",
     points=1,
-    example=lambda g: _draw(g, True),
+    example=partial(_draw, options=(True,)),
     probe=_gradient,
     what="in training, the gradient at x",
     tolerance=1e-4,
@@ -133,14 +133,14 @@ batch_norm.equals_reference(
 batch_norm.equals_reference(
     "training: the stored statistics move by their share",
     points=1,
-    example=[lambda g, share=share: _draw(g, True, share) for share in (0.1, 0.3)],
+    example=[partial(_draw, options=(True, share)) for share in (0.1, 0.3)],
     probe=lambda student, arguments: _three(student, arguments)[1:],
     what=("with momentum {4}, the stored mean", "with momentum {4}, the stored variance"),
 )
 batch_norm.equals_reference(
     "evaluation: by the stored statistics, which stay",
     points=1,
-    example=lambda g: _draw(g, False),
+    example=partial(_draw, options=(False,)),
     probe=_three,
     what=("in evaluation the output", "in evaluation the mean", "in evaluation the variance"),
 )

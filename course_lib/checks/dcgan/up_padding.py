@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ up_padding = Check(
 )
 
 
-def _exact(student: Any, cases: list[tuple[int, int]], generator: torch.Generator) -> None:
+def _exact(student: Any, generator: torch.Generator, *, cases: list[tuple[int, int]]) -> None:
     for kernel, stride in cases:
         answer = student(kernel, stride)
         padding, extra = wholes(answer, 2, f"the answer for kernel {kernel}, stride {stride}")
@@ -89,9 +90,7 @@ for _name, _cases in (
         [(k, s) for s in range(2, 6) for k in range(s, 10)],
     ),
 ):
-    up_padding.holds(_name, points=1)(
-        lambda student, generator, cases=_cases: _exact(student, cases, generator)
-    )
+    up_padding.holds(_name, points=1)(partial(_exact, cases=_cases))
 
 
 @up_padding.holds("ValueError where the kernel is smaller than the stride", points=1)

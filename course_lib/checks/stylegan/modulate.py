@@ -44,7 +44,6 @@ def _modulate(
     eps: float = EPS,
     mean: bool = False,
     cut: bool = False,
-    flip: bool = False,
     padding: int = 1,
 ) -> Tensor:
     """The convolution, with one thing at a time that can be made wrong."""
@@ -56,7 +55,7 @@ def _modulate(
             power = (squares.mean if mean else squares.sum)(axes, keepdim=True) + eps
             power = power.detach() if cut else power
             own = own / (power.sqrt() if root else power)
-        results.append(F.conv2d(image, own.flip(2, 3) if flip else own, padding=padding))
+        results.append(F.conv2d(image, own, padding=padding))
     return torch.stack(results)
 
 
@@ -97,14 +96,14 @@ for _name, _points, _examples, _look, _what in (
     (
         "every image of a batch has its own style",
         1,
-        [partial(_draw, outputs=5), _draw],
+        [partial(_draw, outputs=outputs) for outputs in (5, 4)],
         call,
         "the output for three images",
     ),
     (
         "the gradient passes through both steps",
         1,
-        [_draw],
+        [partial(_draw, images=3)],
         gradient_at(2),
         "the gradient at the style",
     ),
@@ -199,12 +198,6 @@ modulate.mistake(
     partial(_modulate, mean=True),
     hint="You divide by the root of the *mean* square. Wanted is the sum over input channels and "
     "taps: each output is a sum of so many products.",
-)
-modulate.mistake(
-    "the kernel turned",
-    partial(_modulate, flip=True),
-    hint="You turned the kernel, as a convolution in mathematics does. F.conv2d does not: it "
-    "slides the weights as they are.",
 )
 modulate.mistake(
     "the divisor cut from the graph",

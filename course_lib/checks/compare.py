@@ -25,6 +25,13 @@ def one_number(function: Any, arguments: tuple) -> Any:
     return got.reshape(()) if isinstance(got, Tensor) and got.numel() == 1 else got
 
 
+def number(value: Any) -> Any:
+    """Return a tensor's or an array's only number as Python's; anything else as it is."""
+    if isinstance(value, Tensor | np.ndarray | np.generic) and math.prod(value.shape) == 1:
+        return value.item()
+    return value
+
+
 def gradient_at(place: int) -> Probe:
     """Make a probe that gives the gradient of the result at one argument, a tensor or a module.
 
@@ -88,6 +95,19 @@ def wholes(value: Any, number: int, what: str = "the result") -> list[int]:
     if len(value) != number:
         raise AssertionError(f"{what} has {len(value)} numbers, wanted {number}")
     return [whole(item, f"number {i + 1} of {what}") for i, item in enumerate(value)]
+
+
+def pair(value: Any, what: str) -> tuple[Any, Any]:
+    """Return the two parts of an answer.
+
+    Raises:
+        AssertionError: If it has not two parts; `what` says which are wanted.
+    """
+    if value is None:
+        raise AssertionError("the result is None: is the `return` missing?")
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise AssertionError(f"return {what}; got {type(value).__name__}")
+    return value[0], value[1]
 
 
 def assert_close(

@@ -23,7 +23,9 @@ from course_lib.checks.deeplab.choose_rates import choose_rates
 from course_lib.checks.flip_together import flip_together
 from course_lib.checks.frechet_gaussians import frechet_gaussians
 from course_lib.checks.game_step import game_step
-from course_lib.checks.generator_gradient import generator_gradient
+from course_lib.checks.gan_2d.generator_gradient import generator_gradient
+from course_lib.checks.gan_2d.modes_covered import modes_covered
+from course_lib.checks.gan_2d.optimal_discriminator import optimal_discriminator
 from course_lib.checks.generator_step import generator_step
 from course_lib.checks.gradient_penalty import gradient_penalty
 from course_lib.checks.heat_map import heat_map
@@ -32,9 +34,7 @@ from course_lib.checks.judging.soft_dice import soft_dice
 from course_lib.checks.latent_walk import latent_walk
 from course_lib.checks.match_skip import match_skip
 from course_lib.checks.minibatch_std import minibatch_std
-from course_lib.checks.modes_covered import modes_covered
 from course_lib.checks.modulate import modulate
-from course_lib.checks.optimal_discriminator import optimal_discriminator
 from course_lib.checks.precision_recall import precision_recall
 from course_lib.checks.r1_penalty import r1_penalty
 from course_lib.checks.report import Report, Result
@@ -56,6 +56,9 @@ ALL: dict[str, Check] = {
         choose_rates,
         dice_from_iou,
         soft_dice,
+        optimal_discriminator,
+        generator_gradient,
+        modes_covered,
         discriminator_step,
     )
 }

@@ -90,6 +90,19 @@ def wholes(value: Any, number: int, what: str = "the result") -> list[int]:
     return [whole(item, f"number {i + 1} of {what}") for i, item in enumerate(value)]
 
 
+def pair(value: Any, what: str) -> tuple[Any, Any]:
+    """Return the two parts of an answer.
+
+    Raises:
+        AssertionError: If it has not two parts; `what` says which are wanted.
+    """
+    if value is None:
+        raise AssertionError("the result is None: is the `return` missing?")
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise AssertionError(f"return {what}; got {type(value).__name__}")
+    return value[0], value[1]
+
+
 def assert_close(
     got: Any, wanted: Any, what: str | Sequence[str] = "the result", *, tolerance: float = 1e-5
 ) -> None:

@@ -31,8 +31,8 @@ from course_lib.checks.gradient_penalty import gradient_penalty
 from course_lib.checks.heat_map import heat_map
 from course_lib.checks.judging.dice_from_iou import dice_from_iou
 from course_lib.checks.judging.soft_dice import soft_dice
+from course_lib.checks.judging.two_means import two_means
 from course_lib.checks.latent_walk import latent_walk
-from course_lib.checks.match_skip import match_skip
 from course_lib.checks.minibatch_std import minibatch_std
 from course_lib.checks.modulate import modulate
 from course_lib.checks.precision_recall import precision_recall
@@ -43,8 +43,8 @@ from course_lib.checks.scatter import scatter
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
 from course_lib.checks.stack_field import stack_field
 from course_lib.checks.truncate import truncate
-from course_lib.checks.two_means import two_means
 from course_lib.checks.unet.iou import iou
+from course_lib.checks.unet.match_skip import match_skip
 from course_lib.checks.up_padding import up_padding
 
 # Every exercise, in the order of the labs in `_toc.yml`, in each lab in the order of the lab.
@@ -52,9 +52,11 @@ ALL: dict[str, Check] = {
     check.name: check
     for check in (
         conv_output,
+        match_skip,
         iou,
         choose_rates,
         dice_from_iou,
+        two_means,
         soft_dice,
         optimal_discriminator,
         generator_gradient,

@@ -11,7 +11,6 @@ wrong answers that it must tell apart stand in `tests/checks/LAB.py`.
 from __future__ import annotations
 
 from course_lib.checks.accuracy import accuracy
-from course_lib.checks.atrous import atrous
 from course_lib.checks.batch_norm import batch_norm
 from course_lib.checks.bilinear_weight import bilinear_weight
 from course_lib.checks.classifier.conv_output import conv_output
@@ -19,8 +18,9 @@ from course_lib.checks.clean_mask import clean_mask
 from course_lib.checks.compare import assert_close
 from course_lib.checks.conv2d import conv2d
 from course_lib.checks.core import Check, Mistake, Property, grade
+from course_lib.checks.deeplab.atrous import atrous
 from course_lib.checks.deeplab.choose_rates import choose_rates
-from course_lib.checks.flip_together import flip_together
+from course_lib.checks.deeplab.stack_field import stack_field
 from course_lib.checks.frechet_gaussians import frechet_gaussians
 from course_lib.checks.game_step import game_step
 from course_lib.checks.gan_2d.generator_gradient import generator_gradient
@@ -41,8 +41,8 @@ from course_lib.checks.report import Report, Result
 from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
-from course_lib.checks.stack_field import stack_field
 from course_lib.checks.truncate import truncate
+from course_lib.checks.unet.flip_together import flip_together
 from course_lib.checks.unet.iou import iou
 from course_lib.checks.unet.match_skip import match_skip
 from course_lib.checks.up_padding import up_padding
@@ -54,6 +54,9 @@ ALL: dict[str, Check] = {
         conv_output,
         match_skip,
         iou,
+        flip_together,
+        stack_field,
+        atrous,
         choose_rates,
         dice_from_iou,
         two_means,

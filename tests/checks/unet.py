@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from course_lib.checks.unet import flip_together as flip
 from course_lib.checks.unet import iou as check
 from course_lib.checks.unet import match_skip as skip_check
 from course_lib.metrics import confusion_matrix
@@ -195,13 +196,88 @@ def skip_mean_row(up, skip):
     return mean
 
 
+def flip_by_index(images, masks, coins):
+    images, masks = images.clone(), masks.clone()
+    images[coins] = images[coins].flip(-1)
+    masks[coins] = masks[coins].flip(-1)
+    return images, masks
+
+
+def flip_by_loop(images, masks, coins):
+    pairs = [
+        (i.flip(2), m.flip(1)) if c else (i, m)
+        for i, m, c in zip(images, masks, coins, strict=True)
+    ]
+    return [torch.stack(x) for x in zip(*pairs, strict=True)]
+
+
+def flip_by_gather(images, masks, coins):
+    width = images.shape[-1]
+    order = torch.where(coins[:, None], torch.arange(width - 1, -1, -1), torch.arange(width))
+    images = images.gather(3, order[:, None, None].expand_as(images))
+    return images, masks.gather(2, order[:, None].expand_as(masks))
+
+
+def flip_mask_as_float(images, masks, coins):
+    images, masks = flip.reference(images, masks, coins)
+    return images, masks.float()
+
+
+def flip_rolled(images, masks, coins):
+    """Moved by one column instead of mirrored."""
+    return flip._flip(images, masks, coins, image=lambda x: x.roll(1, -1))
+
+
+def flip_first_coin(images, masks, coins):
+    return flip.reference(images, masks, coins[:1].expand(len(coins)))
+
+
+def flip_masks_by_other_coins(images, masks, coins):
+    return flip.reference(images, masks, coins)[0], flip.reference(images, masks, coins.roll(1))[1]
+
+
+def flip_own_coins(images, masks, coins):
+    return flip.reference(images, masks, torch.rand(len(coins)) < 0.5)
+
+
+def flip_copies_nothing(images, masks, coins):
+    flip._in_place(images.clone(), masks.clone(), coins)
+    return images, masks
+
+
+def flip_mask_in_place(images, masks, coins):
+    images = flip.reference(images, masks, coins)[0]
+    masks[coins] = masks[coins].flip(-1)
+    return images, masks
+
+
+def flip_only_chosen(images, masks, coins):
+    return images[coins].flip(-1), masks[coins].flip(-1)
+
+
 RIGHT_ANSWERS = {
+    "flip_together": [flip_by_index, flip_by_loop, flip_by_gather],
     "match_skip": [skip_by_cat, skip_by_index, skip_into_empty],
     "iou": [from_confusion, by_loop, by_the_package, by_torchmetrics],
 }
 
 CHANGED = "you changed your input `targets`"
 WRONG_ANSWERS = {
+    "flip_together": [
+        (lambda images, masks, coins: images, "return two tensors"),
+        (lambda images, masks, coins: None, "return"),
+        (flip_mask_as_float, "masks came back as torch.float32"),
+        (flip_rolled, "images, with coins"),
+        (flip_first_coin, ""),
+        (flip_masks_by_other_coins, "masks, with coins"),
+        (flip_own_coins, ""),
+        (flip_copies_nothing, "Nothing is mirrored"),
+        (flip_mask_in_place, "your argument `masks`"),
+        (flip_only_chosen, "shape"),
+        (lambda i, m, c: flip.reference(i, m, c)[::-1], ""),
+        (lambda i, m, c: (i.flip(-1), torch.where(c[:, None, None], m.flip(-1), m)), ""),
+        (lambda i, m, c: flip._flip(i, m, c, mask=lambda x: x.flip(1)), "masks, with coins"),
+    ],
     "match_skip": [
         (lambda up, skip: None, ""),
         (skip_overwritten, "you changed your input `up`"),
@@ -240,6 +316,7 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "flip_together": {"only the image is mirrored": 3},
     "match_skip": {
         "padded with zeros": 3,
         "sizes not matched": 2,

@@ -260,7 +260,7 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
         ) from error
     if isinstance(state, dict) and all(isinstance(state.get(k), v) for k, v in LAYOUT.items()):
         return state
-    if isinstance(state, dict) and "versions" in state:
+    if isinstance(state, dict) and "versions" in state and "kind" not in state:
         raise ValueError(
             f"{path} is from an earlier version of the course: delete it to start anew, or finish "
             "it with that version."

@@ -179,8 +179,8 @@ def test_an_update_that_spoils_the_weights_is_never_saved(tmp_path: Path, after:
         )
     step = saved(tmp_path)["step"]
     assert step == (after - 1) // 4 * 4 == 4 * len(judged)  # broken ones are not judged
-    for weights in (*(saved(tmp_path, n) for n in PLAYERS), saved(tmp_path, "ema")["model"]):
-        assert all(v.isfinite().all() for v in weights.values())
+    for state in (*(saved(tmp_path, n) for n in PLAYERS), saved(tmp_path, "ema")["model"]):
+        assert all(v.isfinite().all() for v in state.values())
 
 
 def test_the_names_of_the_record_are_not_free_for_scores() -> None:
@@ -222,13 +222,6 @@ def test_class_ids_that_do_not_exist_are_found_before_the_game() -> None:
     wrong.targets[3] = 2
     with pytest.raises(ValueError, match="the set's class ids go from 0 to 2; with 2 classes"):
         train_gan(*players(classes=2), wrong, config=GANConfig(steps=1, batch_size=6), **QUIET)
-
-
-@pytest.mark.parametrize("option", ["lr", "penalty_weight", "ema_images"])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
-def test_numbers_that_are_none_are_refused(option: str, value: float) -> None:
-    with pytest.raises(ValueError, match=option):
-        GANConfig(steps=1, **{option: value})
 
 
 def test_a_diverging_learning_rate_is_named_or_stopped() -> None:
@@ -331,31 +324,6 @@ def test_a_penalty_with_batch_norm_in_the_discriminator_is_warned_of() -> None:
     with warnings.catch_warnings(record=True) as said:
         train_gan(*players("layer", size=16), pictures(size=16), config=config, **QUIET)
     assert said == []
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"loss": "wgan"}, "the adversarial loss is 'wgan'; choose one of minimax"),
-        ({"penalty": "r2"}, "penalty is 'r2'; choose one of none, gradient, r1"),
-        ({"precision": "fp8"}, "precision is 'fp8'"),
-        ({"steps": 0}, "steps is 0"),
-        ({"critic_steps": 0}, "critic_steps is 0"),
-        ({"penalty_every": 0}, "penalty_every is 0"),
-        ({"sample_every": 0}, "sample_every is 0"),
-        ({"lr": 0.0}, "lr is 0.0; it must be positive"),
-        ({"lr_discriminator": -1.0}, "lr_discriminator is -1.0"),
-        ({"ema_images": 0.0}, "ema_images is 0.0"),
-        ({"penalty_weight": -1.0}, "penalty_weight is -1.0"),
-        ({"betas": (0.5, 1.0)}, r"betas is \(0.5, 1.0\)"),
-        ({"ada_target": 1.5}, "ada_target is 1.5"),
-        ({"ada_target": 0.6, "loss": "wasserstein"}, 'sign .* with loss="wasserstein"'),
-        ({"ada_target": 0.6, "loss": "least-squares"}, 'sign .* with loss="least-squares"'),
-    ],
-)
-def test_a_configuration_that_makes_no_sense_is_refused(options, said) -> None:
-    with pytest.raises(ValueError, match=said):
-        GANConfig(**{"steps": 1, **options})
 
 
 def test_half_precision_on_a_cpu_is_refused() -> None:

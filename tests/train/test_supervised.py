@@ -262,21 +262,6 @@ def test_a_loss_that_is_not_finite_stops_with_the_place(tmp_path: Path, value: f
     assert all(v.isfinite().all() for v in saved(tmp_path, "model").values())
 
 
-def test_another_configuration_does_not_overwrite_a_run(tmp_path: Path) -> None:
-    data = labelled(20)
-    options = {"out_dir": tmp_path, "progress": False}
-    first = TrainConfig(epochs=1, batch_size=10)
-    train_supervised(SimpleCNN(num_classes=3), data, config=first, **options)
-    second = TrainConfig(epochs=1, batch_size=10, lr=0.5)
-    with pytest.raises(ValueError, match=r"lr \(0.001 there, 0.5 here\) differ"):
-        train_supervised(SimpleCNN(num_classes=3), data, config=second, **options)
-    with pytest.raises(ValueError, match="data .* differ"):
-        train_supervised(SimpleCNN(num_classes=3), labelled(21), config=first, **options)
-    (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match="delete it"):
-        train_supervised(SimpleCNN(num_classes=3), data, config=first, **options)
-
-
 def test_sets_that_cannot_be_trained_on_are_refused() -> None:
     data, config = labelled(), TrainConfig(epochs=1)
     empty = data.subset(torch.arange(0))
@@ -288,23 +273,6 @@ def test_sets_that_cannot_be_trained_on_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             train_supervised(SimpleCNN(num_classes=3), train, val, config=config, progress=False)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"optimizer": "lion"}, "adam, adamw, sgd"),
-        ({"schedule": "step"}, "constant, one-cycle, cosine"),
-        ({"precision": "fp8"}, "no, bf16, fp16"),
-        ({"epochs": 0}, "at least 1"),
-        ({"lr": 0.0}, "positive"),
-        ({"ema": 1.0}, "between 0 and 1"),
-        ({"checkpoint_every": 0}, "at least"),
-    ],
-)
-def test_a_bad_configuration_is_refused(options: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        TrainConfig(**options)
 
 
 def test_a_missing_gpu_is_named() -> None:

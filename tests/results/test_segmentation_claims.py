@@ -70,8 +70,7 @@ def test_a_training_of_unet_streets_is_used_again_if_it_was_the_same(context: Co
     config = segmentation.streets_config(context)
     folder = context.out_dir.parent.parent / "unet-streets" / "seed-0"
     folder.mkdir(parents=True)
-    state = {"config": config.as_dict(), "data": f"streets/train {train.fingerprint}"}
-    torch.save(state, folder / "checkpoint.pt")
+    train_supervised(SimpleSegmenter(), train, config=config, out_dir=folder, progress=False)
     again = segmentation._trained_before
     assert again(context, "unet", train, config) == folder
     assert again(context, "fcn", train, config) is None

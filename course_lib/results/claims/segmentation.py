@@ -23,7 +23,12 @@ from course_lib.models import FCN, DeepLabV3, DeepLabV3Plus, UNet
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.claims.unet import PETS_AUGMENT, STREETS_SIZE, STREETS_WIDTHS
 from course_lib.results.compact import pack_counts
-from course_lib.train import TrainConfig, per_image_confusions, train_supervised
+from course_lib.train import (
+    TrainConfig,
+    per_image_confusions,
+    same_training,
+    train_supervised,
+)
 
 Sets = tuple[ImageSet, ImageSet, ImageSet]
 
@@ -242,12 +247,7 @@ def _trained_before(
 ) -> Path | None:
     """Return the folder of unet-streets' training if it was the same one; then it is not redone."""
     folder = context.out_dir.parent.parent / f"{name}-{train.name}" / context.out_dir.name
-    path = folder / "checkpoint.pt"
-    if name != "unet" or not path.exists():
-        return None
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    same_data = state["data"] == f"{train.name}/{train.split} {train.fingerprint}"
-    return folder if same_data and not config.differences(state["config"]) else None
+    return folder if name == "unet" and same_training(folder, config, train) else None
 
 
 # ----------------------------------------------------------------------------------- list of claims

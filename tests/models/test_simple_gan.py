@@ -5,13 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import course_lib.models.gan as gan
+import course_lib.models.simple_gan as module
 from course_lib.models import (
     DCGANDiscriminator,
     DCGANGenerator,
     SimpleGANDiscriminator,
     SimpleGANGenerator,
 )
+from tests.models.peers import check_gradients, check_state_dict, count
 
 SMALL = {"widths": (8, 6, 4)}, {"widths": (4, 6, 8, 10)}
 PAIRS = {
@@ -34,10 +35,6 @@ PAIRS = {
         for size in ((32, 32), (32, 48), (16, 8))
     },
 }
-
-
-def count(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
 
 
 @pytest.mark.parametrize("classes", [0, 5])
@@ -73,11 +70,7 @@ def test_every_parameter_gets_a_finite_gradient_through_the_other_player(name, c
     labels = torch.arange(8) % 5 if classes else None
     images = generator(torch.randn(8, 7), labels)
     (discriminator(images, labels) * torch.randn(8)).sum().backward()
-    for player in (generator, discriminator):
-        for key, parameter in player.named_parameters():
-            assert parameter.grad is not None, key
-            assert parameter.grad.isfinite().all(), key
-            assert parameter.grad.abs().sum() > 0, key
+    check_gradients(generator, discriminator)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -85,10 +78,7 @@ def test_a_state_dict_restores_the_function(name) -> None:
     for make, x in zip(
         PAIRS[name], (torch.randn(2, 7), torch.randn(2, 3, *PAIRS[name][2])), strict=False
     ):
-        first, second = make().eval(), make().eval()
-        assert not torch.equal(first(x), second(x))
-        second.load_state_dict(first.state_dict())
-        assert torch.equal(first(x), second(x))
+        check_state_dict(make(), make(), x)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -113,7 +103,7 @@ def test_labels_change_what_is_drawn_and_what_is_scored(name) -> None:
 
 def test_parameter_counts_are_those_of_the_docstring() -> None:
     for model in (SimpleGANGenerator(), SimpleGANDiscriminator()):
-        assert f"{count(model):,}" in (gan.__doc__ or "")
+        assert f"{count(model):,}" in (module.__doc__ or "")
 
 
 @pytest.mark.parity

@@ -33,8 +33,7 @@ ROOMS = [
 BESIDE = {
     "__init__": [],
     "lab": ROOMS,
-    "cli_generation": ROOMS,
-    "cli": [*ROOMS, "lab", "cli_generation"],
+    "cli": [*ROOMS, "lab"],
 }
 LONGEST = 400  # lines of a Python file
 LARGEST = 2_000_000  # bytes of a file, checkpoints apart

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.cli import MODELS, main
+from course_lib.cli import main
+from course_lib.cli.train import MODELS
 from course_lib.train import load_checkpoint
 
 TRAIN = ["train", "unet", "--data", "streets", "--size", "16", "24", "--limit", "12", "--quiet"]

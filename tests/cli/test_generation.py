@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from course_lib.cli import main
-from course_lib.cli_generation import GANS
+from course_lib.cli.generation import GANS
 from course_lib.train import GANConfig, load_checkpoint
 
 COMMON = ["--data", "shapes", "--limit", "16", "--batch-size", "4", "--steps", "2", "--quiet"]

@@ -1,56 +1,89 @@
-"""The commands ``course results``: the list of claims, and their measurement."""
+"""``course results``: the list of claims, and their measurement."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from course_lib.cli.common import root_option
+import tyro
 
-
-def add_results(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add ``course results``."""
-    results = commands.add_parser("results", help="the list of claims, and their measurement")
-    results.set_defaults(run=_results_list)
-    actions = results.add_subparsers(metavar="ACTION")
-    listing = actions.add_parser("list", help="the claims and what was measured")
-    listing.set_defaults(run=_results_list)
-    run = actions.add_parser("run", help="measure; an interrupted run goes on where it stopped")
-    run.add_argument("--only", nargs="+", metavar="CLAIM", help="these claims; default: all")
-    choice = run.add_mutually_exclusive_group()
-    choice.add_argument(
-        "--missing", action="store_true", help="only seeds without a result (default)"
-    )
-    choice.add_argument("--again", action="store_true", help="measure again from the start")
-    run.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
-    run.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    root_option(run)
-    run.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings")
-    run.add_argument("--results", type=Path, help="folder of the result files")
-    run.add_argument("--smoke", action="store_true", help="seconds instead of minutes; no results")
-    run.set_defaults(run=_results_run)
+from course_lib.results import CLAIMS, format_value, load, run
 
 
-def _results_list(_: argparse.Namespace) -> int:
-    from course_lib.results import CLAIMS, format_value, load
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List the claims and what was measured."""
 
-    for claim in CLAIMS.values():
-        result = load(claim.name)
-        value = format_value(result, claim.main, "percent" if claim.percent else "")
-        state = f"{len(result.runs)}/{len(claim.seeds)} seeds"
-        print(f"{claim.name:30s} {state:10s} {value:20s} {claim.title}")
-    return 0
+    def run(self) -> int:
+        """Print a line for each."""
+        for claim in CLAIMS.values():
+            result = load(claim.name)
+            value = format_value(result, claim.main, "percent" if claim.percent else "")
+            state = f"{len(result.runs)}/{len(claim.seeds)} seeds"
+            print(f"{claim.name:30s} {state:10s} {value:20s} {claim.title}")
+        return 0
 
 
-def _results_run(args: argparse.Namespace) -> int:
-    from course_lib.results import run
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Measure; an interrupted run goes on where it stopped.
 
-    left_out = run(
-        args.only,
-        missing=not args.again,
-        seeds=args.seeds,
-        device=args.device,
-        root=args.root,
-        runs_dir=args.runs,
-        results_dir=args.results,
-        smoke=args.smoke,
-    )
-    return 1 if left_out and args.only else 0
+    Args:
+        only: these claims; none named: all.
+        missing: only seeds without a result, which is what is done anyway.
+        again: measure again from the start.
+        seeds: only these seeds; none named: all.
+        device: auto, cpu or cuda.
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+        runs: folder of the trainings.
+        results: folder of the result files; ``None``: that of the course.
+        smoke: seconds instead of minutes; these are no results and need a folder of their own.
+
+    Raises:
+        ValueError: for --missing with --again, an unknown claim, or a seed that none of them has.
+    """
+
+    only: tuple[str, ...] = ()
+    missing: bool = False
+    again: bool = False
+    seeds: tuple[int, ...] = ()
+    device: str = "auto"
+    root: Path | None = None
+    runs: Path = Path("runs")
+    results: Path | None = None
+    smoke: bool = False
+
+    def __post_init__(self) -> None:
+        if self.missing and self.again:
+            raise ValueError("--missing and --again exclude each other; give one of them.")
+        claims = [CLAIMS[name] for name in self.only or CLAIMS if name in CLAIMS]
+        known = {seed for claim in claims for seed in claim.seeds}
+        strange = [str(seed) for seed in self.seeds if seed not in known]
+        if strange and claims:
+            raise ValueError(
+                f"no claim asked for has the seed {', '.join(strange)}; there are "
+                f"{', '.join(map(str, sorted(known)))}."
+            )
+
+    def run(self) -> int:
+        """Measure; a claim that was asked for and whose data is missing is status 1."""
+        left_out = run(
+            self.only,
+            missing=not self.again,
+            seeds=self.seeds or None,
+            device=self.device,
+            root=self.root,
+            runs_dir=self.runs,
+            results_dir=self.results,
+            smoke=self.smoke,
+        )
+        return 1 if left_out and self.only else 0
+
+
+Actions = (
+    Annotated[List, tyro.conf.subcommand("list")] | Annotated[Run, tyro.conf.subcommand("run")]
+)
+
+
+def parse(words: list[str]) -> List | Run:
+    """Return what these words ask for; without any, the list."""
+    return tyro.cli(Actions, args=words or ["list"], prog="course results")

@@ -24,6 +24,7 @@ ROOMS = [
     "post",
     "metrics",
     "train",
+    "recipes",
     "results",
     "viz",
     "checks",
@@ -33,8 +34,7 @@ ROOMS = [
 BESIDE = {
     "__init__": [],
     "lab": ROOMS,
-    "cli_generation": ROOMS,
-    "cli": [*ROOMS, "lab", "cli_generation"],
+    "cli": [*ROOMS, "lab"],
 }
 LONGEST = 400  # lines of a Python file
 LARGEST = 2_000_000  # bytes of a file, checkpoints apart

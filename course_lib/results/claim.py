@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,14 @@ class Context:
     out_dir: Path
     smoke: bool
     results_dir: Path
+
+    def pick(self, *, smoke: Value, full: Value) -> Value:
+        """Return the value for a run of seconds, or that of the real measurement."""
+        return smoke if self.smoke else full
+
+    def run_of(self, claim: str) -> Path:
+        """Return the folder in which the training of another claim with this seed is saved."""
+        return self.out_dir.parent.parent / claim / self.out_dir.name
 
 
 @dataclass

@@ -31,7 +31,7 @@ from course_lib.metrics import (
 from course_lib.models import UNet
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.compact import pack_counts, unpack_counts
-from course_lib.results.record import load as load_result
+from course_lib.results.files import load as load_result
 from course_lib.train import TrainConfig, predict, train_supervised
 
 SIZE = (64, 96)

@@ -10,7 +10,7 @@ from course_lib.data import Augment, ImageSet, load
 from course_lib.metrics import confusion_per_image, mean_iou, paired_bootstrap
 from course_lib.models import PixelwiseClassifier, UNet
 from course_lib.results.claim import Claim, Context, Measurement, Published
-from course_lib.results.record import load as load_result
+from course_lib.results.files import load as load_result
 from course_lib.train import (
     TrainConfig,
     evaluate,

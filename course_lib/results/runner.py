@@ -38,7 +38,7 @@ class Place:
         device: where to compute.
         root: folder of the data sets, or ``None`` for the usual places.
         runs_dir: where trainings are saved while they run.
-        results_dir: of the result files.
+        results_dir: of the result files; ``None``: the usual one.
         smoke: measure at a size of seconds.
         claims: the list.
     """
@@ -46,9 +46,14 @@ class Place:
     device: str = "auto"
     root: Path | None = None
     runs_dir: Path = Path("runs")
-    results_dir: Path = field(default_factory=default_dir)
+    results_dir: Path | None = None
     smoke: bool = False
     claims: Mapping[str, Claim] = field(default_factory=lambda: CLAIMS)
+
+    @property
+    def results(self) -> Path:
+        """Folder of the result files."""
+        return self.results_dir if self.results_dir is not None else default_dir()
 
     @property
     def size(self) -> str:
@@ -63,7 +68,7 @@ class Place:
     def check(self) -> None:
         """Raise ValueError if the outcome of hours could not be kept here."""
         check_writable(self.runs_dir, ROOM["runs"])
-        check_writable(self.results_dir, ROOM["results"])
+        check_writable(self.results, ROOM["results"])
 
     def chosen(self, only: Iterable[str] | None, seeds: Iterable[int] | None) -> list[Claim]:
         """Return the named claims, or all, in the order of the list.
@@ -72,7 +77,7 @@ class Place:
             ValueError: for a claim that is not on the list, a seed that none of them has, or smoke
                 results aimed at the real ones.
         """
-        if self.smoke and self.results_dir.resolve() == default_dir().resolve():
+        if self.smoke and self.results.resolve() == default_dir().resolve():
             raise ValueError("Smoke results are no results; give them a results_dir of their own.")
         names = list(only) if only else list(self.claims)
         unknown = [name for name in names if name not in self.claims]
@@ -97,10 +102,10 @@ class Place:
         Raises:
             ValueError: for a result file that cannot be read, or full results where smoke ones go.
         """
-        result = load(claim.name, self.results_dir)
+        result = load(claim.name, self.results)
         if self.smoke and result.measured and result.size != "smoke":
             raise ValueError(
-                f"{self.results_dir} has the real result of {claim.name}; give smoke results a "
+                f"{self.results} has the real result of {claim.name}; give smoke results a "
                 "folder of their own."
             )
         done = {run["seed"] for run in result.runs} if result.size == self.size else set()
@@ -144,7 +149,7 @@ class Place:
 
     def _measure(self, claim: Claim, seed: int, folder: Path, session: Session) -> None:
         say(f"{claim.name}: seed {seed} …")
-        context = Context(seed, self.device, self.root, folder, self.smoke, self.results_dir)
+        context = Context(seed, self.device, self.root, folder, self.smoke, self.results)
         measurement = claim.measure(context)
         _check_finite(claim, seed, measurement, folder)
         seconds = session.seconds()
@@ -170,11 +175,12 @@ class Place:
             "data": measurement.data,
             "published": [vars(peer) for peer in claim.published],
         }
-        add_run(head, run, self.results_dir)
+        add_run(head, run, self.results)
         session.end()
-        older = load(claim.name, self.results_dir).older(claim.digest)
+        older = load(claim.name, self.results).older(claim.digest)
         if older:
-            say(f"{claim.name}: an older recipe measured seed {', '.join(map(str, older))}; --again")
+            seeds = ", ".join(map(str, older))
+            say(f"{claim.name}: an older recipe measured seed {seeds}; --again renews that")
         value = measurement.metrics[claim.main]
         say(f"{claim.name}: seed {seed}: {claim.main} {value:.4f} ({seconds:.0f} s)")
 
@@ -182,7 +188,7 @@ class Place:
         """Ship the model that is best on validation data, once all seeds are measured."""
         if not claim.checkpoint or self.smoke or self.missing(claim):
             return
-        runs = load(claim.name, self.results_dir).runs
+        runs = load(claim.name, self.results).runs
         best = max(runs, key=lambda run: run["metrics"]["val_score"])
         path = self.folder(claim, best["seed"]) / "model.safetensors"
         known = shipped().get(claim.checkpoint, {}).get("sha256")
@@ -191,7 +197,7 @@ class Place:
         if not path.exists() or _sha256(path) != best["model"]:
             say(f"{claim.name}: seed {best['seed']} is the best, and {path} is not its model")
             return
-        with locked(self.results_dir):
+        with locked(self.results):
             ship(path, claim.checkpoint)
         say(f"{claim.name}: shipped seed {best['seed']} as {claim.checkpoint}")
 
@@ -232,7 +238,7 @@ def run(
         device,
         Path(root) if root else None,
         Path(runs_dir),
-        Path(results_dir) if results_dir is not None else default_dir(),
+        Path(results_dir) if results_dir is not None else None,
         smoke,
     )
     wanted = sorted(set(seeds)) if seeds is not None else None

@@ -88,9 +88,15 @@ def test_a_kill_between_model_result_and_shipping(
     assert tiny.outcome(tmp_path) == whole
 
 
-@pytest.mark.parametrize("target", [tiny.run_queue, tiny.run_queue_in_background])
-def test_the_queue_ends_in_time_and_goes_on(tmp_path: Path, whole: dict, target) -> None:
-    process = tiny.start(target, tmp_path, 1 / 60, 0.04)
+def test_the_queue_ends_in_time_where_a_shell_has_turned_ctrl_c_off(tmp_path: Path) -> None:
+    process = tiny.start(tiny.sleep_in_background, tmp_path, 0.5 / 60)
+    process.join(60)
+    assert process.exitcode == 0
+    assert state(tmp_path).ended == "the time was over" and state(tmp_path).done == []
+
+
+def test_the_queue_ends_in_time_and_goes_on(tmp_path: Path, whole: dict) -> None:
+    process = tiny.start(tiny.run_queue, tmp_path, 1 / 60, 0.04)
     process.join(60)
     assert process.exitcode == 0
     first = state(tmp_path)

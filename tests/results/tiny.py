@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from course_lib.data import ImageSet
 from course_lib.models import DCGANDiscriminator, DCGANGenerator, UNet
-from course_lib.results import queue, runner
+from course_lib.results import files, queue, runner
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.runner import Place
 from course_lib.results.session import Session
@@ -167,9 +167,15 @@ def run_queue(folder: Path, minutes: float | None = None, pause: float = 0.0) ->
     queue.work(place(folder, SEGMENT, PLAY), minutes=minutes)
 
 
-def run_queue_in_background(folder: Path, minutes: float, pause: float) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what it starts with &
-    run_queue(folder, minutes, pause)
+def sleep_in_background(folder: Path, minutes: float) -> None:
+    """Be a queue that a shell started with &, at something that is no training."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def sleep(context: Context) -> Measurement:
+        time.sleep(5)
+        return score(context)
+
+    queue.work(place(folder, Claim("tiny-score", "A number", sleep, "score")), minutes=minutes)
 
 
 def killed(folder: Path, point: str, moment: str) -> None:
@@ -188,7 +194,14 @@ def killed(folder: Path, point: str, moment: str) -> None:
 
 
 def together(folder: Path, seed: int, barrier: Any) -> None:
-    """Measure a seed so that it ends when another process's does."""
+    """Measure a seed so that it ends when another process's does; writing takes a while."""
+    store = files.store
+
+    def slowly(*arguments: Any) -> None:
+        time.sleep(0.2)
+        store(*arguments)
+
+    files.store = slowly
 
     def meet(context: Context) -> Measurement:
         barrier.wait(60)

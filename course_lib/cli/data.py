@@ -1,50 +1,83 @@
-"""The commands ``course data``: list, fetch and verify data sets."""
+"""``course data``: list, fetch and verify data sets."""
 
-import argparse
 import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
-from course_lib.cli.common import root_option
+import tyro
 
-
-def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add ``course data``."""
-    data = commands.add_parser("data", help="list, fetch and verify data sets")
-    actions = data.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="the data sets, and which can be read here")
-    root_option(listing)
-    listing.set_defaults(run=_data_list)
-    fetch = actions.add_parser("fetch", help="download a data set, with progress and checksum")
-    fetch.add_argument("name")
-    root_option(fetch)
-    fetch.set_defaults(run=_data_fetch)
-    verify = actions.add_parser("verify", help="check that a data set is whole and readable")
-    verify.add_argument("name")
-    root_option(verify)
-    verify.set_defaults(run=_data_verify)
+from course_lib.data import available, cards, fetch, verify
 
 
-def _data_list(args: argparse.Namespace) -> int:
-    from course_lib.data import available, cards
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List the data sets, and which can be read here.
 
-    for card in cards.CARDS.values():
-        here = "here" if available(card.name, args.root) else "-"
-        print(f"{card.name:15s} {here:5s} {card.purpose}")
-    return 0
+    Args:
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+    """
+
+    root: Path | None = None
+
+    def run(self) -> int:
+        """Print a line for each; a folder that cannot be read is one of the answers."""
+        for card in cards.CARDS.values():
+            try:
+                state = "here" if available(card.name, self.root) else "-"
+            except OSError as error:
+                state = f"cannot be read ({error.strerror or error})"
+            print(f"{card.name:15s} {state:5s} {card.purpose}")
+        return 0
 
 
-def _data_fetch(args: argparse.Namespace) -> int:
-    from course_lib.data import fetch
+@dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """Download a data set, with progress and checksum.
 
-    print(f"{args.name} is in {fetch(args.name, args.root)}")
-    return 0
+    Args:
+        name: of the data set, see `course data list`.
+        root: folder to put it in; ``None``: the download folder.
+    """
+
+    name: tyro.conf.Positional[str]
+    root: Path | None = None
+
+    def run(self) -> int:
+        """Fetch it and say where it is."""
+        print(f"{self.name} is in {fetch(self.name, self.root)}")
+        return 0
 
 
-def _data_verify(args: argparse.Namespace) -> int:
-    from course_lib.data import verify
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """Check that a data set is whole and readable.
 
-    problems = verify(args.name, args.root)
-    for problem in problems:
-        print(f"course: {problem}", file=sys.stderr)
-    if not problems:
-        print(f"{args.name} is whole")
-    return 1 if problems else 0
+    Args:
+        name: of the data set, see `course data list`.
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+    """
+
+    name: tyro.conf.Positional[str]
+    root: Path | None = None
+
+    def run(self) -> int:
+        """Print each problem on standard error."""
+        problems = verify(self.name, self.root)
+        for problem in problems:
+            print(f"course: {problem}", file=sys.stderr)
+        if not problems:
+            print(f"{self.name} is whole")
+        return 1 if problems else 0
+
+
+Actions = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Fetch, tyro.conf.subcommand("fetch")]
+    | Annotated[Verify, tyro.conf.subcommand("verify")]
+)
+
+
+def parse(words: list[str]) -> List | Fetch | Verify:
+    """Return what these words ask for."""
+    return tyro.cli(Actions, args=words, prog="course data")

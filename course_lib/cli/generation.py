@@ -1,189 +1,258 @@
-"""The commands of generation: ``course train-gan`` and ``course sample``."""
+"""``course train-gan`` and ``course sample``."""
 
-import argparse
-import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-# Name on the command line: generator, discriminator, and the recipe of the paper.
-GANS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "simple-gan": ("SimpleGANGenerator", "SimpleGANDiscriminator", {}),
-    "dcgan": ("DCGANGenerator", "DCGANDiscriminator", {}),
-    "wgan-gp": (
-        "DCGANGenerator",
-        "DCGANDiscriminator",
-        {"loss": "wasserstein", "critic_steps": 5, "penalty": "gradient", "betas": (0.0, 0.9)},
-    ),
-    "stylegan": (
-        "StyleGANGenerator",
-        "StyleGANDiscriminator",
-        {"penalty": "r1", "penalty_weight": 1.0, "penalty_every": 16, "betas": (0.0, 0.99)},
-    ),
-}
-RATES = {"simple-gan": 2e-4, "dcgan": 2e-4, "wgan-gp": 5e-4, "stylegan": 2e-3}
+import tyro
+from torchvision.utils import save_image
+
+from course_lib.cli.options import (
+    Hidden,
+    Images,
+    Place,
+    Plain,
+    arguments_of,
+    asked,
+    changes,
+    check_folder,
+    chosen,
+    first_process,
+    images_of,
+    plain,
+    read,
+    said,
+    values_of,
+)
+from course_lib.data import Augment
+from course_lib.recipes import FAMILIES, GANS, DataSpec, GANRecipe
+from course_lib.recipes.generation import at_length
+from course_lib.train import (
+    GANConfig,
+    draw_samples,
+    load_checkpoint,
+    pick_device,
+    sample_scores,
+    save_checkpoint,
+    train_gan,
+)
+
+MOST_SAMPLES = 10_000  # on one sheet
 
 
-def add_train_gan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add ``course train-gan``."""
-    train = commands.add_parser(
-        "train-gan",
-        help="train a generator; goes on exactly where it stopped when started again",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+@dataclass(frozen=True, kw_only=True)
+class Pictures(Images):
+    """Which images are learned from."""
+
+    __doc__ = DataSpec.__doc__
+
+    num_val: Hidden[int | None] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainGAN:
+    """Train a generator; goes on exactly where it stopped when started again.
+
+    The options start from the recipe that was measured for this family and these images, or from
+    the nearest one. Readings and sample sheets keep their share of the steps, and another penalty
+    has weight and interval of its own, unless they are given.
+
+    Args:
+        out: folder of the run.
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+        conditional: tell both players the class.
+        device: auto, cpu or cuda.
+        quiet: no progress bar.
+    """
+
+    base: Hidden[GANRecipe]
+    pair: Hidden[tuple[str, str]]
+    images: Plain[Pictures]
+    players: Plain[Any]
+    generator: Any
+    discriminator: Any
+    training: Plain[tyro.conf.AvoidSubcommands[GANConfig]]
+    out: Place
+    root: Path | None = None
+    conditional: bool = False
+    device: str = "auto"
+    quiet: bool = False
+
+    def recipe(self) -> GANRecipe:
+        """Return what these options ask for."""
+        family, config = self.base.family, self.training
+        common = vars(self.players)
+        ours = vars(self.generator) | common
+        theirs = vars(self.discriminator) | common
+        usual = self.base.config
+        if config.steps != usual.steps:
+            scaled = at_length(config, config.steps)
+            config = _follow(config, usual, scaled, "log_every", "sample_every")
+        if config.penalty != usual.penalty:  # its own weight is not that of another
+            config = _follow(config, usual, GANConfig(steps=1), "penalty_weight", "penalty_every")
+        return replace(
+            self.base,
+            data=DataSpec(**vars(self.images)),
+            family=replace(
+                family,
+                arguments=chosen(ours, family.generator, family.arguments),
+                opponent=chosen(theirs, family.discriminator, family.opponent),
+            ),
+            config=replace(config, augment=None if config.augment == Augment() else config.augment),
+            conditional=self.conditional,
+        )
+
+    def run(self) -> int:
+        """Train, and save the generator with its card."""
+        recipe, base = self.recipe(), self.base
+        changed = changes(base.data, recipe.data) + changes(base.config, recipe.config)
+        changed += changes(base.family.arguments, recipe.family.arguments)
+        changed += changes(base.family.opponent, recipe.family.opponent)
+        print(said(base.name, self.pair in GANS, changed), flush=True)
+        check_folder(self.out)
+        train_set = recipe.data.load("train", self.root)
+        generator, discriminator = recipe.build(train_set, recipe.config.seed)
+        train_gan(
+            generator,
+            discriminator,
+            train_set,
+            config=recipe.config,
+            out_dir=self.out,
+            device=self.device,
+            progress=not self.quiet,
+        )
+        if first_process():
+            card = {**recipe.card(train_set), "data": f"{recipe.data.name} {train_set.fingerprint}"}
+            path = save_checkpoint(self.out / "model.safetensors", generator, card, half=False)
+            print(f"saved {path}; look at {self.out / 'samples'}")
+        return 0
+
+
+def _follow(config: GANConfig, usual: GANConfig, other: GANConfig, *names: str) -> GANConfig:
+    """Take settings from another configuration where they are as usual, so were not given."""
+    same = [name for name in names if getattr(config, name) == getattr(usual, name)]
+    return replace(config, **{name: getattr(other, name) for name in same})
+
+
+def nearest(family: str, data: str | None) -> GANRecipe:
+    """Return the measured recipe of a family on a data set, or else the family's on those images.
+
+    How the images of a set are drawn or read comes from any family's recipe that has it.
+    """
+    own = [recipe for (name, _), recipe in GANS.items() if name == family]
+    if data is None or (family, data) in GANS:
+        return GANS.get((family, data or ""), own[0])
+    known = [recipe.data for recipe in GANS.values() if recipe.data.name == data]
+    images = known[0] if known else DataSpec(name=data, size=own[0].data.size)
+    return replace(own[0], data=images)
+
+
+def parse(words: list[str]) -> TrainGAN:
+    """Return what these words ask for."""
+    name, data = asked(words, "train-gan", GANS, FAMILIES)
+    base = nearest(name, data)
+    family = base.family
+    ours = values_of(family.generator, family.arguments)
+    theirs = values_of(family.discriminator, family.opponent)
+    common = {k: v for k, v in ours.items() if k in theirs and theirs[k] == v}
+    players, generator, discriminator = (
+        arguments_of(model, {k: v for k, v in values.items() if (k in common) == shared})
+        for model, values, shared in (
+            (family.generator, ours, True),
+            (family.generator, ours, False),
+            (family.discriminator, theirs, False),
+        )
     )
-    unset: Any = argparse.SUPPRESS
-    train.add_argument("model", choices=tuple(GANS))
-    train.add_argument("--data", required=True, help="name of a data set, see: course data list")
-    train.add_argument("--root", type=Path, help="folder of the data (default: COURSE_DATA)")
-    train.add_argument("--size", type=int, nargs="+", default=[32], help="height and width")
-    train.add_argument("--limit", type=int, metavar="N", help="use only so many training images")
-    train.add_argument("--condition", help="of drawn scenes, such as plain for shapes")
-    train.add_argument("--out", type=Path, required=True, help="folder of the run")
-    train.add_argument("--steps", type=int, default=5000, help="updates of the generator")
-    train.add_argument("--batch-size", type=int, default=64, help="images per process and step")
-    train.add_argument("--conditional", action="store_true", help="tell both players the class")
-    train.add_argument("--width", type=int, default=unset, help="of DCGAN's and WGAN-GP's networks")
-    train.add_argument("--loss", default=unset, help="such as hinge; default: the model's own")
-    train.add_argument("--lr", type=float, default=unset, help="default: the model's own")
-    train.add_argument("--lr-discriminator", type=float)
-    train.add_argument("--penalty", default=unset, help="none, gradient or r1")
-    train.add_argument("--penalty-weight", type=float, default=unset)
-    train.add_argument(
-        "--ema-images", type=float, default=10_000, help="half-life of the average; 0: none"
+    command = TrainGAN(
+        base=base,
+        pair=(name, data or ""),
+        images=Pictures(**vars(images_of(base.data, data))),
+        players=players,
+        generator=generator,
+        discriminator=discriminator,
+        training=replace(base.config, augment=base.config.augment or Augment()),
+        out=tyro.MISSING,
     )
-    train.add_argument("--ada-target", type=float, help="adaptive augmentation, such as 0.6")
-    train.add_argument("--flip", action="store_true", help="mirror real images at random")
-    train.add_argument("--precision", default="no", help="no, bf16 or fp16")
-    train.add_argument("--channels-last", action="store_true")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--sample-every", type=int, default=500, help="steps between sample sheets")
-    train.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    train.add_argument("--quiet", action="store_true", help="no progress bar")
-    train.set_defaults(run=_train_gan)
-
-
-def _train_gan(args: argparse.Namespace) -> int:
-    import torch
-
-    from course_lib import models
-    from course_lib.data import Augment, load
-    from course_lib.train import GANConfig, save_checkpoint, train_gan
-
-    name_g, name_d, recipe = GANS[args.model]
-    given = {
-        k: getattr(args, k) for k in ("loss", "lr", "penalty", "penalty_weight") if hasattr(args, k)
+    own = {
+        "players": plain(players),
+        "generator": type(generator),
+        "discriminator": type(discriminator),
     }
-    if "penalty" in given:  # weight and interval are those of the recipe's own penalty
-        recipe = {k: v for k, v in recipe.items() if not k.startswith("penalty")}
-    config = GANConfig(
-        steps=args.steps,
-        batch_size=args.batch_size,
-        lr_discriminator=args.lr_discriminator,
-        ema_images=args.ema_images or None,
-        ada_target=args.ada_target,
-        augment=Augment(flip=True) if args.flip else None,
-        precision=args.precision,
-        channels_last=args.channels_last,
-        seed=args.seed,
-        sample_every=args.sample_every,
-        **{"lr": RATES[args.model], **recipe, **given},
-    )
-    if len(args.size) > 2 or min(args.size) < 1:
-        raise ValueError(f"--size is {args.size}; give a side, or height and width, in pixels.")
-    size = (args.size[0], args.size[-1])
-    options = {} if args.condition is None else {"condition": args.condition}
-    train = load(
-        args.data, "train", size=size, task=None, root=args.root, num=args.limit, **options
-    )
-    channels = train.images.shape[1]
-    common: dict[str, Any] = {"num_classes": train.num_classes if args.conditional else 0}
-    if args.model != "simple-gan":
-        common["size"] = size
-    if hasattr(args, "width"):
-        if name_g != "DCGANGenerator":
-            raise ValueError(f"{args.model} has no --width; dcgan and wgan-gp take it.")
-        common["width"] = args.width
-    norm = {"norm": "layer"} if args.model == "wgan-gp" else {}
-    torch.manual_seed(args.seed)
-    arguments = {"out_channels": channels, **common}
-    generator = getattr(models, name_g)(**arguments)
-    discriminator = getattr(models, name_d)(in_channels=channels, **common, **norm)
-    train_gan(
-        generator,
-        discriminator,
-        train,
-        config=config,
-        out_dir=args.out,
-        device=args.device,
-        progress=not args.quiet,
-    )
-    if int(os.environ.get("RANK", "0")) == 0:
-        card = {
-            "arguments": arguments,
-            "classes": train.classes,
-            "task": "generation",
-            "size": size,
-            "data": f"{args.data} {train.fingerprint}",
-            "dataset": args.data,
-            **options,
-        }
-        path = save_checkpoint(args.out / "model.safetensors", generator, card, half=False)
-        print(f"saved {path}; look at {args.out / 'samples'}")
-    return 0
+    return read(command, own, words[1:], f"train-gan {name}")
 
 
-def add_sample(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add ``course sample``."""
-    sample = commands.add_parser(
-        "sample",
-        help="draw a sheet of samples from a trained generator",
-        description="Draw the first samples of a seed, eight in a row, into a PNG file. With "
-        "--data as many of that seed as --scored says, of all classes, are scored against the test "
-        "images.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    sample.add_argument("checkpoint", help="name of a shipped generator, or a .safetensors file")
-    sample.add_argument("--out", type=Path, required=True, help="the picture, .png")
-    sample.add_argument("--count", type=int, default=64, help="samples on the sheet")
-    sample.add_argument("--seed", type=int, default=0)
-    sample.add_argument("--label", type=int, help="for a generator that knows classes")
-    sample.add_argument("--data", help="also score against the test split of this data set")
-    sample.add_argument("--root", type=Path, help="folder of the data (default: COURSE_DATA)")
-    sample.add_argument(
-        "--condition", help="of drawn scenes; default: that which the generator learned from"
-    )
-    sample.add_argument("--scored", type=int, default=5000, help="samples that are scored")
-    sample.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    sample.set_defaults(run=_sample)
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Draw the first samples of a seed, eight in a row, into a PNG file.
 
+    With --data as many of that seed as --scored says, of all classes, are scored against the test
+    images.
 
-def _sample(args: argparse.Namespace) -> int:
-    from torchvision.utils import save_image
+    Args:
+        checkpoint: name of a shipped generator, or a .safetensors file.
+        out: the picture, .png.
+        count: samples on the sheet.
+        seed: another one draws other samples.
+        label: the class, for a generator that knows classes.
+        data: also score against the test split of this data set.
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+        condition: of drawn scenes; ``None``: that which the generator learned from.
+        scored: samples that are scored.
+        device: auto, cpu or cuda.
 
-    from course_lib.data import load
-    from course_lib.train import draw_samples, load_checkpoint, pick_device, sample_scores
+    Raises:
+        ValueError: for a picture that is no PNG, or a number of samples out of range.
+    """
 
-    if args.out.suffix.lower() != ".png":
-        raise ValueError(f"--out is {args.out}; give a file that ends in .png.")
-    device = pick_device(args.device)
-    generator, card = load_checkpoint(args.checkpoint, device=device)
-    if card["task"] != "generation":
-        raise ValueError(f"{args.checkpoint} is no generator: it was trained for {card['task']}.")
-    samples = draw_samples(generator, args.count, seed=args.seed, labels=args.label)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_image(samples.float() / 255, args.out, nrow=8)
-    print(f"saved {args.out}: the first {args.count} samples of seed {args.seed}")
-    if args.data is not None:
-        condition = args.condition
-        if condition is None and card.get("dataset") == args.data:
+    checkpoint: tyro.conf.Positional[str]
+    out: Place
+    count: int = 64
+    seed: int = 0
+    label: int | None = None
+    data: str | None = None
+    root: Path | None = None
+    condition: str | None = None
+    scored: int = 5000
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.out.suffix.lower() != ".png":
+            raise ValueError(f"--out is {self.out}; give a file that ends in .png.")
+        for name, value in (("count", self.count), ("scored", self.scored)):
+            if not 1 <= value <= MOST_SAMPLES:
+                raise ValueError(f"--{name} is {value}; it goes from 1 to {MOST_SAMPLES:,}.")
+
+    def run(self) -> int:
+        """Draw, save, and score if asked to."""
+        device = pick_device(self.device)
+        generator, card = load_checkpoint(self.checkpoint, device=device)
+        if card["task"] != "generation":
+            raise ValueError(
+                f"{self.checkpoint} is no generator: it was trained for {card['task']}."
+            )
+        samples = draw_samples(generator, self.count, seed=self.seed, labels=self.label)
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        save_image(samples.float() / 255, self.out, nrow=8)
+        print(f"saved {self.out}: the first {self.count} samples of seed {self.seed}")
+        if self.data is None:
+            return 0
+        condition = self.condition
+        if condition is None and card.get("dataset") == self.data:
             condition = card.get("condition")
-        options = {} if condition is None else {"condition": condition}
-        test = load(args.data, "test", size=tuple(card["size"]), root=args.root, **options)
-        num = min(args.scored, len(test))
-        scores = sample_scores(generator, test, num=num, seed=args.seed, device=device)
+        size = tuple(card["size"])
+        images = DataSpec(name=self.data, size=size, condition=condition)
+        test = images.load("test", self.root)
+        num = min(self.scored, len(test))
+        scores = sample_scores(generator, test, num=num, seed=self.seed, device=device)
         learned = " ".join(filter(None, (card.get("dataset"), card.get("condition"))))
-        judged = " ".join(filter(None, (args.data, condition)))
+        judged = " ".join(filter(None, (self.data, condition)))
         if learned and learned != judged:
             print(f"It learned from {learned} and is judged by {judged}.")
         for name, value in scores.items():
             print(f"  {name:18s} {value:.4f}")
-    return 0
+        return 0
+
+
+def parse_sample(words: list[str]) -> Sample:
+    """Return what these words ask for."""
+    return tyro.cli(Sample, args=words, prog="course sample")

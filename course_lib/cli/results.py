@@ -1,118 +1,144 @@
-"""The commands ``course results``: the claims, their measurement, and what the queue does."""
+"""``course results``: the list of claims, their measurement, and what the queue does."""
 
-import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from course_lib.cli.common import root_option
+import torch
+import tyro
 
-QUEUE = """\
-With --queue the trainings are made one after the other until --minutes are over: what was begun
-first; then what has a higher priority; on a GPU the claims with the most minutes for each seed, for
-there it gains most; then the order of the list. Each training saves every few minutes, so the queue
-may be killed at any moment; started again, it goes on exactly. A training that fails is noted and
-left; then the exit status is 1. `course results queue` shows what it does and what is left.
-"""
-
-
-def add_results(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add ``course results``."""
-    results = commands.add_parser("results", help="the list of claims, and their measurement")
-    results.set_defaults(run=_results_list)
-    actions = results.add_subparsers(metavar="ACTION")
-    listing = actions.add_parser("list", help="the claims and what was measured")
-    listing.set_defaults(run=_results_list)
-    run = actions.add_parser(
-        "run", help="measure; an interrupted run goes on where it stopped", epilog=QUEUE
-    )
-    run.add_argument("--only", nargs="+", metavar="CLAIM", help="these claims; default: all")
-    choice = run.add_mutually_exclusive_group()
-    choice.add_argument(
-        "--missing", action="store_true", help="only seeds without a result (default)"
-    )
-    choice.add_argument(
-        "--again",
-        action="store_true",
-        help="measure again from the start; if that is interrupted, --missing goes on with it",
-    )
-    choice.add_argument(
-        "--queue", action="store_true", help="what is missing, quietly, whatever fails; see below"
-    )
-    run.add_argument("--minutes", type=float, help="of the queue; default: until all is measured")
-    run.add_argument("--threads", type=int, help="to compute with; default: PyTorch's choice")
-    run.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
-    run.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    root_option(run)
-    _folders(run)
-    run.add_argument("--smoke", action="store_true", help="seconds instead of minutes; no results")
-    run.set_defaults(run=_results_run)
-    queue = actions.add_parser("queue", help="what the queue is doing, and what is left in hours")
-    root_option(queue)
-    _folders(queue)
-    queue.set_defaults(run=_results_queue)
+from course_lib.results import CLAIMS, format_value, load, run
+from course_lib.results.queue import settle, work
+from course_lib.results.runner import Place
+from course_lib.results.status import report
 
 
-def _folders(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trainings")
-    parser.add_argument("--results", type=Path, help="folder of the result files")
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List the claims and what was measured."""
+
+    def run(self) -> int:
+        """Print a line for each; status 1 if a result file is damaged."""
+        status = 0
+        for claim in CLAIMS.values():
+            try:
+                result = load(claim.name)
+            except ValueError as error:
+                print(f"course: {error}", file=sys.stderr)
+                status = 1
+                continue
+            value = format_value(result, claim.main, "percent" if claim.percent else "")
+            state = f"{len(result.runs)}/{len(claim.seeds)} seeds"
+            older = ", ".join(map(str, result.older(claim.digest)))
+            note = f" [measured by an older recipe: seed {older}]" if older else ""
+            print(f"{claim.name:30s} {state:10s} {value:20s} {claim.title}{note}")
+        return status
 
 
-def _results_list(_: argparse.Namespace) -> int:
-    from course_lib.results import CLAIMS, format_value, load
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Measure; an interrupted run goes on where it stopped.
 
-    status = 0
-    for claim in CLAIMS.values():
-        try:
-            result = load(claim.name)
-        except ValueError as error:
-            print(f"course: {error}", file=sys.stderr)
-            status = 1
-            continue
-        value = format_value(result, claim.main, "percent" if claim.percent else "")
-        state = f"{len(result.runs)}/{len(claim.seeds)} seeds"
-        older = result.older(claim.digest)
-        note = f" [measured by an older recipe: seed {', '.join(map(str, older))}]" if older else ""
-        print(f"{claim.name:30s} {state:10s} {value:20s} {claim.title}{note}")
-    return status
+    With --queue one training is made after the other until --minutes are over: what was begun
+    first; then what has a higher priority; on a GPU the claims with the most minutes for each seed,
+    for there it gains most; then the order of the list. Each training saves every few minutes, so
+    the queue may be killed at any moment; started again, it goes on exactly. A training that fails
+    is noted and left; then the exit status is 1. `course results queue` shows what it does.
+
+    Args:
+        only: these claims; none named: all.
+        missing: only seeds without a result, which is what is done anyway.
+        again: measure again from the start; if that is interrupted, a run without it goes on.
+        queue: work as a queue, quietly, at a low priority.
+        minutes: of the queue; ``None``: until all is measured.
+        threads: to compute with; ``None``: PyTorch's choice.
+        seeds: only these seeds; none named: all.
+        device: auto, cpu or cuda.
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+        runs: folder of the trainings.
+        results: folder of the result files; ``None``: that of the course.
+        smoke: seconds instead of minutes; these are no results and need a folder of their own.
+
+    Raises:
+        ValueError: for options that exclude each other, or a number that is not above 0.
+    """
+
+    only: tuple[str, ...] = ()
+    missing: bool = False
+    again: bool = False
+    queue: bool = False
+    minutes: float | None = None
+    threads: int | None = None
+    seeds: tuple[int, ...] = ()
+    device: str = "auto"
+    root: Path | None = None
+    runs: Path = Path("runs")
+    results: Path | None = None
+    smoke: bool = False
+
+    def __post_init__(self) -> None:
+        if self.again and (self.missing or self.queue):
+            other = "--missing" if self.missing else "--queue"
+            raise ValueError(f"{other} and --again exclude each other; give one of them.")
+        if self.minutes is not None and not self.queue:
+            raise ValueError("--minutes limits a queue; add --queue.")
+        for name, value in (("minutes", self.minutes), ("threads", self.threads)):
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"--{name} is {value}; it must be a number above 0.")
+
+    def run(self) -> int:
+        """Measure; status 1 if something failed, or cannot be measured and was asked for."""
+        if self.queue:
+            settle(self.threads)
+            place = Place(self.device, self.root, self.runs, self.results, self.smoke)
+            seeds = self.seeds or None
+            trouble = work(place, only=self.only, seeds=seeds, minutes=self.minutes)
+            for line in trouble:
+                print(f"course: {line}", file=sys.stderr)
+            return 1 if trouble else 0
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        left_out = run(
+            self.only,
+            missing=not self.again,
+            seeds=self.seeds or None,
+            device=self.device,
+            root=self.root,
+            runs_dir=self.runs,
+            results_dir=self.results,
+            smoke=self.smoke,
+        )
+        return 1 if left_out and self.only else 0
 
 
-def _results_run(args: argparse.Namespace) -> int:
-    import torch
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """Show what the queue is doing, what it did and what failed, and what is left in hours.
 
-    from course_lib.results import queue, run
-    from course_lib.results.runner import Place
+    Args:
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+        runs: folder of the trainings.
+        results: folder of the result files; ``None``: that of the course.
+    """
 
-    for name in ("minutes", "threads"):
-        value = getattr(args, name)
-        if value is not None and not value > 0:
-            raise ValueError(f"--{name} is {value}; it must be above 0.")
-    if args.queue:
-        queue.settle(args.threads)
-        place = Place(args.device, args.root, args.runs, args.results, args.smoke)
-        trouble = queue.work(place, only=args.only, seeds=args.seeds, minutes=args.minutes)
-        for line in trouble:
-            print(f"course: {line}", file=sys.stderr)
-        return 1 if trouble else 0
-    if args.minutes is not None:
-        raise ValueError("--minutes limits a queue; add --queue.")
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    left_out = run(
-        args.only,
-        missing=not args.again,
-        seeds=args.seeds,
-        device=args.device,
-        root=args.root,
-        runs_dir=args.runs,
-        results_dir=args.results,
-        smoke=args.smoke,
-    )
-    return 1 if left_out and args.only else 0
+    root: Path | None = None
+    runs: Path = Path("runs")
+    results: Path | None = None
+
+    def run(self) -> int:
+        """Print it."""
+        print(report(Place("cpu", self.root, self.runs, self.results)))
+        return 0
 
 
-def _results_queue(args: argparse.Namespace) -> int:
-    from course_lib.results.runner import Place
-    from course_lib.results.status import report
+Actions = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Queue, tyro.conf.subcommand("queue")]
+)
 
-    print(report(Place("cpu", args.root, args.runs, args.results)))
-    return 0
+
+def parse(words: list[str]) -> List | Run | Queue:
+    """Return what these words ask for; without any, the list."""
+    return tyro.cli(Actions, args=words or ["list"], prog="course results")

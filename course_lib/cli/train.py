@@ -1,146 +1,130 @@
-"""The command ``course train``."""
+"""``course train``: starts from the recipe that was measured; an option replaces one field."""
 
-import argparse
-import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from course_lib.cli.common import data_options, size_of
+import tyro
 
-# Name on the command line: class, and the options of the command that its constructor knows.
-MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "simple-cnn": ("SimpleCNN", ()),
-    "unet": ("UNet", ("widths", "norm", "dropout")),
-    "resnet-unet": ("ResNetUNet", ("encoder", "weights")),
-    "fcn": ("FCN", ("backbone", "stride", "weights")),
-    "dilated-fcn": ("DilatedFCN", ("backbone", "dropout", "weights")),
-    "deeplabv3": ("DeepLabV3", ("backbone", "output_stride", "weights")),
-    "deeplabv3plus": ("DeepLabV3Plus", ("backbone", "output_stride", "weights")),
-}
-MODEL_OPTIONS = tuple(sorted({option for _, known in MODELS.values() for option in known}))
-
-
-def add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add ``course train``."""
-    train = commands.add_parser(
-        "train",
-        help="train a model; goes on exactly where it stopped when started again",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    train.add_argument("model", choices=tuple(MODELS))
-    data_options(train)
-    train.add_argument("--out", type=Path, required=True, help="folder of the run")
-    train.add_argument("--limit", type=int, metavar="N", help="use only so many training images")
-    train.add_argument("--epochs", type=int, default=10)
-    train.add_argument("--batch-size", type=int, default=16, help="images per process and step")
-    train.add_argument("--lr", type=float, default=1e-3, help="(peak) learning rate")
-    train.add_argument("--optimizer", default="adamw", help="adam, adamw or sgd")
-    train.add_argument("--schedule", default="one-cycle", help="constant, one-cycle or cosine")
-    train.add_argument("--weight-decay", type=float, default=0.01)
-    train.add_argument("--ema", type=float, help="decay of the averaged weights")
-    train.add_argument("--precision", default="no", help="no, bf16 or fp16")
-    train.add_argument("--accumulate", type=int, default=1, help="micro-steps per update")
-    train.add_argument("--clip-norm", type=float)
-    train.add_argument("--channels-last", action="store_true")
-    train.add_argument("--no-augment", action="store_true", help="do not flip the images")
-    train.add_argument("--loss", default="cross-entropy", help="such as dice, or two joined by +")
-    _model_options(train.add_argument_group("options of some models, with their own defaults"))
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--checkpoint-every", type=int, help="steps between two checkpoints")
-    train.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    train.add_argument("--tensorboard", action="store_true")
-    train.add_argument("--quiet", action="store_true", help="no progress bar")
-    train.set_defaults(run=_train)
+from course_lib.cli.options import (
+    Hidden,
+    Images,
+    Place,
+    Plain,
+    arguments_of,
+    asked,
+    changes,
+    check_folder,
+    chosen,
+    first_process,
+    images_of,
+    plain,
+    read,
+    said,
+    values_of,
+)
+from course_lib.data import Augment
+from course_lib.recipes import NETWORKS, SUPERVISED, DataSpec, Recipe
+from course_lib.train import TrainConfig, save_checkpoint, train_supervised
 
 
-def _model_options(group: Any) -> None:
-    """Add what some models take; an option that is not given stays unset."""
-    unset = argparse.SUPPRESS
-    group.add_argument("--widths", type=int, nargs="+", default=unset, help="of each level")
-    group.add_argument("--norm", default=unset, help="batch, group or none")
-    group.add_argument("--dropout", type=float, default=unset, help="share of what is dropped")
-    group.add_argument("--backbone", default=unset, help="small, resnet18, mobilenet_v3_small, …")
-    group.add_argument("--encoder", default=unset, help="the same for resnet-unet")
-    group.add_argument("--stride", type=int, default=unset, help="of the finest scores: 32, 16, 8")
-    group.add_argument("--output-stride", type=int, default=unset, help="of the pyramid: 16 or 8")
-    group.add_argument("--weights", default=unset, help="imagenet: where the backbone starts from")
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a network on labelled images; goes on exactly where it stopped when started again.
 
+    The options start from the recipe that was measured for this network and these images, or from
+    the nearest one.
 
-def _model_arguments(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the given options of the model.
-
-    Raises:
-        ValueError: for an option that this model does not know.
+    Args:
+        out: folder of the run.
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+        device: auto, cpu or cuda.
+        tensorboard: log curves for TensorBoard.
+        quiet: no progress bar.
     """
-    _, known = MODELS[args.model]
-    given = {name: getattr(args, name) for name in MODEL_OPTIONS if hasattr(args, name)}
-    for name in given:
-        if name not in known:
-            flags = ", ".join(f"--{option.replace('_', '-')}" for option in known) or "no such"
-            raise ValueError(
-                f"{args.model} has no --{name.replace('_', '-')}; it takes {flags}"
-                + ("." if known else " options.")
-            )
-    return given
+
+    base: Hidden[Recipe]
+    pair: Hidden[tuple[str, str]]
+    images: Plain[Images]
+    network: Plain[Any]
+    training: Plain[tyro.conf.AvoidSubcommands[TrainConfig]]
+    out: Place
+    root: Path | None = None
+    device: str = "auto"
+    tensorboard: bool = False
+    quiet: bool = False
+
+    def recipe(self) -> Recipe:
+        """Return what these options ask for."""
+        network = self.base.network
+        given = chosen(vars(self.network), network.model, network.arguments)
+        augment = None if self.training.augment == Augment() else self.training.augment
+        return replace(
+            self.base,
+            data=DataSpec(**vars(self.images)),
+            network=replace(network, arguments=given),
+            config=replace(self.training, augment=augment),
+        )
+
+    def run(self) -> int:
+        """Train, and save the best weights with their card."""
+        recipe, base = self.recipe(), self.base
+        changed = changes(base.data, recipe.data) + changes(base.config, recipe.config)
+        changed += changes(base.network.arguments, recipe.network.arguments)
+        print(said(base.name, self.pair in SUPERVISED, changed), flush=True)
+        check_folder(self.out)
+        train_set, val_set = (recipe.data.load(split, self.root) for split in ("train", "val"))
+        model = recipe.build(train_set, recipe.config.seed)
+        history = train_supervised(
+            model,
+            train_set,
+            val_set,
+            config=recipe.config,
+            out_dir=self.out,
+            device=self.device,
+            progress=not self.quiet,
+            tensorboard=self.tensorboard,
+        )
+        if first_process():
+            card = {**recipe.card(train_set), "data": f"{recipe.data.name} {train_set.fingerprint}"}
+            path = save_checkpoint(self.out / "model.safetensors", model, card, half=False)
+            if history.best_epoch is not None:
+                best = f"{history.score} {history.best_score:.4f}"
+                print(f"best epoch {history.best_epoch + 1}: {best}")
+            print(f"saved {path}")
+        return 0
 
 
-def _train(args: argparse.Namespace) -> int:
-    import torch
+def nearest(network: str, data: str | None) -> Recipe:
+    """Return the measured recipe of a network on a data set, or else the nearest one.
 
-    from course_lib import models
-    from course_lib.data import Augment, load
-    from course_lib.train import TrainConfig, save_checkpoint, train_supervised
+    The nearest is that of the data set, with the network's own arguments where a recipe gives some;
+    else that of the network, on all of the other images. Without a data set it is the network's
+    first.
+    """
+    own = [recipe for (name, _), recipe in SUPERVISED.items() if name == network]
+    task = own[0].data.task if own else "semantic"
+    alike = [recipe for recipe in SUPERVISED.values() if recipe.data.task == task]
+    if data and (network, data) in SUPERVISED:
+        return SUPERVISED[network, data]
+    base = ([recipe for recipe in alike if recipe.data.name == data] + own + alike)[0]
+    if data and base.data.name != data:
+        base = replace(base, data=DataSpec(name=data, size=base.data.size, task=task))
+    return replace(base, network=own[0].network if own else NETWORKS[network])
 
-    chosen = _model_arguments(args)
 
-    config = TrainConfig(
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        loss=args.loss,
-        lr=args.lr,
-        optimizer=args.optimizer,
-        weight_decay=args.weight_decay,
-        schedule=args.schedule,
-        clip_norm=args.clip_norm,
-        accumulate=args.accumulate,
-        ema=args.ema,
-        precision=args.precision,
-        channels_last=args.channels_last,
-        seed=args.seed,
-        augment=None if args.no_augment else Augment(flip=True),
-        checkpoint_every=args.checkpoint_every,
+def parse(words: list[str]) -> Train:
+    """Return what these words ask for."""
+    network, data = asked(words, "train", SUPERVISED, NETWORKS)
+    base = nearest(network, data)
+    own = base.network
+    arguments = arguments_of(own.model, values_of(own.model, own.arguments))
+    command = Train(
+        base=base,
+        pair=(network, data or ""),
+        images=images_of(base.data, data),
+        network=arguments,
+        training=replace(base.config, augment=base.config.augment or Augment()),
+        out=tyro.MISSING,
     )
-    task = "classification" if args.model == "simple-cnn" else "semantic"
-    size = size_of(args.size)
-    train = load(args.data, "train", size=size, task=task, root=args.root, num=args.limit)
-    val = load(args.data, "val", size=size, task=task, root=args.root)
-    channels, classes = train.images.shape[1], train.classes
-    arguments: dict[str, Any] = {"in_channels": channels, "num_classes": len(classes), **chosen}
-    torch.manual_seed(args.seed)
-    model: torch.nn.Module = getattr(models, MODELS[args.model][0])(**arguments)
-    arguments.pop("weights", None)  # the checkpoint has its own
-    history = train_supervised(
-        model,
-        train,
-        val,
-        config=config,
-        out_dir=args.out,
-        device=args.device,
-        progress=not args.quiet,
-        tensorboard=args.tensorboard,
-    )
-    if int(os.environ.get("RANK", "0")) == 0:
-        card = {
-            "arguments": arguments,
-            "classes": train.classes,
-            "task": task,
-            "size": tuple(train.images.shape[-2:]),
-            "data": f"{args.data} {train.fingerprint}",
-            "dataset": args.data,
-        }
-        path = save_checkpoint(args.out / "model.safetensors", model, card, half=False)
-        best = history.best_epoch
-        if best is not None:
-            print(f"best epoch {best + 1}: {history.score} {history.best_score:.4f}")
-        print(f"saved {path}")
-    return 0
+    return read(command, {"network": plain(arguments)}, words[1:], f"train {network}")

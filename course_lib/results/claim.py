@@ -4,12 +4,15 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import nn
 
 Value = TypeVar("Value")
+# Fields of a recipe on which no number of its result depends.
+HARMLESS = ("title", "smoke", "log_every", "checkpoint_every", "sample_every")
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,11 @@ class Context:
     results_dir: Path
 
     def pick(self, *, smoke: Value, full: Value) -> Value:
-        """Return the value for the size at which the claim is measured."""
+        """Return the value for a run of seconds, or that of the real measurement."""
         return smoke if self.smoke else full
 
     def run_of(self, claim: str) -> Path:
-        """Return the folder in which another claim's run of the same seed is saved."""
+        """Return the folder in which the training of another claim with this seed is saved."""
         return self.out_dir.parent.parent / claim / self.out_dir.name
 
 
@@ -53,7 +56,7 @@ class Measurement:
         data: what it was measured on, with the fingerprint of the images.
         trained: the model and the arguments of its constructor, for the shipped checkpoint; then
             the metric "val_score", on validation data, picks the seed whose model is shipped.
-        fingerprint: of the images that were learnt from (`ImageSet.fingerprint`).
+        fingerprint: of the test images (`ImageSet.fingerprint`), the same for all seeds.
     """
 
     metrics: dict[str, float]
@@ -92,8 +95,8 @@ class Claim:
         minutes: rough time of all seeds on two cores.
         priority: the queue takes claims with a higher one first; among equals the list's order
             holds.
-        recipe: what is trained, and how, as plain data: dataclasses, classes, numbers, text. Each
-            run keeps its hash, so that a result of an older recipe is recognised.
+        recipe: what is trained, and how, as plain data; needless where `measure` is a
+            `functools.partial` that gives its function a ``recipe``.
     """
 
     name: str
@@ -112,10 +115,13 @@ class Claim:
 
     @property
     def digest(self) -> str:
-        """Hash of the recipe; "" for a claim that names none."""
-        if self.recipe is None:
+        """Hash of the recipe, which each run keeps; "" for a claim that has none."""
+        recipe = self.recipe
+        if isinstance(self.measure, partial):
+            recipe = self.measure.keywords.get("recipe", recipe)
+        if recipe is None:
             return ""
-        return hashlib.sha256(json.dumps(_plain(self.recipe)).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(_plain(recipe)).encode()).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:
@@ -127,7 +133,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        names = [f.name for f in fields(value) if f.name not in HARMLESS]
+        return {name: _plain(getattr(value, name)) for name in names}
     if hasattr(value, "__qualname__"):
         return value.__qualname__
     raise ValueError(

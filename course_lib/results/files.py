@@ -66,13 +66,19 @@ class Result:
         names = [run["metrics"] for run in self.runs]
         return [name for name in names[0] if all(name in run for run in names)] if names else []
 
-    def older(self, digest: str) -> list[int]:
-        """Return the seeds that another recipe than this one measured; unknown ones do not count.
+    def older(self, digest: str, fingerprint: str = "") -> list[int]:
+        """Return the seeds that another recipe or other images gave; unknown ones do not count.
 
         Args:
             digest: of a claim's recipe as it is now, see `Claim.digest`.
+            fingerprint: of the images that it is measured on now, if that is known.
         """
-        return [run["seed"] for run in self.runs if digest and run.get("recipe", digest) != digest]
+        now = {"recipe": digest, "fingerprint": fingerprint}
+        return [
+            run["seed"]
+            for run in self.runs
+            if any(value and run.get(key, value) != value for key, value in now.items())
+        ]
 
     def values(self, metric: str) -> list[float]:
         """Return a metric, one number for each seed.

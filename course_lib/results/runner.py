@@ -177,10 +177,10 @@ class Place:
         }
         add_run(head, run, self.results)
         session.end()
-        older = load(claim.name, self.results).older(claim.digest)
+        older = load(claim.name, self.results).older(claim.digest, measurement.fingerprint)
         if older:
             seeds = ", ".join(map(str, older))
-            say(f"{claim.name}: an older recipe measured seed {seeds}; --again renews that")
+            say(f"{claim.name}: another recipe or other images gave seed {seeds}; use --again")
         value = measurement.metrics[claim.main]
         say(f"{claim.name}: seed {seed}: {claim.main} {value:.4f} ({seconds:.0f} s)")
 

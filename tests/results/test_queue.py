@@ -13,6 +13,7 @@ import pytest
 
 import course_lib.results.queue as queue
 from course_lib.cli import main
+from course_lib.cli import results as cli_results
 from course_lib.results import CLAIMS, Claim, Context, Measurement
 from course_lib.results.files import load, write_whole
 from course_lib.results.queue import State, called, jobs, work
@@ -199,7 +200,7 @@ def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settled = []
-    monkeypatch.setattr(queue, "settle", settled.append)
+    monkeypatch.setattr(cli_results, "settle", settled.append)
     for name in list(CLAIMS):
         monkeypatch.delitem(CLAIMS, name)
     monkeypatch.setitem(CLAIMS, "tiny-score", tiny.SCORE)

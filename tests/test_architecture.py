@@ -24,6 +24,7 @@ ROOMS = [
     "post",
     "metrics",
     "train",
+    "recipes",
     "results",
     "viz",
     "checks",

@@ -34,13 +34,15 @@ EXAMPLES = """\
   course train-gan dcgan --data shapes --condition plain --out runs/dcgan
   course sample dcgan-mnist --out sheet.png
   course results run --missing --device auto"""
+LISTED = "\n".join(f"  {name:10s} {purpose}" for name, purpose in COMMANDS.items())
 HELP = f"""\
 usage: course COMMAND ...        course COMMAND --help tells a command's options
 
 Segment and Generate: data, training, evaluation and results.
 
 commands:
-{"".join(f"  {name:10s} {purpose}{chr(10)}" for name, purpose in COMMANDS.items())}
+{LISTED}
+
 examples:
 {EXAMPLES}"""
 
@@ -137,7 +139,7 @@ def _say(text: str) -> None:
 def _in_one_line(error: Exception) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     text = " ".join(text.split())
-    if isinstance(error, MENDABLE | OSError | FloatingPointError) and text:
+    if isinstance(error, (*MENDABLE, OSError, FloatingPointError)) and text:
         return text
     if isinstance(error, MemoryError) and not text:
         text = "the memory is full; use fewer or smaller images, or a smaller batch"

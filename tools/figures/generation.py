@@ -16,8 +16,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from course_lib import viz
+from course_lib.recipes.generation import DATA
 from course_lib.results import load
-from course_lib.results.claims.generation import LONGER, SHAPES, SIZE, TITLES, checkpoint_name
+from course_lib.results.claims.generation import LONGER, TITLES, checkpoint_name
 from tools.figures.comparison import BOTTOM, HEIGHT, LEFT, RIGHT, THEMES, TOP, WIDTH, Axis, Chart
 
 FOLDER = Path(__file__).resolve().parents[2] / "book" / "images"
@@ -99,7 +100,6 @@ def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
     Raises:
         ValueError: if no generator of this data set is shipped.
     """
-    from course_lib.data import load as load_data
     from course_lib.train import draw_samples, load_checkpoint, shipped
 
     if checkpoints is None:
@@ -113,9 +113,7 @@ def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
     def pages(images) -> np.ndarray:
         return sheet(images.movedim(1, -1).expand(-1, -1, -1, 3).numpy())
 
-    options = {"task": "classification", "condition": "plain"} if task == "shapes" else {}
-    num = SHAPES["test"] if task == "shapes" else None
-    test = load_data(task, "test", size=SIZE, num=num, **options)
+    test = DATA[task].load("test")
     pictures, titles = [], []
     for name, checkpoint in checkpoints.items():
         generator, _ = load_checkpoint(checkpoint)

@@ -246,7 +246,7 @@ def test_a_changed_recipe_is_noticed(toy: Path, capsys: pytest.CaptureFixture[st
     main(["results", "list"])
     assert "A toy [measured by an older recipe: seed 1]" in capsys.readouterr().out
     run(["toy"])
-    assert "toy: an older recipe measured seed 1; --again renews that" in capsys.readouterr().out
+    assert "toy: another recipe or other images gave seed 1; use --again" in capsys.readouterr().out
     run(["toy"], missing=False)
     assert load("toy").older(CLAIMS["toy"].digest) == []
 

@@ -6,16 +6,16 @@ Nothing here knows the list of claims. Several processes may add runs to one fol
 import json
 import math
 import os
-import shutil
 import statistics
 import sysconfig
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
+
+from course_lib.train.files import whole
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEER = {"text", "value", "source", "reason"}  # of a published number
@@ -137,15 +137,10 @@ def add_run(head: dict[str, Any], run: dict[str, Any], directory: Path) -> None:
         directory: of the result files.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with locked(directory):
+    with FileLock(directory / ".lock"):
         old = load(head["claim"], directory)
         kept = [r for r in old.runs if r["seed"] != run["seed"] and old.size == head["size"]]
         store({**head, "runs": [*kept, run]}, directory)
-
-
-def locked(directory: Path) -> FileLock:
-    """Return the lock, to be entered, of everybody who changes a folder of results."""
-    return FileLock(directory / ".lock")
 
 
 def store(content: dict[str, Any], directory: Path) -> None:
@@ -161,41 +156,8 @@ def store(content: dict[str, Any], directory: Path) -> None:
         for metric in result.metrics
     }
     text = _compact({**content, "runs": runs, "summary": summary})
-    write_whole(directory / f"{content['claim']}.json", text + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that whoever reads it finds the old text or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def check_writable(directory: Path, megabytes: int) -> None:
-    """Find out before the work, not after it, that its outcome cannot be kept.
-
-    Raises:
-        ValueError: for a folder that cannot be made or written, or that has too little room.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory) as file:
-            file.write(bytes(2**16))
-        free = shutil.disk_usage(directory).free // 2**20
-    except OSError as error:
-        raise ValueError(
-            f"{directory} cannot be written ({error.strerror}); mend that, or choose another "
-            "folder with --runs or --results."
-        ) from error
-    if free < megabytes:
-        raise ValueError(
-            f"{directory} has {free} MB left, and {megabytes} MB are wanted before anything is "
-            "trained; make room, or choose another folder with --runs or --results."
-        )
+    with whole(directory / f"{content['claim']}.json") as file:
+        file.write(text.encode() + b"\n")
 
 
 def _compact(result: dict[str, Any]) -> str:

@@ -31,10 +31,10 @@ import torch
 from filelock import FileLock, Timeout
 
 from course_lib.results.claim import Claim
-from course_lib.results.files import write_whole
 from course_lib.results.runner import Busy, Place, say
 from course_lib.results.session import unfinished
 from course_lib.train.engine import pick_device
+from course_lib.train.files import whole, write_json
 
 Job = tuple[Claim, int]  # a claim and one of its seeds
 
@@ -77,8 +77,7 @@ class State:
 
     def write(self) -> None:
         """Write it whole, for `course results queue` and for the next queue."""
-        text = json.dumps(asdict(self) | {"path": str(self.path)}, indent=1, ensure_ascii=False)
-        write_whole(self.path, text)
+        write_json(self.path, asdict(self) | {"path": str(self.path)})
 
     @classmethod
     def read(cls, path: Path) -> "State | None":
@@ -283,5 +282,6 @@ def _take(place: Place, job: Job, state: State) -> None:
     except Exception as error:  # the other trainings go on
         state.failed[name] = (str(error) or type(error).__name__).splitlines()[0]
         say(f"{claim.name}: seed {seed} failed: {state.failed[name]}")
-        write_whole(place.folder(claim, seed) / "error.txt", traceback.format_exc())
+        with whole(place.folder(claim, seed) / "error.txt") as file:
+            file.write(traceback.format_exc().encode())
     state.failed_before = [other for other in state.failed_before if other != name]

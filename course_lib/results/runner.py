@@ -19,11 +19,13 @@ from course_lib.data import available
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.claims import CLAIMS
 from course_lib.results.environment import environment
-from course_lib.results.files import add_run, check_writable, default_dir, load, locked
+from course_lib.results.files import add_run, default_dir, load
 from course_lib.results.session import Session, unfinished
 from course_lib.train.checkpoint import save_checkpoint, ship, shipped
+from course_lib.train.files import check_room
 
-ROOM = {"runs": 200, "results": 10}  # megabytes that must be free before anything is trained
+# Bytes that must be free before anything is trained; a training then asks for what it needs.
+RUNS, RESULTS = 200_000_000, 10_000_000
 
 
 class Busy(Exception):
@@ -66,9 +68,9 @@ class Place:
         return base / claim.name / f"seed-{seed}"
 
     def check(self) -> None:
-        """Raise ValueError if the outcome of hours could not be kept here."""
-        check_writable(self.runs_dir, ROOM["runs"])
-        check_writable(self.results, ROOM["results"])
+        """Raise OSError if the outcome of hours could not be kept here."""
+        check_room(self.runs_dir, RUNS)
+        check_room(self.results, RESULTS)
 
     def chosen(self, only: Iterable[str] | None, seeds: Iterable[int] | None) -> list[Claim]:
         """Return the named claims, or all, in the order of the list.
@@ -132,7 +134,7 @@ class Place:
 
         Raises:
             Busy: if another process is at it.
-            ValueError: for folders that cannot be written.
+            OSError: for folders that cannot be written.
             FloatingPointError: for a metric or a curve that is NaN or infinite.
         """
         self.check()
@@ -197,8 +199,7 @@ class Place:
         if not path.exists() or _sha256(path) != best["model"]:
             say(f"{claim.name}: seed {best['seed']} is the best, and {path} is not its model")
             return
-        with locked(self.results):
-            ship(path, claim.checkpoint)
+        ship(path, claim.checkpoint)
         say(f"{claim.name}: shipped seed {best['seed']} as {claim.checkpoint}")
 
 
@@ -230,8 +231,9 @@ def run(
         Names of the claims that could not be measured, because their data is not there.
 
     Raises:
-        ValueError: for an unknown claim or seed, smoke results aimed at the real ones, a result
-            file that cannot be read, or folders that cannot be written.
+        ValueError: for an unknown claim or seed, smoke results aimed at the real ones, or a result
+            file that cannot be read.
+        OSError: for folders that cannot be written, or have too little room.
         FloatingPointError: for a metric that is NaN or infinite.
     """
     place = Place(

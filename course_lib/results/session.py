@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from course_lib.results.files import write_whole
+from course_lib.train.files import write_json
 
 NAME = "session.json"
 
@@ -31,7 +31,7 @@ class Session:
             self.before = old["before"] + max(0.0, max(saved) - old["began"])
             again = again or old["again"]
         state = {"began": self.began, "before": round(self.before, 1), "again": again}
-        write_whole(self.path, json.dumps(state))
+        write_json(self.path, state)
         self.clock = time.perf_counter()
 
     def seconds(self) -> float:

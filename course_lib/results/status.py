@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 
 from course_lib.results.claim import Claim
@@ -10,7 +12,6 @@ from course_lib.results.files import load
 from course_lib.results.queue import State, clock
 from course_lib.results.runner import Place
 from course_lib.results.session import unfinished
-from course_lib.train.progress import progress
 
 
 def report(place: Place) -> str:
@@ -59,11 +60,23 @@ def _left(place: Place) -> Iterator[str]:
 
 def _progress(place: Place, claim: Claim, seed: int) -> str:
     """Say how far a seed's training is, as far as it was saved."""
-    found = progress(place.folder(claim, seed))
+    folder = place.folder(claim, seed)
+    found = _saved(folder)
     if found is None:
-        return " (begun)" if unfinished(place.folder(claim, seed)) else ""
-    ago = (time.time() - found.saved) / 60
-    return f" (step {found.step} of {found.steps}, {found.share:.0%}, saved {ago:.0f} minutes ago)"
+        return " (begun)" if unfinished(folder) else ""
+    step, steps = found
+    ago = (time.time() - (folder / "checkpoint.pt").stat().st_mtime) / 60
+    return f" (step {step} of {steps}, {step / steps:.0%}, saved {ago:.0f} minutes ago)"
+
+
+def _saved(folder: Path) -> tuple[int, int] | None:
+    """Return how many steps a training has saved, and how many there will be; None for nothing."""
+    try:
+        path = folder / "checkpoint.pt"
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return state["done"], state["total"]
+    except Exception:  # no file yet, or one that an unpickler can make nothing of
+        return None
 
 
 def _pace(place: Place) -> float:
@@ -81,8 +94,8 @@ def _minutes(place: Place, claim: Claim, seed: int, pace: float) -> float:
     seconds = _seconds(place, claim)
     stated = pace * claim.minutes / len(claim.seeds)
     whole = sum(seconds) / len(seconds) / 60 if seconds else stated
-    found = progress(place.folder(claim, seed))
-    return whole * (1 - found.share) if found else whole
+    step, steps = _saved(place.folder(claim, seed)) or (0, 1)
+    return whole * (1 - step / steps)
 
 
 def _seconds(place: Place, claim: Claim) -> list[float]:

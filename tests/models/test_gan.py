@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import course_lib.models.gan as gan
+import course_lib.models.simple_gan as gan
 from course_lib.models import (
     DCGANDiscriminator,
     DCGANGenerator,

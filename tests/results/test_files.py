@@ -106,18 +106,3 @@ def test_a_number_that_json_cannot_hold_is_not_written(folder: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         files.store(bad, folder)
     assert list(folder.iterdir()) == []
-
-
-def test_a_disk_that_is_full_leaves_no_part_of_a_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(path: Path, *_: object, **__: object) -> None:
-        path.touch()
-        raise OSError(28, "No space left on device")
-
-    files.write_whole(folder / "a.json", "old")
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space"):
-        files.write_whole(folder / "a.json", "new")
-    assert [path.name for path in folder.iterdir()] == ["a.json"]
-    assert (folder / "a.json").read_text() == "old"

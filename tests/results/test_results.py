@@ -176,13 +176,13 @@ def test_folders_that_cannot_be_kept_are_told_before_the_work(
     CLAIMS["toy"] = replace(CLAIM, measure=never)
     (toy / "file").touch()
     for folder in (toy / "file", toy / "file" / "below", Path("/proc/nowhere")):
-        with pytest.raises(ValueError, match=f"{folder} cannot be written"):
+        with pytest.raises(OSError, match=f"{folder} cannot be written"):
             run(["toy"], runs_dir=folder)
-        with pytest.raises(ValueError, match=f"{folder} cannot be written"):
+        with pytest.raises(OSError, match=f"{folder} cannot be written"):
             run(["toy"], results_dir=folder)
     usage = namedtuple("usage", ["total", "used", "free"])
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 5 * 2**20))
-    with pytest.raises(ValueError, match="runs has 5 MB left, and 200 MB are wanted"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 5_000_000))
+    with pytest.raises(OSError, match="runs has 5 MB free, and about 200 MB are needed"):
         run(["toy"])
 
 
@@ -213,7 +213,7 @@ def test_measuring_again_goes_on_after_an_interruption(toy: Path) -> None:
 def test_the_seconds_are_those_of_all_sessions(tmp_path: Path) -> None:
     first = Session(tmp_path)
     first.began -= 100  # it began then, saved something, and was killed
-    files.write_whole(first.path, json.dumps(vars_of(first)))
+    first.path.write_text(json.dumps(vars_of(first)))
     (tmp_path / "checkpoint.pt").touch()
     second = Session(tmp_path)
     assert 100 <= second.seconds() < 105

@@ -163,8 +163,8 @@ def test_the_lattice_goes_row_by_row_upwards():
         ({"lr_discriminator": 0.0}, "lr_discriminator is 0"),
         ({"lr": math.nan}, "lr is nan"),
         ({"betas": (0.5, 1.0)}, "betas is"),
-        ({"snapshot_every": -1}, "snapshot_every -1"),
-        ({"lattice_size": 0}, "lattice_size 0"),
+        ({"snapshot_every": -1}, "snapshot_every is -1"),
+        ({"lattice_size": 0}, "lattice_size is 0"),
     ],
 )
 def test_bad_settings_are_named(wrong, message):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import course_lib.results.queue as queue
 from course_lib.cli import main
@@ -116,6 +117,19 @@ def test_sigterm_saves_the_training_in_hand(tmp_path: Path) -> None:
     assert process.exitcode == 1 and state(tmp_path).ended == "stopped"
     text = report(tiny.place(tmp_path, tiny.SEGMENT, tiny.PLAY))
     assert "not at work (stopped)" in text and "seeds 0 (step " in text
+
+
+@pytest.mark.parametrize(("minutes", "in_mid_epoch"), [(0.1 / 60, True), (5, False)])
+def test_a_training_is_saved_by_the_clock(
+    tmp_path: Path, minutes: float, in_mid_epoch: bool
+) -> None:
+    process = tiny.start(tiny.run_queue_without_checkpoints, tmp_path, minutes)
+    checkpoint = tmp_path / "runs/tiny-segment/seed-0/checkpoint.pt"
+    until(process, checkpoint.exists)
+    process.kill()
+    process.join()
+    done = torch.load(checkpoint, weights_only=True)["done"]
+    assert done in range(1, 6) if in_mid_epoch else done == 6
 
 
 def test_the_order_is_begun_priority_gain_list(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_reader_that_goes_away_is_no_success(tmp_path: Path, monkeypatch) -> N
 def test_a_seed_that_no_claim_has_is_not_called_measured(course, tmp_path: Path) -> None:
     status, out, err = course("results", "run", "--only", "unet-pets", "--seeds", "99")
     assert status == 2 and "measured" not in out
-    assert "no claim asked for has the seed 99; there are 0, 1, 2." in " ".join(err.split())
+    assert err == "course: There is no seed 99; the seeds of unet-pets are 0, 1, 2.\n"
     status, _, err = course("results", "run", "--missing", "--again")
     assert status == 2 and "exclude each other" in err
     assert course("results", "run", "--only", "nonsense")[0] == 2

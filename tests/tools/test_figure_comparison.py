@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from course_lib.data.scenes.streets.scene import CLASSES
-from course_lib.results.record import store
+from course_lib.results.files import store
 from tools.figures import comparison as figures
 
 

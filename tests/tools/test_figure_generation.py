@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_lib.models import DCGANGenerator
-from course_lib.results.record import store
+from course_lib.results.files import store
 from course_lib.train import draw_samples, save_checkpoint
 from tools.figures import generation as figures
 

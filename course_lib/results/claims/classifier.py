@@ -31,6 +31,7 @@ def _measure(context: Context, recipe: Recipe) -> Measurement:
         arrays={"confusion": result.confusion.tolist()},
         data=f"CIFAR-10: {len(train)} images to train, {len(val)} to choose the epoch, {len(test)} "
         f"to test. {test.note}".strip(),
+        fingerprint=test.fingerprint,
         trained=(model, recipe.card(train)),
     )
 

@@ -32,6 +32,7 @@ CLAIMS = tuple(
         name=claim_name(num),
         title=f"Small U-Net on {num} street scenes at 64x96, {UPDATES} updates",
         measure=partial(_measure, num=num),
+        recipe=RECIPES[num],
         main="test_mean_iou",
         minutes=2,
     )

@@ -89,6 +89,7 @@ def _measure(context: Context, recipe: GANRecipe) -> Measurement:
         },
         data=f"{TITLES[task]} at 32x32: {len(train)} images to learn from, scores from "
         f"{num} samples and the first {min(num, len(test))} test images. {test.note}".strip(),
+        fingerprint=test.fingerprint,
         trained=(generator, recipe.card(train)),
     )
 

@@ -28,7 +28,7 @@ from course_lib.metrics import (
 from course_lib.recipes.losses import RECIPES, config_for
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.compact import pack_counts, unpack_counts
-from course_lib.results.record import load as load_result
+from course_lib.results.files import load as load_result
 from course_lib.train import predict, train_supervised
 
 TITLES = {
@@ -107,6 +107,7 @@ def _measure(context: Context, name: str) -> Measurement:
         arrays={"per_image": pack_counts(per_image)},
         data=f"streets at {recipe.data.size}: {len(train)} images to train, {len(val)} to choose "
         f"the epoch and the temperature, {len(test)} to test",
+        fingerprint=test.fingerprint,
     )
 
 
@@ -145,6 +146,7 @@ CLAIMS = (
             name=claim_name(name),
             title=f"Small U-Net on streets at 64x96, trained with {title}",
             measure=partial(_measure, name=name),
+            recipe=RECIPES[name],
             main="test_mean_iou",
             minutes=6,
         )

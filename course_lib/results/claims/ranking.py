@@ -11,7 +11,7 @@ from course_lib.metrics import mean_iou, paired_bootstrap
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.claims.segmentation import ARCHITECTURES, SHIFTS, TITLES, claim_name
 from course_lib.results.compact import unpack_counts
-from course_lib.results.record import load as load_result
+from course_lib.results.files import load as load_result
 
 
 @dataclass(frozen=True)

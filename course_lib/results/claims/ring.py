@@ -155,6 +155,7 @@ CLAIMS = [
         name=claim_name(name),
         title=f"Ring of eight Gaussians, {title}",
         measure=partial(_measure, name=name),
+        recipe=CONFIGS[name],
         main="modes",
         seeds=SEEDS,
         minutes=minutes,

@@ -78,6 +78,7 @@ def train_and_judge(
         arrays={f"per_image{name}": pack_counts(per_image) for name, per_image in counts.items()},
         data=f"{train.name} at {tuple(test.images.shape[-2:])}: {len(train)} images to train, "
         f"{len(val)} to choose the epoch, {len(test)} to test",
+        fingerprint=test.fingerprint,
     )
 
 

@@ -15,7 +15,7 @@ from course_lib.recipes.segmentation import (
     UNET_STREETS_NO_SKIPS,
 )
 from course_lib.results.claim import Claim, Context, Measurement, Published
-from course_lib.results.record import load as load_result
+from course_lib.results.files import load as load_result
 from course_lib.train import (
     TrainConfig,
     evaluate,
@@ -55,6 +55,7 @@ def _segment(
         arrays=arrays,
         data=f"{train.name} at {tuple(test.images.shape[-2:])}: {len(train)} images to train, "
         f"{len(val)} to choose the epoch, {len(test)} to test",
+        fingerprint=test.fingerprint,
     )
 
 
@@ -153,6 +154,7 @@ CLAIMS = (
         name="smp-unet-pets",
         title="segmentation_models_pytorch's ResNet-18 U-Net, trained the same way",
         measure=_smp_pets,
+        recipe=UNET_PETS,
         main="test_mean_iou",
         needs=("pets",),
         published=PETS_PUBLISHED,
@@ -162,6 +164,7 @@ CLAIMS = (
         name="unet-pets-averaged",
         title="The same U-Net asked six times: three scales, each mirrored as well",
         measure=_averaged_pets,
+        recipe=UNET_PETS,
         main="test_mean_iou",
         needs=("pets",),
         published=PETS_PUBLISHED,

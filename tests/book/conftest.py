@@ -81,6 +81,7 @@ def render(
                     "extensions": ["myst_parser", "course_site", "course_results"],
                     "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence"],
                     "html_theme": "basic",
+                    "numfig": True,
                 },
                 status=None,
                 warning=warnings,

@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from bs4 import BeautifulSoup
 
 
 def script(filename: str | None = None, body: str = "") -> SimpleNamespace:
@@ -133,3 +134,32 @@ def test_claims_of_the_package_are_known(extension) -> None:
     claims = extension("course_results").declared()
     assert "classifier-cifar10-schedule" in claims
     assert all(claim.title and claim.main for claim in claims.values())
+
+
+def test_a_drawn_figure_has_one_caption_and_the_same_words_on_light_and_dark_pages(
+    render, results, tmp_path
+) -> None:
+    folder = tmp_path / "book" / "figures"
+    folder.mkdir(parents=True)
+    for theme in ("light", "dark"):
+        (folder / f"curve-{theme}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    page = "# A\n\n```{pair} curve\n:name: fig-curve\n:alt: a curve\n\nIt falls.\n```\n\n"
+    page += "{numref}`fig-curve`"
+    html, warnings = render(page)
+    assert warnings == []
+    figure = BeautifulSoup(html, "html.parser").find("figure", id="fig-curve")
+    pictures = {tuple(image["class"]): image for image in figure("img")}
+    for theme in ("light", "dark"):
+        image = pictures[f"only-{theme}",]
+        assert image["alt"] == "a curve"
+        assert image["src"].endswith(f"curve-{theme}.svg")
+    assert len(pictures) == len(figure("img")) == 2
+    caption = figure.figcaption
+    assert caption.find(class_="caption-text").text == "It falls."
+    # The theme hides whatever has one of the two classes, and a caption that stands beside it.
+    for hidden in (".only-light", ".only-dark"):
+        assert not figure.select(f"{hidden} ~ figcaption, {hidden} img, {hidden} figcaption")
+    assert html.count("Fig. 1") == 2  # at the figure, and where it is named
+    (folder / "curve-dark.svg").unlink()
+    _, warnings = render(page + "\n")
+    assert len(warnings) == 1 and "curve-dark.svg" in warnings[0]

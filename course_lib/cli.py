@@ -100,9 +100,10 @@ def _add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _data_list(args: argparse.Namespace) -> int:
-    from course_lib.data import available, cards
+    from course_lib.data import available
+    from course_lib.data.names import CARDS
 
-    for card in cards.CARDS.values():
+    for card in CARDS.values():
         here = "here" if available(card.name, args.root) else "-"
         print(f"{card.name:15s} {here:5s} {card.purpose}")
     return 0

@@ -57,6 +57,33 @@ def test_an_image_of_another_format_and_mode_is_read(build):
     assert data.images[0, :, 0, 0].tolist() == [10, 20, 30]
 
 
+# Folders of classes
+
+
+def test_folder_of_an_undeclared_class(build):
+    build.classes("train", ["cat", "unicorn"], 1)
+    with pytest.raises(DataError, match="'unicorn' is no class of this data set"):
+        load("cifar10", "train", root=build.folder)
+
+
+def test_empty_and_missing_class_folders(build):
+    (build.folder / "train").mkdir()
+    with pytest.raises(DataError, match="is empty: wanted one folder of images per class"):
+        load("cifar10", "train", root=build.folder)
+    (build.folder / "train" / "cat").mkdir()
+    with pytest.raises(DataError, match="hold no images"):
+        load("cifar10", "train", root=build.folder)
+    with pytest.raises(DataError, match="There is no folder .*test"):
+        load("cifar10", "test", root=build.folder)
+
+
+def test_a_folder_val_is_used(build):
+    for part in ("train", "val", "test"):
+        build.classes(part, ["cat", "dog"], 2)
+    assert len(load("cifar10", "train", root=build.folder)) == 4
+    assert len(load("cifar10", "val", root=build.folder)) == 4
+
+
 # What goes wrong
 
 

@@ -163,7 +163,7 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
     Cameras store pixels as they lay on the sensor, and a note (EXIF's orientation) with them.
     """
     try:
-        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a note that cannot be read turns nothing
         return None
 

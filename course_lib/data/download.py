@@ -72,7 +72,7 @@ def fetch(name: str, root: str | Path | None = None) -> Path:
         raise DataError(f"{name} is drawn by the course's own code: there is nothing to fetch.")
     base = Path(os.path.expanduser(root)) if root is not None else real.roots(None)[0]
     target = base / real.SETS[name].folders[0]
-    if base.is_dir():
+    if os.path.isdir(base):
         sweep(base, "fetch")
         here = _readable(name, task, base)
         if here is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +28,14 @@ from course_lib.data.sets import SPLITS
         ("pets", dict(split="valid"), "no split 'valid'. Did you mean 'val'"),
         ("pets", dict(split="training"), "Did you mean 'train'"),
         ("pets", dict(task="instance"), "pets has no task 'instance'. .*It has semantic"),
-        ("streets", dict(task="classification"), "It has semantic, instance"),
+        ("streets", dict(task="classification"), "no task 'classification'. It has semantic, inst"),
+        ("streets", dict(task="semantics"), "Did you mean 'semantic'. It has semantic, instance"),
         ("pets", dict(size=0), "size=0: wanted a number of pixels"),
         ("pets", dict(size=(3, 4, 5)), "wanted a number of pixels, or"),
+        ("pets", dict(size=100_000), "an image has at most 100,000,000 pixels here"),
         ("pets", dict(num=0), "num=0"),
+        ("streets", dict(num=10**30), "train has 100,000,000 scenes. Take fewer"),
+        ("shapes", dict(num=10**8), "100000000 images of 32x32 need .* GB of memory, .* are free"),
         ("pets", dict(root="/no/such/folder"), "there is no such folder"),
         ("streets", dict(split="all"), "Scenes are without end"),
         ("streets", dict(num=2, condition="hail"), "hail"),
@@ -53,6 +56,33 @@ def test_a_set_that_is_not_there(own_folder):
     assert not available("voc") and available("streets")
     with pytest.raises(DataError, match="Did you mean"):
         available("pet")
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "I/O")])
+def test_a_folder_that_cannot_be_read_is_not_there(build, monkeypatch, error):
+    """Neither a listing of all sets nor a fallback stops at it; `load` says what is wrong."""
+    root = build.pets(["pug_1"], ["pug_2"], at="oxford-iiit-pet").parent
+    assert available("pets", root)
+
+    def refuse(folder):
+        raise error
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert not available("pets", root)
+    with pytest.raises(DataError, match=f"pet cannot be read .{error.strerror}"):
+        load("pets", "test", root=root)
+
+
+@pytest.mark.parametrize("root", ["", "x" * 300, "~no_such_user/data", "a\0b"])
+def test_strange_folders_are_not_there(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not available("pets", root)
+    monkeypatch.setenv("COURSE_DATA", root.replace("\0", "0"))
+    assert not available("pets")
+
+
+def test_more_than_there_is(build):
+    assert len(load("pets", "test", root=build.folders("mine"), num=10**30)) == 3
 
 
 def test_condition_is_for_scenes(build):
@@ -129,92 +159,6 @@ def test_the_key_covers_all_that_is_imported(name):
     texts = [Path(str(sys.modules[known].__file__)).read_bytes() for known in names]
     assert len(texts) > 3
     assert set(texts) <= {content for _, content in loading.scenes_source()}
-
-
-# The cache of decoded tensors
-
-
-@pytest.fixture
-def counted(monkeypatch) -> list[str]:
-    """Titles of the sets that were really decoded."""
-    calls: list[str] = []
-    decode = loading.decode
-
-    def counting(items, size, title):
-        calls.append(title)
-        return decode(items, size, title)
-
-    monkeypatch.setattr(loading, "decode", counting)
-    return calls
-
-
-def test_the_second_load_reads_one_file(build, own_folder, counted):
-    root = build.folders("mine")
-    first, second = load("pets", "test", root=root), load("pets", "test", root=root)
-    assert len(counted) == 1 and len(list(own_folder.rglob("*.safetensors"))) == 1
-    assert torch.equal(first.images, second.images) and torch.equal(first.targets, second.targets)
-    assert second.keys == first.keys and second.fingerprint == first.fingerprint
-    load("pets", "test", root=root, size=16)
-    load("pets", "test", root=root, num=2)
-    assert len(counted) == 3  # another request, another file
-    load("pets", "test", root=root, cache=False)
-    assert len(counted) == 4
-
-
-def test_boxes_survive_the_cache(build, own_folder, counted):
-    for n, labels in enumerate([(0, 1, 2), (0,), (0, 5)]):
-        build.image(f"PNGImages/{n}.png", (10, 10))
-        build.mask(f"PedMasks/{n}_mask.png", (10, 10), labels)
-    one, two = (load("penn-fudan", "all", root=build.folder, size=10) for _ in range(2))
-    assert len(counted) == 1 and sorted(map(len, two.boxes)) == [0, 1, 2]
-    for field in ("boxes", "labels"):
-        for a, b in zip(getattr(one, field), getattr(two, field), strict=True):
-            assert torch.equal(a, b) and a.dtype == b.dtype
-
-
-def test_a_changed_file_is_decoded_again(build, own_folder, counted):
-    root = build.folders("mine")
-    before = load("pets", "test", root=root)
-    path = build.image("mine/images/0.jpg")
-    os.utime(path, ns=(0, time.time_ns() + 10**9))
-    after = load("pets", "test", root=root)
-    assert len(counted) == 2 and not torch.equal(before.images, after.images)
-
-
-def test_a_damaged_cache_file_is_made_again(build, own_folder, counted):
-    root = build.folders("mine")
-    wanted = load("pets", "test", root=root).fingerprint
-    (path,) = own_folder.rglob("*.safetensors")
-    for content in (b"", path.read_bytes()[:100], b"x" * 500):
-        path.write_bytes(content)
-        assert load("pets", "test", root=root).fingerprint == wanted
-    assert len(counted) == 4
-
-
-def test_a_cache_that_cannot_be_written_costs_time_only(build, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="set COURSE_CACHE"):
-        assert len(load("pets", "test", root=build.folders("mine"))) == 3
-
-
-def test_nothing_half_written(tmp_path, monkeypatch):
-    def killed(tensors, path, metadata):
-        with open(path, "wb") as file:
-            file.write(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cache, "save_file", killed)
-    with pytest.raises(KeyboardInterrupt):
-        cache.write(tmp_path / "a" / "b.safetensors", {"x": torch.zeros(3)}, {})
-    assert not any((tmp_path / "a").iterdir())
-
-
-def test_cache_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    assert cache.cache_dir() == tmp_path
-    monkeypatch.delenv("COURSE_CACHE")
-    assert cache.cache_dir().name == "course_lib"
 
 
 # Memory

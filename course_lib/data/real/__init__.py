@@ -49,7 +49,7 @@ def roots(root: str | Path | None) -> list[Path]:
     """
     if root is not None:
         folder = Path(os.path.expanduser(root))
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise DataError(f"root={str(root)!r}: there is no such folder.")
         return [folder]
     named = os.environ.get("COURSE_DATA")

@@ -104,3 +104,20 @@ def test_stratified_takes_the_share_of_every_group(sizes):
         taken = sum(groups[row] == group for row in held)
         assert count // 6 <= taken <= count // 6 + 1
     assert stratified(groups, keys, 1 / 6) == held
+
+
+def test_pets_lists_saved_on_windows(build):
+    root = build.pets(TRAIN, TEST)
+    wanted = {split: load("pets", split, root=root).keys for split in ("train", "val", "test")}
+    for path in (root / "annotations").glob("*.txt"):
+        lines = [line for line in path.read_text().splitlines() if line[0] != "#"]
+        path.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    for split, keys in wanted.items():
+        assert load("pets", split, root=root).keys == keys
+
+
+def test_pets_two_images_of_one_name(build):
+    root = build.pets(TRAIN, TEST)
+    build.image("pets/images/pug_1.png")
+    with pytest.raises(DataError, match="have the same name but for the suffix"):
+        load("pets", "test", root=root)

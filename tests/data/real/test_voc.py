@@ -28,6 +28,9 @@ def test_voc(build):
     assert (len(train), len(val), len(test)) == (9, 1, 2) and set(test.keys) == set(names[10:])
     assert test.targets.unique().tolist() == [0, 1, 5, 20, 255]
     assert test.ignore_index == 255 and test.classes == VOC and len(VOC) == 21
-    (build.folder / base / "ImageSets/Segmentation/val.txt").unlink()
+    path = build.folder / base / "ImageSets/Segmentation/val.txt"
+    path.write_bytes("\r\n".join(names[10:]).encode("utf-8-sig"))  # as saved on Windows
+    assert load("voc", "test", root=build.folder).keys == test.keys
+    path.unlink()
     with pytest.raises(DataError, match=r"val\.txt is missing"):
         load("voc", "test", root=build.folder)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import tyro
 
-from course_lib.data import available, cards, fetch, verify
+from course_lib.data import available, fetch, verify
+from course_lib.data.names import CARDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class List:
 
     def run(self) -> int:
         """Print a line for each; a folder that cannot be read is one of the answers."""
-        for card in cards.CARDS.values():
+        for card in CARDS.values():
             try:
                 state = "here" if available(card.name, self.root) else "-"
             except OSError as error:

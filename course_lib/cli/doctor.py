@@ -172,14 +172,15 @@ def _sandbox() -> tuple[State, str]:
 
 
 def _data() -> tuple[State, str]:
-    from course_lib.data import available, cards
+    from course_lib.data import available
+    from course_lib.data.names import CARDS
     from course_lib.data.cache import cache_dir
 
     named = os.environ.get("COURSE_DATA")
     if named and not Path(named).expanduser().is_dir():
         return "attention", f"COURSE_DATA names {named}, which is no folder; name another, or unset"
     here, broken = [], []
-    for name in cards.CARDS:
+    for name in CARDS:
         try:
             if available(name):
                 here.append(name)

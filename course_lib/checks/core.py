@@ -18,7 +18,7 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -72,8 +72,12 @@ class Check:
             A function there has `given`, the copies that its last call got.
         may_change: Arguments that the learner's function may change in place.
         seconds: Time of one property.
+        kind: What is asked for; other kinds are in `kinds`.
+        seeded: Whether inputs are drawn; otherwise every call does the same.
     """
 
+    kind: ClassVar[str] = "write a function"
+    seeded: ClassVar[bool] = True
     name: str
     lab: str
     level: Literal["warm-up", "build", "stretch"]
@@ -163,6 +167,7 @@ class Check:
             return _not_a_function(self.name, self.properties, student, seed)
         guarded = self.guarded(student)
         report = examine(self.name, self.properties, guarded, seed=seed, seconds=self.seconds)
+        report.seeded = self.seeded
         if self.example and not report.passed:
             functions = [guarded, *(self.guarded(m.mutant) for m in self.mistakes)]
             found = recognise(

@@ -32,6 +32,8 @@ class Report:
     hint: str | None = None
     mistake: str | None = None
     seed: int = 0
+    seeded: bool = True
+    note: str = ""
     printed: str = ""
 
     @property
@@ -56,7 +58,8 @@ class Report:
 
     @property
     def _inputs_matter(self) -> bool:
-        return any(r.message != NOT_WRITTEN for r in self.results if not r.passed)
+        failed = [r for r in self.results if not r.passed]
+        return self.seeded and any(r.message != NOT_WRITTEN for r in failed)
 
     @property
     def _title(self) -> str:
@@ -72,6 +75,8 @@ class Report:
             lines += [f"         {line}" for line in result.message.splitlines()]
         if self.hint:
             lines.append(f"  Hint: {self.hint}")
+        if self.note:
+            lines.append(f"  {self.note}")
         if self.printed:
             lines.append("  Your code printed:")
             lines += [f"    {line}" for line in self.printed.splitlines()]
@@ -93,6 +98,8 @@ class Report:
             parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
         if self.hint:
             parts.append(f"<p><strong>Hint:</strong> {html.escape(self.hint)}</p>")
+        if self.note:
+            parts.append(f"<p>{html.escape(self.note)}</p>")
         if self.printed:
             parts.append(f"<p>Your code printed:</p><pre>{html.escape(self.printed)}</pre>")
         if self._inputs_matter:

@@ -13,7 +13,8 @@ from tools.exercises import commands as exercises
 from tools.exercises.page import graded, solved, strip
 
 TREE = Tree()
-NAMES = [path.stem for path in TREE.sources()]
+PATHS = {path.stem: path for path in TREE.sources()}
+NAMES = list(PATHS)
 SEEDS = range(5)
 
 
@@ -28,7 +29,7 @@ def mistakes(name: str) -> list:
 def learner(name: str, change):
     """What the solution cell defines, after `change` of its text; the cells above it have run."""
     space: dict = {"__name__": "__learner__"}
-    for cell in read(TREE.exercises / f"{name}.ipynb").cells:
+    for cell in read(PATHS[name]).cells:
         if not is_code(cell):
             continue
         if cell.id == name:
@@ -61,7 +62,7 @@ def test_the_solution_gets_everything(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_points_of_the_notebook(name):
-    (cell,) = graded(read(TREE.exercises / f"{name}.ipynb"), "grade")
+    (cell,) = graded(read(PATHS[name]), "grade")
     report = getattr(checks, name)(learner(name, solved))
     assert cell.metadata["nbgrader"]["points"] == report.total
 
@@ -96,17 +97,14 @@ def test_everything_made_from_the_sources_is_in_step():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_learners_notebook_gives_nothing_away(name):
-    source = read(TREE.exercises / f"{name}.ipynb")
-    text = (TREE.practice / f"{name}.ipynb").read_text(encoding="utf-8")
+    source = read(PATHS[name])
+    learners = TREE.practice / PATHS[name].parent.name / f"{name}.ipynb"
+    text = learners.read_text(encoding="utf-8")
     assert "BEGIN SOLUTION" not in text
     assert "HIDDEN" not in text
     (cell,) = graded(source, "solution")
     kept = set(strip(cell.source).splitlines())
     secret = [line for line in solved(cell.source).splitlines() if line not in kept]
     assert secret
-    shown = {
-        line
-        for cell in read(TREE.practice / f"{name}.ipynb").cells
-        for line in cell.source.splitlines()
-    }
+    shown = {line for cell in read(learners).cells for line in cell.source.splitlines()}
     assert not [line for line in secret if len(line.strip()) > 12 and line in shown]

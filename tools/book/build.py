@@ -30,7 +30,7 @@ from typing import Any
 import yaml
 
 from tools.book import cover, links
-from tools.common import ROOT, ToolError, say
+from tools.common import ROOT, ToolError, Tree, say
 from tools.equations import commands as equations
 from tools.exercises import commands as exercises
 from tools.notebooks import commands as notebooks
@@ -170,8 +170,8 @@ def exercise_pages() -> dict[str, Path]:
     for name in exercises.pages(folder):
         for path in [folder / f"{name}.md", *sorted(folder.glob(f"{name}-*.png"))]:
             files[f"exercises/{path.name}"] = path
-        practice = ROOT / "notebooks" / "practice" / f"{name}.ipynb"
-        files[f"extra/downloads/exercises/{name}.ipynb"] = practice
+    for practice in Tree().practices():
+        files[f"extra/downloads/exercises/{practice.name}"] = practice
     return files
 
 

@@ -1,7 +1,8 @@
 """Make from each exercise source the learner's notebook, the lab's stub and the book's page.
 
 `python -m tools.exercises sync` writes the first two, which are committed; the page is made when
-the book is built. The source is `notebooks/exercises/NAME.ipynb`, in nbgrader's format.
+the book is built. The source is `notebooks/exercises/LAB/NAME.ipynb`, in nbgrader's format and
+folders: each lab is one assignment.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
     fail_with(problems, "Problems in exercise sources:")
     address = repository(tree)
     wanted = {
-        tree.practice / f"{n}.ipynb": text_of(practice(b, address)) for n, b in sources.items()
+        tree.practice / path.parent.name / path.name: text_of(practice(sources[path.stem], address))
+        for path in tree.sources()
     }
     for path in tree.labs():
         lab = read(path)
@@ -132,8 +134,9 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
         if not check:
             write_if_changed(path, text)
             say(f"wrote {shown}")
-    for path in sorted(set(tree.practice.glob("*.ipynb")) - set(wanted)):
-        changed.append(f"notebooks/practice/{path.name} has no source any more: run sync")
+    for path in sorted(set(tree.practices()) - set(wanted)):
+        shown = path.relative_to(tree.root).as_posix()
+        changed.append(f"{shown} has no source any more: run sync")
         if not check:
             path.unlink()
     return changed
@@ -198,7 +201,7 @@ def play(notebook: NotebookNode) -> dict[str, Any]:
 
 def untouched(tree: Tree) -> dict[str, dict[str, Any]]:
     """What the learners' notebooks give as they are, by name; run in one process of their own."""
-    paths = sorted(str(path) for path in tree.practice.glob("*.ipynb"))
+    paths = [str(path) for path in tree.practices()]
     script = (
         "import json, pathlib, sys\n"
         "from tools import common\nfrom tools.exercises import commands\n"

@@ -173,8 +173,8 @@ def _sandbox() -> tuple[State, str]:
 
 def _data() -> tuple[State, str]:
     from course_lib.data import available
-    from course_lib.data.names import CARDS
     from course_lib.data.cache import cache_dir
+    from course_lib.data.names import CARDS
 
     named = os.environ.get("COURSE_DATA")
     if named and not Path(named).expanduser().is_dir():

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.data.scenes.streets.scene import CLASSES
-from course_lib.results import Result, load
 from course_lib.recipes.data_efficiency import NUMBERS
+from course_lib.results import Result, load
 from course_lib.results.claims.data_efficiency import claim_name as efficiency_claim
 from course_lib.results.claims.segmentation import SHIFTS, claim_name
 from tools.figures.drawing import BLUE, GREEN, ORANGE, PURPLE, legend, sheet, ticks

@@ -86,9 +86,7 @@ def _draw(generator: torch.Generator, *, num: int, classes: int, gaps: bool) -> 
 
 def _numbers(answer: Any) -> tuple[Any, Any]:
     first, second = pair(answer, "two numbers")
-    return tuple(
-        x.double() if isinstance(x, Tensor) else torch.as_tensor(x) for x in (first, second)
-    )
+    return torch.as_tensor(first), torch.as_tensor(second)  # Python numbers will do
 
 
 two_means = Check(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ def _padded(up: Tensor, skip: Tensor) -> Tensor:
 
 def _join(
     match: Callable[[Tensor, Tensor], Tensor] = _padded,
-    join: Callable[[Sequence[Tensor]], Tensor] = torch.hstack,  # along dimension 1
+    join: Callable[[list[Tensor]], Tensor] = torch.hstack,  # along dimension 1
 ) -> Any:
     """An answer of which one half can be made wrong: the match, or the join of [skip, up]."""
     return lambda up, skip: join([skip, match(up, skip)])

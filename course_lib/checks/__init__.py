@@ -14,13 +14,14 @@ from course_lib.checks.accuracy import accuracy
 from course_lib.checks.batch_norm import batch_norm
 from course_lib.checks.bilinear_weight import bilinear_weight
 from course_lib.checks.classifier.conv_output import conv_output
-from course_lib.checks.clean_mask import clean_mask
 from course_lib.checks.compare import assert_close
 from course_lib.checks.conv2d import conv2d
 from course_lib.checks.core import Check, Mistake, Property, grade
 from course_lib.checks.deeplab.atrous import atrous
 from course_lib.checks.deeplab.choose_rates import choose_rates
 from course_lib.checks.deeplab.stack_field import stack_field
+from course_lib.checks.four_steps.clean_mask import clean_mask
+from course_lib.checks.four_steps.resize_pair import resize_pair
 from course_lib.checks.frechet_gaussians import frechet_gaussians
 from course_lib.checks.game_step import game_step
 from course_lib.checks.gan_2d.generator_gradient import generator_gradient
@@ -38,7 +39,6 @@ from course_lib.checks.modulate import modulate
 from course_lib.checks.precision_recall import precision_recall
 from course_lib.checks.r1_penalty import r1_penalty
 from course_lib.checks.report import Report, Result
-from course_lib.checks.resize_pair import resize_pair
 from course_lib.checks.scatter import scatter
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
 from course_lib.checks.truncate import truncate
@@ -55,6 +55,8 @@ ALL: dict[str, Check] = {
         match_skip,
         iou,
         flip_together,
+        resize_pair,
+        clean_mask,
         stack_field,
         atrous,
         choose_rates,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from course_lib.checks.core import Mistake, Property, Report, grade
+from course_lib.checks.core import Check
 
 CROSS = ndimage.generate_binary_structure(2, 1)  # 4 neighbours
 SQUARE = ndimage.generate_binary_structure(2, 2)  # 8 neighbours
@@ -25,7 +27,7 @@ def reference(mask: Tensor, min_pixels: int) -> Tensor:
     Returns:
         A new mask, (H, W) bool.
     """
-    return _tensor(_large(_filled(mask), min_pixels))
+    return _clean(mask, min_pixels)
 
 
 def _filled(mask: Any, structure: np.ndarray = CROSS) -> np.ndarray:
@@ -33,11 +35,14 @@ def _filled(mask: Any, structure: np.ndarray = CROSS) -> np.ndarray:
     return ndimage.binary_fill_holes(np.asarray(mask), structure)
 
 
-def _large(mask: Any, min_pixels: int, structure: np.ndarray = SQUARE) -> np.ndarray:
+def _large(
+    mask: Any, min_pixels: int, structure: np.ndarray = SQUARE, *, background: bool = False
+) -> np.ndarray:
     labels, _ = ndimage.label(np.asarray(mask), structure)
     pixels = np.bincount(labels.ravel())
     keep = pixels >= min_pixels
-    keep[0] = False  # the background
+    if not background:
+        keep[0] = False
     return keep[labels]
 
 
@@ -45,20 +50,19 @@ def _tensor(mask: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(mask))
 
 
+def _clean(
+    mask: Tensor,
+    min_pixels: int,
+    *,
+    fill: Callable[[Any], np.ndarray] = _filled,
+    remove: Callable[[Any, int], np.ndarray] = _large,
+) -> Tensor:
+    """Fill, then remove; each half can be made wrong."""
+    return _tensor(remove(fill(mask), min_pixels))
+
+
 def _other_order(mask: Tensor, min_pixels: int) -> Tensor:
     return _tensor(_filled(_large(mask, min_pixels)))
-
-
-def _four_neighbours(mask: Tensor, min_pixels: int) -> Tensor:
-    return _tensor(_large(_filled(mask), min_pixels, CROSS))
-
-
-def _leaking(mask: Tensor, min_pixels: int) -> Tensor:
-    return _tensor(_large(_filled(mask, SQUARE), min_pixels))
-
-
-def _one_too_many(mask: Tensor, min_pixels: int) -> Tensor:
-    return reference(mask, min_pixels + 1)
 
 
 def _largest(mask: Tensor, min_pixels: int) -> Tensor:
@@ -66,14 +70,6 @@ def _largest(mask: Tensor, min_pixels: int) -> Tensor:
     if not count:
         return _tensor(np.asarray(mask))
     return _tensor(labels == 1 + np.bincount(labels.ravel())[1:].argmax())
-
-
-def _not_filled(mask: Tensor, min_pixels: int) -> Tensor:
-    return _tensor(_large(mask, min_pixels))
-
-
-def _not_removed(mask: Tensor, min_pixels: int) -> Tensor:
-    return _tensor(_filled(mask))
 
 
 def _small_holes(mask: Tensor, min_pixels: int) -> Tensor:
@@ -98,75 +94,6 @@ def _inverted(mask: Tensor, min_pixels: int) -> Tensor:
     return filled & ~reference(mask, min_pixels)
 
 
-MISTAKES = [
-    Mistake(
-        "removed first, filled later",
-        _other_order,
-        "You removed small components before you filled the holes, so a ring was counted without "
-        "its hole and thrown away. Fill first: the hole belongs to the object.",
-    ),
-    Mistake(
-        "4 neighbours",
-        _four_neighbours,
-        "Two pixels that touch at a corner belong together here, but you count along sides only. "
-        "ndimage.label does so unless you pass structure=np.ones((3, 3)).",
-    ),
-    Mistake(
-        "background leaks through corners",
-        _leaking,
-        "A hole whose rim is closed at corners only was not filled. If the foreground is connected "
-        "across corners, the background must not be, or the two cross: let it spread along "
-        "sides only (what binary_fill_holes does unless you pass a structure).",
-    ),
-    Mistake(
-        "one pixel too strict",
-        _one_too_many,
-        "A component of exactly min_pixels pixels is gone. It stays: only *fewer* are removed.",
-    ),
-    Mistake(
-        "only the largest kept",
-        _largest,
-        "You kept the largest component alone. That suits a photograph of one pet; here every "
-        "component with enough pixels stays.",
-    ),
-    Mistake(
-        "holes not filled",
-        _not_filled,
-        "The small components are gone, but the holes are still there: fill them first.",
-    ),
-    Mistake(
-        "nothing removed",
-        _not_removed,
-        "The holes are filled, but small components are still there: label the components, count "
-        "their pixels, keep the large ones.",
-    ),
-    Mistake(
-        "only small holes filled",
-        _small_holes,
-        "You filled small holes only. Here every hole is filled, whatever its size; min_pixels is "
-        "about components.",
-    ),
-    Mistake(
-        "filled from the corner",
-        _corner,
-        "You took everything that the top left corner does not reach for a hole. Background that "
-        "is cut off at the edge of the picture may go on outside: it is no hole. Start from all "
-        "pixels of the edge (binary_fill_holes does).",
-    ),
-    Mistake(
-        "opening instead of counting",
-        _opening,
-        "You used an opening (erode, then dilate). It removes what is *thin*, whatever its number "
-        "of pixels, and rounds corners. Label the components and count their pixels.",
-    ),
-    Mistake(
-        "the small ones kept",
-        _inverted,
-        "You kept the components that were to go, and removed the others.",
-    ),
-]
-
-
 def _example(generator: torch.Generator) -> tuple:
     """Every kind of shape that tells the mistakes apart, in places that are drawn anew."""
     side = int(torch.randint(3, 5, (1,), generator=generator))  # a full square has min_pixels
@@ -180,8 +107,10 @@ def _example(generator: torch.Generator) -> tuple:
         _ring(8),
         _square(1),
         _bar(side),
+        _corner_less(side),
+        _angle(side + 1),
     )
-    for place, shape in zip(places, shapes, strict=False):
+    for place, shape in zip(places, shapes, strict=True):
         row, column = 1 + 13 * (place // 3), 1 + 13 * (place % 3)
         mask[row : row + shape.shape[0], column : column + shape.shape[1]] = shape
     mask[41, 2:16] = True  # a bay: background between this arch and the edge of the picture
@@ -200,6 +129,20 @@ def _square(side: int) -> Tensor:
 
 def _bar(side: int) -> Tensor:
     return torch.ones(2, side, dtype=torch.bool)  # fewer than side * side for side > 2
+
+
+def _corner_less(side: int) -> Tensor:
+    """One pixel too few to stay."""
+    shape = _square(side)
+    shape[-1, -1] = False
+    return shape
+
+
+def _angle(side: int) -> Tensor:
+    """Few pixels in a large box."""
+    shape = _square(side)
+    shape[1:, 1:] = False
+    return shape
 
 
 def _ring(side: int) -> Tensor:
@@ -226,7 +169,7 @@ def _framed(shape: Tensor) -> Tensor:
 
 
 def _expect(student: Any, mask: Tensor, min_pixels: int, what: str) -> None:
-    answer = student(mask.clone(), min_pixels)
+    answer = student(mask, min_pixels)
     if not isinstance(answer, Tensor):
         kind = "None: is the `return` missing?" if answer is None else f"a {type(answer).__name__}"
         raise AssertionError(f"the result is {kind}; wanted a torch.Tensor (torch.from_numpy)")
@@ -241,6 +184,12 @@ def _expect(student: Any, mask: Tensor, min_pixels: int, what: str) -> None:
         raise AssertionError(f"{what}: {missing} pixels are missing and {extra} are too many")
 
 
+clean_mask = Check(
+    "clean_mask", lab="four_steps", level="build", minutes=15, reference=reference, example=_example
+)
+
+
+@clean_mask.holds("fewer than min_pixels pixels go, exactly as many stay", points=1)
 def _small(student: Any, generator: torch.Generator) -> None:
     side = int(torch.randint(3, 6, (1,), generator=generator))
     mask = _framed(_square(side))
@@ -248,17 +197,20 @@ def _small(student: Any, generator: torch.Generator) -> None:
     _expect(student, mask, side**2, f"{side**2} pixels with min_pixels={side**2}")
 
 
+@clean_mask.holds("pixels that touch at a corner belong together", points=1)
 def _corners(student: Any, generator: torch.Generator) -> None:
     side = int(torch.randint(3, 6, (1,), generator=generator))
     _expect(student, _framed(_pair(side)), side**2, "two parts that touch at a corner")
 
 
+@clean_mask.holds("holes are filled, whatever their size", points=1)
 def _holes(student: Any, generator: torch.Generator) -> None:
     side = int(torch.randint(6, 10, (1,), generator=generator))
     _expect(student, _framed(_ring(side)), 5, f"a ring of {side} by {side} pixels")
     _expect(student, _framed(_diamond(3)), 5, "a ring closed at its corners only")
 
 
+@clean_mask.holds("a bay at the edge of the picture is no hole", points=1)
 def _bay(student: Any, generator: torch.Generator) -> None:
     wide = int(torch.randint(8, 12, (1,), generator=generator))
     mask = torch.zeros(8, wide + 4, dtype=torch.bool)
@@ -266,45 +218,92 @@ def _bay(student: Any, generator: torch.Generator) -> None:
     _expect(student, mask, 5, "background that is cut off at the edge of the picture")
 
 
+@clean_mask.holds("holes are filled before pixels are counted", points=1)
 def _order(student: Any, generator: torch.Generator) -> None:
     side = int(torch.randint(4, 8, (1,), generator=generator))
     _expect(student, _framed(_ring(side)), side**2, "a ring that is large enough with its hole")
 
 
+@clean_mask.holds("all of it at once, and the given mask stays as it was", points=1)
 def _everything(student: Any, generator: torch.Generator) -> None:
     mask, min_pixels = _example(generator)
-    before = mask.clone()
     _expect(student, mask, min_pixels, f"a mask of many shapes with min_pixels={min_pixels}")
-    student(mask, min_pixels)
-    if not torch.equal(mask, before):
-        raise AssertionError("your function changed the mask that it was given; return a new one")
 
 
-PROPERTIES = [
-    Property("fewer than min_pixels pixels go, exactly as many stay", 1, _small),
-    Property("pixels that touch at a corner belong together", 1, _corners),
-    Property("holes are filled, whatever their size", 1, _holes),
-    Property("a bay at the edge of the picture is no hole", 1, _bay),
-    Property("holes are filled before pixels are counted", 1, _order),
-    Property("all of it at once, and the given mask stays as it was", 1, _everything),
-]
-
-
-def clean_mask(student: Any, *, seed: int | None = None) -> Report:
-    """Check a learner's `clean_mask(mask, min_pixels)`.
-
-    Args:
-        student: The learner's function.
-        seed: Repeats the inputs of an earlier report.
-
-    Returns:
-        Points per property, and a hint if the mistake is a known one.
-    """
-    return grade(
-        "clean_mask",
-        student,
-        properties=PROPERTIES,
-        mistakes=MISTAKES,
-        example=_example,
-        seed=seed,
-    )
+clean_mask.mistake(
+    "removed first, filled later",
+    _other_order,
+    hint="You removed small components before you filled the holes, so a ring was counted without "
+    "its hole and thrown away. Fill first: the hole belongs to the object.",
+)
+clean_mask.mistake(
+    "4 neighbours",
+    partial(_clean, remove=partial(_large, structure=CROSS)),
+    hint="Two pixels that touch at a corner belong together here, but you count along sides only. "
+    "ndimage.label does so unless you pass structure=np.ones((3, 3)).",
+)
+clean_mask.mistake(
+    "background leaks through corners",
+    partial(_clean, fill=partial(_filled, structure=SQUARE)),
+    hint="A hole whose rim is closed at corners only was not filled. If the foreground is "
+    "connected across corners, the background must not be, or the two cross: let it spread along "
+    "sides only (what binary_fill_holes does unless you pass a structure).",
+)
+clean_mask.mistake(
+    "one pixel too strict",
+    lambda mask, min_pixels: reference(mask, min_pixels + 1),
+    hint="A component of exactly min_pixels pixels is gone. It stays: only *fewer* are removed.",
+)
+clean_mask.mistake(
+    "one pixel too lenient",
+    lambda mask, min_pixels: reference(mask, min_pixels - 1),
+    hint="A component of min_pixels - 1 pixels is still there. Those of *fewer* than min_pixels "
+    "go.",
+)
+clean_mask.mistake(
+    "only the largest kept",
+    _largest,
+    hint="You kept the largest component alone. That suits a photograph of one pet; here every "
+    "component with enough pixels stays.",
+)
+clean_mask.mistake(
+    "holes not filled",
+    partial(_clean, fill=np.asarray),
+    hint="The small components are gone, but the holes are still there: fill them first.",
+)
+clean_mask.mistake(
+    "nothing removed",
+    partial(_clean, remove=lambda mask, min_pixels: mask),
+    hint="The holes are filled, but small components are still there: label the components, count "
+    "their pixels, keep the large ones.",
+)
+clean_mask.mistake(
+    "the background kept",
+    partial(_clean, remove=partial(_large, background=True)),
+    hint="Everything came back as foreground. Label 0 is the background, and it has many pixels: "
+    "say that it does not stay, keep[0] = False.",
+)
+clean_mask.mistake(
+    "only small holes filled",
+    _small_holes,
+    hint="You filled small holes only. Here every hole is filled, whatever its size; min_pixels is "
+    "about components.",
+)
+clean_mask.mistake(
+    "filled from the corner",
+    _corner,
+    hint="You took everything that the top left corner does not reach for a hole. Background that "
+    "is cut off at the edge of the picture may go on outside: it is no hole. Start from all pixels "
+    "of the edge (binary_fill_holes does).",
+)
+clean_mask.mistake(
+    "opening instead of counting",
+    _opening,
+    hint="You used an opening (erode, then dilate). It removes what is *thin*, whatever its number "
+    "of pixels, and rounds corners. Label the components and count their pixels.",
+)
+clean_mask.mistake(
+    "the small ones kept",
+    _inverted,
+    hint="You kept the components that were to go, and removed the others.",
+)

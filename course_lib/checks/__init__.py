@@ -10,12 +10,12 @@ wrong answers that it must tell apart stand in `tests/checks/LAB.py`.
 
 from __future__ import annotations
 
-from course_lib.checks.accuracy import accuracy
 from course_lib.checks.batch_norm import batch_norm
 from course_lib.checks.bilinear_weight import bilinear_weight
+from course_lib.checks.classifier.accuracy import accuracy
+from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
 from course_lib.checks.compare import assert_close
-from course_lib.checks.conv2d import conv2d
 from course_lib.checks.core import Check, Mistake, Property, grade
 from course_lib.checks.deeplab.atrous import atrous
 from course_lib.checks.deeplab.choose_rates import choose_rates
@@ -52,6 +52,8 @@ ALL: dict[str, Check] = {
     check.name: check
     for check in (
         conv_output,
+        conv2d,
+        accuracy,
         match_skip,
         iou,
         flip_together,

@@ -11,7 +11,6 @@ wrong answers that it must tell apart stand in `tests/checks/LAB.py`.
 from __future__ import annotations
 
 from course_lib.checks.batch_norm import batch_norm
-from course_lib.checks.bilinear_weight import bilinear_weight
 from course_lib.checks.classifier.accuracy import accuracy
 from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
@@ -20,6 +19,9 @@ from course_lib.checks.core import Check, Mistake, Property, grade
 from course_lib.checks.deeplab.atrous import atrous
 from course_lib.checks.deeplab.choose_rates import choose_rates
 from course_lib.checks.deeplab.stack_field import stack_field
+from course_lib.checks.fcn.bilinear_weight import bilinear_weight
+from course_lib.checks.fcn.heat_map import heat_map
+from course_lib.checks.fcn.scatter import scatter
 from course_lib.checks.four_steps.clean_mask import clean_mask
 from course_lib.checks.four_steps.resize_pair import resize_pair
 from course_lib.checks.frechet_gaussians import frechet_gaussians
@@ -29,7 +31,6 @@ from course_lib.checks.gan_2d.modes_covered import modes_covered
 from course_lib.checks.gan_2d.optimal_discriminator import optimal_discriminator
 from course_lib.checks.generator_step import generator_step
 from course_lib.checks.gradient_penalty import gradient_penalty
-from course_lib.checks.heat_map import heat_map
 from course_lib.checks.judging.dice_from_iou import dice_from_iou
 from course_lib.checks.judging.soft_dice import soft_dice
 from course_lib.checks.judging.two_means import two_means
@@ -39,7 +40,6 @@ from course_lib.checks.modulate import modulate
 from course_lib.checks.precision_recall import precision_recall
 from course_lib.checks.r1_penalty import r1_penalty
 from course_lib.checks.report import Report, Result
-from course_lib.checks.scatter import scatter
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
 from course_lib.checks.truncate import truncate
 from course_lib.checks.unet.flip_together import flip_together
@@ -57,6 +57,9 @@ ALL: dict[str, Check] = {
         match_skip,
         iou,
         flip_together,
+        heat_map,
+        scatter,
+        bilinear_weight,
         resize_pair,
         clean_mask,
         stack_field,

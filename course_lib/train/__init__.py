@@ -5,7 +5,7 @@ from course_lib.train.averaged import predict_averaged
 from course_lib.train.checkpoint import load_checkpoint, save_checkpoint, shipped
 from course_lib.train.config import TrainConfig
 from course_lib.train.ema import EMA
-from course_lib.train.engine import Engine, pick_device
+from course_lib.train.engine import Engine, is_main, pick_device
 from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions, predict
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
@@ -19,6 +19,7 @@ from course_lib.train.points import (
     pull,
     train_points,
 )
+from course_lib.train.run import Progress, Run, same_training
 from course_lib.train.samples import draw_codes, draw_samples
 from course_lib.train.supervised import train_supervised
 
@@ -31,11 +32,14 @@ __all__ = [
     "History",
     "PointsConfig",
     "PointsHistory",
+    "Progress",
+    "Run",
     "TrainConfig",
     "draw_codes",
     "draw_samples",
     "evaluate",
     "inception_features",
+    "is_main",
     "lattice",
     "load_checkpoint",
     "per_image_confusions",
@@ -43,6 +47,7 @@ __all__ = [
     "predict",
     "predict_averaged",
     "pull",
+    "same_training",
     "sample_features",
     "sample_scores",
     "save_checkpoint",

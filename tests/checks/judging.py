@@ -7,7 +7,9 @@ import torch.nn.functional as F
 
 from course_lib.checks.judging import dice_from_iou as mean_dice
 from course_lib.checks.judging import soft_dice as dice
+from course_lib.checks.judging import two_means as means
 from course_lib.losses import dice_loss
+from course_lib.metrics import averages
 
 
 def by_list(iou):
@@ -138,12 +140,75 @@ def mean_of_present_predictions(logits, targets, ignore_index=255):
     return 1 - scores[keep].mean()
 
 
+def means_by_loop(confusions):
+    def mean_iou(matrix):
+        scores = []
+        for k in range(len(matrix)):
+            union = (matrix[k].sum() + matrix[:, k].sum() - matrix[k, k]).item()
+            if union:
+                scores.append(matrix[k, k].item() / union)
+        return sum(scores) / len(scores)
+
+    return mean_iou(confusions.sum(0)), sum(map(mean_iou, confusions)) / len(confusions)
+
+
+def means_by_the_package(confusions):
+    got = averages(confusions)
+    return [got.macro, got.per_image]
+
+
+def means_by_float32(confusions):
+    hits = torch.einsum("nkk->nk", confusions).float()
+    union = confusions.sum(1) + confusions.sum(2) - hits
+    single = (hits / union).nanmean(1).mean()
+    return (hits.sum(0) / union.sum(0)).nanmean(), single
+
+
+def means_in_place(confusions):
+    right = means.reference(confusions)
+    confusions[:] = 0
+    return right
+
+
+def scores_of(keep):
+    """The mean over those IoU that `keep` chooses, for the data set and in each image."""
+
+    def mean(matrix):
+        scores = means._iou(matrix)
+        return scores[keep(scores, matrix)].mean()
+
+    return lambda c: (mean(c.sum(0)), torch.stack([mean(m) for m in c]).mean())
+
+
 RIGHT_ANSWERS = {
+    "two_means": [means_by_loop, means_by_the_package, means_by_float32],
     "dice_from_iou": [by_list, shape_of_one, by_areas],
     "soft_dice": [by_indexing, by_the_package, by_smp],
 }
 
 WRONG_ANSWERS = {
+    "two_means": [
+        (lambda confusions: torch.tensor(0.5), "two numbers"),
+        (lambda confusions: None, "return"),
+        (means_in_place, "you changed your input `confusions`"),
+        (scores_of(lambda iou, m: iou > 0), "every class whose IoU is 0"),
+        (scores_of(lambda iou, m: m.sum(1) > 0), "truth does not contain"),
+        (scores_of(lambda iou, m: m.sum(0) > 0), "never predicted"),
+        (scores_of(lambda iou, m: ~iou.isnan() & (torch.arange(len(iou)) > 0)), ""),
+        (lambda c: (means.reference(c)[0], means._iou(c).nanmean(-1).median()), "mean over images"),
+        (lambda c: (means._iou(c.double().mean(0).round()).nanmean(), means.reference(c)[1]), ""),
+        (lambda c: (means._iou(c.sum(0)).nanmedian(), means.reference(c)[1]), "data set"),
+        (lambda c: (means.reference(c)[0], means._iou(c[:1]).nanmean()), "mean over images"),
+        (lambda c: (means._iou(c.sum(0)).nan_to_num(1.0).mean(), means.reference(c)[1]), ""),
+        (
+            lambda c: (
+                means.reference(c)[0],
+                (means._iou(c).nanmean(-1) * c.sum((1, 2))).sum() / c.sum(),
+            ),
+            "mean over images",
+        ),
+        (lambda c: tuple(100 * x for x in means.reference(c)), ""),
+    ],
     "dice_from_iou": [
         (nan_in_place(0.0), "you changed your input `iou`"),
         (nan_in_place(0.0), "was counted as 0"),
@@ -183,6 +248,7 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "two_means": {"absent classes count as 0": 3, "the data set twice": 2, "Dice": 0},
     "dice_from_iou": {"the mean is NaN": 3, "the mean was converted": 1, "half of it": 0},
     "soft_dice": {
         "absent classes counted": 5,

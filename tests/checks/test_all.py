@@ -157,4 +157,4 @@ def test_who_changes_an_input_is_told_so(check):
         assert all("you changed your input `" in r.message for r in report.results), str(report)
         assert report.hint is None, str(report)
     else:
-        assert report.passed
+        assert report.passed or "another after the call" in str(report), str(report)

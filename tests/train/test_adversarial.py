@@ -92,7 +92,7 @@ def test_the_discriminator_sees_augmented_images_only(monkeypatch, penalty: str)
             seen.append((float(images.detach().min()) > 8, leaf))
             return self.score(images.flatten(1))[:, 0]
 
-    monkeypatch.setattr("course_lib.train.gan_state.DiscriminatorAugment", Shifted)
+    monkeypatch.setattr("course_lib.train.adversarial.DiscriminatorAugment", Shifted)
     generator = players()[0]
     start = weights(generator)
     config = GANConfig(steps=2, batch_size=6, critic_steps=2, ada_target=0.6, penalty=penalty)

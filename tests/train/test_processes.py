@@ -63,15 +63,16 @@ def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path, processes: int) ->
         for name in ("whole", "killed")
     )
     assert whole["world_size"] == processes  # it did not silently train alone
+    whole, resumed = whole["parts"], resumed["parts"]
     assert same(whole["model"], resumed["model"])
     assert same(whole["ema"]["model"], resumed["ema"]["model"])
-    assert same(whole["best"], resumed["best"])
+    assert same(whole["progress"]["best"], resumed["progress"]["best"])
     files = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("whole", "killed")]
     assert files[0] == files[1]
 
 
 def _step(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, weights_only=True)["step"])
+    return int(torch.load(checkpoint, weights_only=True)["parts"]["progress"]["step"])
 
 
 WORKER = """

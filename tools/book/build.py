@@ -101,7 +101,7 @@ def data_sets() -> str:
 
     A table of everything would have ten columns, which no screen holds.
     """
-    from course_lib.data.cards import CARDS
+    from course_lib.data.names import CARDS
 
     lines = ["| Name | For | Images |", "| --- | --- | --- |"]
     for card in CARDS.values():
@@ -109,7 +109,8 @@ def data_sets() -> str:
     for card in CARDS.values():
         lines += ["", f"(data-{card.name})=", f"## {card.title}", "", f'`load("{card.name}")`', ""]
         for label in ("classes", "tasks", "splits", "flaws", "licence", "download", "source"):
-            text = re.sub(r"https?://[^\s;]+", r"<\g<0>>", getattr(card, label))
+            text = ", ".join(card.tasks) if label == "tasks" else getattr(card, label)
+            text = re.sub(r"https?://[^\s;]+", r"<\g<0>>", text)
             heading = "known flaws" if label == "flaws" else label
             lines += [heading.capitalize(), f": {text}", ""]
     return "\n".join(lines) + "\n"

@@ -5,8 +5,8 @@ from course_lib.results.claim import Claim, Context, Measurement
 
 
 def _measure(context: Context) -> Measurement:
-    shape = (2, 64, 64) if context.smoke else (8, 256, 256)
-    milliseconds = bench(shape, repeats=3 if context.smoke else 31)
+    shape = context.pick(smoke=(2, 64, 64), full=(8, 256, 256))
+    milliseconds = bench(shape, repeats=context.pick(smoke=3, full=31))
     ours = milliseconds["course_lib"]
     return Measurement(
         metrics={

@@ -98,13 +98,12 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
     problems = [p for path in tree.sources() for p in problems_of(path, sources[path.stem])]
     fail_with(problems, "Problems in exercise sources:")
     address, known = repository(tree), facts.known(tree)
-    # While exercises are being converted to checks: the others' notebooks stay as they are.
+    fail_with(_strangers(tree, known), "Exercises and checks that do not fit together:")
     wanted = {
         tree.practice / path.parent.name / path.name: text_of(
             practice(sources[path.stem], known[path.stem], address)
         )
         for path in tree.sources()
-        if path.stem in known
     }
     for path in tree.labs():
         lab = read(path)
@@ -129,7 +128,7 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
         if not check:
             write_if_changed(path, text)
             say(f"wrote {shown}")
-    for path in sorted(p for p in set(tree.practices()) - set(wanted) if p.stem not in sources):
+    for path in sorted(set(tree.practices()) - set(wanted)):
         shown = path.relative_to(tree.root).as_posix()
         changed.append(f"{shown} has no source any more: run sync")
         if not check:

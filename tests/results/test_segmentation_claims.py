@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from course_lib.data import load as load_data
+from course_lib.models import UNet
 from course_lib.results import CLAIMS, load, run
 from course_lib.results.claim import Context, Measurement
 from course_lib.results.claims import data_efficiency, ranking, segmentation, unet
 from course_lib.results.compact import unpack_counts
-from course_lib.train import load_checkpoint
+from course_lib.train import load_checkpoint, train_supervised
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_training_of_unet_streets_is_used_again_if_it_was_the_same(context: Co
     config = segmentation.streets_config(context)
     folder = context.out_dir.parent.parent / "unet-streets" / "seed-0"
     folder.mkdir(parents=True)
-    train_supervised(SimpleSegmenter(), train, config=config, out_dir=folder, progress=False)
+    train_supervised(UNet(num_classes=10, widths=(2, 4)), train, config=config, out_dir=folder)
     again = segmentation._trained_before
     assert again(context, "unet", train, config) == folder
     assert again(context, "fcn", train, config) is None

@@ -17,8 +17,7 @@ from course_lib.models import DeepLabV3Plus, SimpleCNN, UNet
 from course_lib.train import TrainConfig, same_training, train_supervised
 from course_lib.train.files import claimed
 from course_lib.train.run import read_checkpoint
-from tests.train.test_supervised import labelled, masks
-from tests.train.tiny_game import saved
+from tests.train.small_sets import labelled, masks, saved
 
 CONFIG = TrainConfig(epochs=1, batch_size=8, lr=1e-2)
 QUIET = {"config": CONFIG, "device": "cpu", "progress": False}
@@ -263,6 +262,7 @@ def test_a_last_batch_of_one_image_is_refused_before_the_first_step() -> None:
     assert steps == [8, 1]
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 @pytest.mark.parametrize(
     ("make", "said"),
     [

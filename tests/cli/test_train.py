@@ -136,7 +136,7 @@ def test_json_is_json_even_where_nothing_is_a_number(
         ([*TRAIN, "--out", "{tmp}", "--lr", "-1"], "positive"),
         ([*TRAIN, "--out", "{tmp}", "--device", "gpu"], '"cuda"'),
         ([*TRAIN, "--out", "{tmp}", "--size", "0"], "size=0"),
-        ([*TRAIN, "--out", "{tmp}", "--size", "100000"], "do not fit into"),
+        ([*TRAIN, "--out", "{tmp}", "--size", "100000"], "100000"),
         ([*TRAIN, "--out", "{tmp}", "--stride", "8"], "Unrecognized options: --stride"),
         ([*TRAIN, "--out", "{tmp}", "--loss", "best"], "best"),
         ([*TRAIN, "--out", "{tmp}", "--widths", "8", "0"], "widths is (8, 0)"),

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from course_lib.data import DataError, load, verify
-from course_lib.data.decode import TURNS
+from course_lib.data.images import TURNS
 
 # Orientation
 

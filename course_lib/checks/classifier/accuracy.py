@@ -56,7 +56,7 @@ def _count(
     batches: Batches,
     *,
     hits: Callable[[Tensor, Tensor], Tensor] = lambda logits, labels: logits.argmax(1) == labels,
-    share: Callable[[int, Batches], float] = lambda n, b: n / sum(len(y) for _, y in b),
+    share: Callable[[int, Batches], float] = lambda n, b: n / sum(len(one[1]) for one in b),
 ) -> float:
     """The count, with one half that can be made wrong: what is a hit, or what it is divided by."""
     return share(sum(int(hits(logits, labels).sum()) for logits, labels in batches), batches)

@@ -21,7 +21,6 @@ from course_lib.data.images import (
     read_labels,
     resize_labels,
     to_pixels,
-    turn_of,
     turned,
 )
 from course_lib.data.sets import DataError
@@ -155,7 +154,7 @@ def read_item(items: Items, row: int, size: tuple[int, int] | None) -> tuple[Arr
     else:
         source = items.images[row]
         image = open_image(source)
-    turn = turn_of(image)
+    turn = image.info.get("turn")
     image = image if turn is None else image.transpose(turn)
     pixels = to_pixels(image, items.channels, size, source)
     if items.masks is None:

@@ -51,6 +51,7 @@ def open_image(path: Path) -> Image.Image:
             image = Image.open(path)
             deep = re.search(";16[BLN]", str(image.tile)) is not None
             image.load()
+            turn = _turn_of(image)
     except FileNotFoundError:
         raise DataError(f"{path} is missing. Fetch or unpack the data set again.") from None
     except DataError:
@@ -62,23 +63,24 @@ def open_image(path: Path) -> Image.Image:
             f"or fetch the data set again."
         ) from None
     image.info["deep"] = deep  # 16 bits, of which Pillow keeps the upper 8 if there are colours
+    image.info["turn"] = turn  # how to turn it to stand upright, or None
     return image
+
+
+def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Return how to turn a photograph: cameras store pixels as they lay on the sensor, and a note.
+
+    EXIF calls the note orientation. One that cannot be read turns nothing.
+    """
+    try:
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return None
 
 
 def turned(labels: NDArray[Any], turn: Image.Transpose | None) -> NDArray[Any]:
     """Return a mask (H, W) turned as its photograph was."""
     return labels if turn is None else np.asarray(Image.fromarray(labels).transpose(turn))
-
-
-def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """Return how a photograph has to be turned to stand upright; None: it does.
-
-    Cameras store pixels as they lay on the sensor, and a note (EXIF's orientation) with them.
-    """
-    try:
-        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a note that cannot be read turns nothing
-        return None
 
 
 def resize_labels(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
@@ -144,7 +146,7 @@ def to_pixels(
 def read_labels(path: Path) -> NDArray[Any]:
     """Read one mask as (H, W) whole numbers; the palette of a PNG is not applied."""
     image = open_image(path)
-    labels = turned(np.asarray(image), turn_of(image))
+    labels = turned(np.asarray(image), image.info["turn"])
     if labels.ndim != 2 or labels.dtype.kind == "f":
         raise DataError(
             f"{path}: a mask has one whole number per pixel, this file has shape {labels.shape} "
@@ -159,11 +161,15 @@ def read_stack(path: Path) -> Array:
     stack = open_image(path)
     pages = []
     try:
-        for number in range(getattr(stack, "n_frames", 1)):
-            stack.seek(number)
-            pages.append(to_pixels(stack, 1, None, path)[0].copy())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Where the entry of a page is cut, Pillow warns, and decodes the first page once more.
+            warnings.filterwarnings("error", message="Corrupt EXIF data")
+            for number in range(getattr(stack, "n_frames", 1)):
+                stack.seek(number)
+                pages.append(to_pixels(stack, 1, None, path)[0].copy())
     except DataError:
         raise
     except Exception as error:  # as in `open_image`
-        raise DataError(f"{path} ends too early ({error}): fetch it again.") from None
+        raise DataError(f"{path} ends too early ({error}): get it again.") from None
     return np.stack(pages)

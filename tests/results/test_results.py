@@ -325,4 +325,4 @@ def test_every_claim_on_real_data_can_be_measured(
     if len(names) > 1:  # the training of unet-pets is used again, not made again
         once, averaged = (load(name, tmp_path / "r") for name in ("unet-pets", after[1]))
         assert averaged.mean("plain_mean_iou") == once.mean("test_mean_iou")
-        assert not list((tmp_path / "runs" / after[1]).rglob("checkpoint.pt"))
+        assert not list((tmp_path / "runs/smoke" / after[1]).rglob("checkpoint.pt"))

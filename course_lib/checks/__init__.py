@@ -52,6 +52,7 @@ from course_lib.checks.unet.match_skip import match_skip
 from course_lib.checks.unet.shift_map import shift_map
 from course_lib.checks.unet.smallest_net import smallest_net
 from course_lib.checks.unet.train_pass import train_pass
+from course_lib.checks.wgan_gp.examine_penalty import examine_penalty
 from course_lib.checks.wgan_gp.game_step import game_step
 from course_lib.checks.wgan_gp.gradient_penalty import gradient_penalty
 from course_lib.checks.wgan_gp.more_friction import more_friction
@@ -95,6 +96,7 @@ ALL: dict[str, Check] = {
         batch_norm,
         latent_walk,
         gradient_penalty,
+        examine_penalty,
         game_step,
         more_friction,
         r1_penalty,
@@ -127,6 +129,7 @@ __all__ = [
     "dice_from_iou",
     "discriminator_step",
     "examine_iou",
+    "examine_penalty",
     "fewer_samples",
     "flip_together",
     "frechet_gaussians",

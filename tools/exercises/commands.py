@@ -98,13 +98,12 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
     problems = [p for path in tree.sources() for p in problems_of(path, sources[path.stem])]
     fail_with(problems, "Problems in exercise sources:")
     address, known = repository(tree), facts.known(tree)
-    # While exercises are being converted to checks: the others' notebooks stay as they are.
+    fail_with(_strangers(tree, known), "Exercises and checks that do not fit together:")
     wanted = {
         tree.practice / path.parent.name / path.name: text_of(
             practice(sources[path.stem], known[path.stem], address)
         )
         for path in tree.sources()
-        if path.stem in known
     }
     for path in tree.labs():
         lab = read(path)
@@ -129,7 +128,7 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
         if not check:
             write_if_changed(path, text)
             say(f"wrote {shown}")
-    for path in sorted(p for p in set(tree.practices()) - set(wanted) if p.stem not in sources):
+    for path in sorted(set(tree.practices()) - set(wanted)):
         shown = path.relative_to(tree.root).as_posix()
         changed.append(f"{shown} has no source any more: run sync")
         if not check:
@@ -162,10 +161,12 @@ def index_page(tree: Tree | None = None) -> str:
     return index(facts.known(tree), tree)
 
 
-def expect(tree: Tree | None = None) -> None:
+def expect(only: list[str] | None = None, tree: Tree | None = None) -> None:
     """Store what a right answer prints in the sources; look at the difference before committing."""
     tree = tree or Tree()
     for path in tree.sources():
+        if only and path.stem not in only:
+            continue
         source, done = read(path), solution_executed(path, tree, compare=False)
         for cell, ran in zip(source.cells, done.cells, strict=True):
             if "expected" in tags(cell):
@@ -286,7 +287,8 @@ def main() -> None:
     commands.add_parser("sync", help="write the learners' notebooks and the labs' cells")
     commands.add_parser("check", help="fail if one of them is out of step with its source")
     commands.add_parser("verify", help="run the solutions and the untouched notebooks")
-    commands.add_parser("expect", help="store in the sources what right answers print")
+    stored = commands.add_parser("expect", help="store in the sources what right answers print")
+    stored.add_argument("--only", nargs="+", metavar="NAME", help="only these exercises")
     commands.add_parser("record", help="train the runs to diagnose again, and store them")
     made = commands.add_parser("pages", help="write the book's pages")
     made.add_argument("folder", type=Path)
@@ -298,7 +300,7 @@ def main() -> None:
     elif given.command == "verify":
         verify()
     elif given.command == "expect":
-        expect()
+        expect(given.only)
     elif given.command == "record":
         from tools.exercises import record  # it imports torch
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.checks.core import Mistake, Property, Report, assert_close, grade
-from course_lib.checks.discriminator_step import _Judge
+from course_lib.checks.fixtures import Judge
 
 
 def reference(discriminator: nn.Module, fake: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ MISTAKES = [
 def _example(generator: torch.Generator) -> tuple:
     number = int(torch.randint(4, 8, (1,), generator=generator))
     source = torch.randn(number, 1, 4, 4, generator=generator) + 0.3
-    return _Judge(generator), source.requires_grad_()
+    return Judge(generator), source.requires_grad_()
 
 
 def _probe(student: Any, arguments: tuple) -> tuple:

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_lib.checks.core import Mistake, Property, Report, assert_close, grade
+from course_lib.checks.fixtures import critic
 
 
 def reference(critic: Any, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
@@ -155,24 +156,12 @@ MISTAKES = [
 ]
 
 
-def _critic(numbers: int, generator: torch.Generator) -> nn.Module:
-    """A curved critic whose gradients have norms on both sides of 1."""
-    critic = nn.Sequential(
-        nn.Flatten(), nn.Linear(numbers, 6), nn.Tanh(), nn.Linear(6, 1), nn.Flatten(0)
-    )
-    for parameter in critic.parameters():
-        values = torch.randn(parameter.shape, generator=generator)
-        parameter.data = values * (0.9 if parameter.ndim == 2 else 0.3)
-    critic[1].weight.data /= (numbers / 6) ** 0.5
-    return critic
-
-
 def _draw(shape: tuple[int, ...], generator: torch.Generator) -> tuple[Any, Tensor, Tensor, Tensor]:
     batch = shape[0]
     real = torch.randn(shape, generator=generator) + 0.5
     fake = 2 * torch.randn(shape, generator=generator) - 0.5
     mix = 0.05 + 0.9 * torch.rand(batch, generator=generator)
-    return _critic(real[0].numel(), generator), real, fake, mix
+    return critic(real[0].numel(), generator), real, fake, mix
 
 
 def _example(generator: torch.Generator) -> tuple:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib.checks.core import Mistake, Property, Report, assert_close, grade
-from course_lib.checks.gradient_penalty import _critic
+from course_lib.checks.fixtures import critic
 
 
 def reference(discriminator: Any, real: Tensor, gamma: float) -> Tensor:
@@ -116,7 +116,7 @@ MISTAKES = [
 def _draw(shape: tuple[int, ...], generator: torch.Generator) -> tuple[Any, Tensor, float]:
     real = torch.randn(shape, generator=generator)
     gamma = 0.5 + 4 * torch.rand(1, generator=generator).item()
-    return _critic(real[0].numel(), generator), real, gamma
+    return critic(real[0].numel(), generator), real, gamma
 
 
 def _example(generator: torch.Generator) -> tuple:

@@ -257,7 +257,7 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
     """Return the device a name stands for; "auto" (or ``None``) is a GPU if there is one.
 
     Raises:
-        ValueError: for a GPU where there is none, or a name that is no device.
+        ValueError: for a device that is not here, or a name that is no device.
     """
     name = str(device or "auto")
     if name == "auto":
@@ -272,4 +272,11 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
         raise ValueError(
             f'device is {name!r}, but PyTorch sees no GPU here; use device="auto" or "cpu".'
         )
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f'device is {name!r}, which cannot be used here ({reason}); use "auto" or "cpu".'
+        ) from error
     return wanted

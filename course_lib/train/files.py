@@ -66,6 +66,29 @@ def sweep(folder: Path) -> None:
                 path.unlink()
 
 
+def check_room(folder: Path, size: int) -> None:
+    """Make a folder, and find out before the work, not after it, whether its outcome can be kept.
+
+    Args:
+        folder: made if it is not there.
+        size: bytes that will be written into it.
+
+    Raises:
+        OSError: if it cannot be written to, or has too little room.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise explained(folder, error) from error
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(
+            f"{folder} has {free / 1e6:,.0f} MB free, and about {size / 1e6:,.0f} MB are needed. "
+            f"{CURES[errno.ENOSPC]}."
+        )
+
+
 @contextlib.contextmanager
 def claimed(folder: Path, size: int) -> Iterator[None]:
     """Keep a run's folder for this process, after a look whether the run can be saved there.
@@ -80,17 +103,7 @@ def claimed(folder: Path, size: int) -> Iterator[None]:
         ValueError: if another process writes there.
         OSError: if it cannot be written to, or has too little room.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise explained(folder, error) from error
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise OSError(
-            f"{folder} has {free / 1e6:,.0f} MB free, and the checkpoints of this run need about "
-            f"{size / 1e6:,.0f} MB. {CURES[errno.ENOSPC]}."
-        )
+    check_room(folder, size)
     path, holder = folder / ".lock", ""
     lock = FileLock(path)
     try:

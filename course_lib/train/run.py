@@ -14,6 +14,7 @@ part of a run.
 
 import contextlib
 import platform
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ LAYOUT: dict[str, type] = {
     "parts": dict,
     "history": dict,
 }
+MINUTES = 5  # between two checkpoints, whatever the configuration asks for
 TOLD = 4  # differences that are named; more are counted
 
 
@@ -108,6 +110,7 @@ class Run:
         # Asked now: what a module counts while it trains is no setting.
         self.settings = {k: v for name, m in self.models.items() for k, v in settings(m, name)}
         self._files = contextlib.ExitStack()
+        self._saved = time.monotonic()
 
     def __enter__(self) -> "Run":
         """Claim the folder, and take over what is saved there.
@@ -131,7 +134,7 @@ class Run:
                 write_json(self.out_dir / "history.json", vars(self.progress.history))
 
     def pause(self, *, save: bool, meet: bool) -> None:
-        """Save if that is due; after Ctrl-C, save and stop.
+        """Save if that is due, or was not done for minutes; after Ctrl-C, save and stop.
 
         Args:
             save: whether it is due.
@@ -141,7 +144,9 @@ class Run:
             KeyboardInterrupt: after Ctrl-C, saying how to go on.
         """
         stop = self.engine.stop_requested(meet=meet)
-        if save or stop:
+        # Several processes have several clocks, and would have to agree.
+        late = self.engine.world_size == 1 and time.monotonic() - self._saved > 60 * MINUTES
+        if save or stop or late:
             self.save()
         if stop and self.out_dir is None:
             raise KeyboardInterrupt("Interrupted; nothing was saved: the run has no out_dir.")
@@ -152,6 +157,7 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint and the record; never one whose losses or weights are not finite."""
+        self._saved = time.monotonic()
         if self.out_dir is None:
             return
         self.check_finite()
@@ -161,6 +167,8 @@ class Run:
                 "config": self.config.as_dict(),
                 "data": self.data,
                 "world_size": self.engine.world_size,
+                "done": self.progress.done,
+                "total": self.progress.total,
                 "settings": self.settings,
                 "parts": {name: part.state_dict() for name, part in self.parts.items()},
                 "history": vars(self.progress.history),

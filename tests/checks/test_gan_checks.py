@@ -5,27 +5,13 @@ import importlib
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from course_lib.losses import discriminator_loss, generator_loss
+from course_lib.losses import generator_loss
 
 CHECKS = {
     name: importlib.import_module(f"course_lib.checks.{name}")
-    for name in ("discriminator_step", "generator_step", "up_padding", "latent_walk", "batch_norm")
+    for name in ("generator_step", "up_padding", "latent_walk", "batch_norm")
 }
-
-
-def step_by_the_package(discriminator, real, fake):
-    return discriminator_loss(discriminator(real), discriminator(fake.detach()))
-
-
-def step_with_probabilities(discriminator, real, fake):
-    """With sigmoid and BCELoss, as the original listing, but with the right labels and shapes."""
-    criterion = nn.BCELoss()
-    on_real, on_fake = discriminator(real).sigmoid(), discriminator(fake.data).sigmoid()
-    return criterion(on_real, torch.ones_like(on_real)) + criterion(
-        on_fake, torch.zeros_like(on_fake)
-    )
 
 
 def generator_by_the_package(discriminator, fake):
@@ -83,7 +69,6 @@ def batch_norm_by_torch(x, mean, var, training, momentum=0.1, eps=1e-5):
 
 
 OTHERS = {
-    "discriminator_step": [step_by_the_package, step_with_probabilities],
     "generator_step": [generator_by_the_package, generator_parameter_by_parameter],
     "up_padding": [padding_by_trying],
     "latent_walk": [walk_by_rotating],
@@ -122,9 +107,6 @@ def points(name, mistake, seed=0):
 
 
 def test_points_come_per_property():
-    assert points("discriminator_step", "forgot to detach") == 3
-    assert points("discriminator_step", "fakes labelled real") == 0
-    assert points("discriminator_step", "no_grad around the discriminator") == 3
     assert points("generator_step", "the discriminator collects a gradient") == 3
     assert points("generator_step", "detached") == 1
     assert points("up_padding", "a kernel smaller than the stride") == 3
@@ -138,9 +120,6 @@ def test_what_leaves_a_trace_is_told():
     text = str(module.generator_step(module._not_frozen, seed=1))
     assert "left a gradient in the discriminator's parameters" in text
     assert "requires_grad=False" in str(module.generator_step(module._never_thawed, seed=1))
-    module = CHECKS["discriminator_step"]
-    text = str(module.discriminator_step(module._not_detached, seed=1))
-    assert "the generator receives a gradient" in text
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -27,17 +27,17 @@ def double(student):
 @pytest.fixture
 def course(checkout, cells):
     checkout.write("course_lib/checks.py", CHECK)
-    checkout.notebook("notebooks/exercises/double.ipynb", cells.exercise())
+    checkout.notebook("notebooks/exercises/lab/double.ipynb", cells.exercise())
     checkout.lab("lab", cells.code("stub", "", "exercise:double"))
     exercises.sync(checkout.tree)
     return checkout
 
 
 def test_the_learners_notebook(course, cells):
-    text = (course.root / "notebooks/practice/double.ipynb").read_text()
+    text = (course.root / "notebooks/practice/lab/double.ipynb").read_text()
     for secret in ("secret", "hidden", "SOLUTION", "HIDDEN", "two times", "nbgrader"):
         assert secret not in text
-    made = read(course.root / "notebooks/practice/double.ipynb")
+    made = read(course.root / "notebooks/practice/lab/double.ipynb")
     by_id = {cell.id: cell.source for cell in made.cells}
     assert (
         by_id["double"] == "def double(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()"
@@ -58,7 +58,7 @@ def test_out_of_step(course, cells):
     changed = cells.exercise()
     changed[0].source += " Quickly."
     changed[1].source = changed[1].source.replace("(x)", "(number)")
-    path = course.notebook("notebooks/exercises/double.ipynb", changed)
+    path = course.notebook("notebooks/exercises/lab/double.ipynb", changed)
     problems = exercises.sync(course.tree, check=True)
     assert len(problems) == 2
     assert all("python -m tools.exercises sync" in problem for problem in problems)
@@ -66,7 +66,7 @@ def test_out_of_step(course, cells):
     course.lab("lab")
     assert "no source any more" in exercises.sync(course.tree, check=True)[0]
     exercises.sync(course.tree)
-    assert not list(course.tree.practice.glob("*"))
+    assert not course.tree.practices()
 
 
 def test_an_unknown_exercise_in_a_lab(course, cells):
@@ -99,14 +99,14 @@ def test_verify(course, capsys):
 def test_verify_sees_a_wrong_solution(course, cells):
     wrong = cells.exercise()
     wrong[1].source = wrong[1].source.replace("2 * x", "3 * x")
-    course.notebook("notebooks/exercises/double.ipynb", wrong)
+    course.notebook("notebooks/exercises/lab/double.ipynb", wrong)
     exercises.sync(course.tree)
     with pytest.raises(ToolError, match="the solution reaches"):
         exercises.verify(course.tree)
 
 
 def test_verify_sees_an_untouched_notebook_that_gets_points(course, cells):
-    path = course.tree.practice / "double.ipynb"
+    path = course.tree.practice / "lab" / "double.ipynb"
     made = read(path)
     next(c for c in made.cells if c.id == "double").source = "double = lambda x: 2 * x"
     path.write_text(nbformat.writes(made))
@@ -135,7 +135,7 @@ def set_rule(index, **values):
 def test_faults_of_sources(course, cells, spoil, message):
     made = cells.exercise()
     spoil(made)
-    course.notebook("notebooks/exercises/double.ipynb", made)
+    course.notebook("notebooks/exercises/lab/double.ipynb", made)
     with pytest.raises(ToolError, match=message):
         exercises.sync(course.tree)
 

@@ -181,7 +181,7 @@ REAL = [pytest.param(name, marks=pytest.mark.real_data) for name in ("mnist", "c
 
 @pytest.mark.parametrize("name", ["shapes", *REAL])
 def test_the_extractors_card_states_the_accuracy_that_it_has(name, request):
-    from course_lib.results.claims.sample_features import NUMS, part
+    from course_lib.recipes.sample_features import NUMS, part
 
     root = None if name == "shapes" else request.getfixturevalue("real_data")
     model, card = load_checkpoint("sample-features")
@@ -194,7 +194,7 @@ def test_the_extractors_card_states_the_accuracy_that_it_has(name, request):
 
 
 def test_the_sets_were_joined_in_the_order_of_the_classes():
-    from course_lib.results.claims.sample_features import part
+    from course_lib.recipes.sample_features import part
 
     _, card = load_checkpoint("sample-features")
     shapes = part("shapes", "test", None, 40)

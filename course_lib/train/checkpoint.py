@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from course_lib.models import MODELS
-from course_lib.train.files import whole
+from course_lib.train.files import one_line, whole
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 REQUIRED: dict[str, type | tuple[type, ...]] = {
@@ -101,7 +101,7 @@ def load_checkpoint(
     except Exception as error:  # a constructor fed with garbage raises anything
         raise ValueError(
             f"{path} does not fit {card['model']} with the arguments of its card: "
-            f"{str(error).splitlines()[0]}. Fetch or train it again."
+            f"{one_line(error)}. Fetch or train it again."
         ) from error
     return model.to(device).eval(), card
 

@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from course_lib.train import is_main
-
 ALONE = """
 from course_lib.train import engine
 engine.WAIT = 2
@@ -38,8 +36,3 @@ def test_a_second_process_that_does_not_come_is_named_after_a_while(left_over) -
     said = done.stderr.strip().splitlines()[-1]
     assert said.startswith("ValueError: WORLD_SIZE=2, ") and "unset these variables" in said
     assert "did not meet within 2 s" in said
-
-
-def test_a_rank_that_was_left_over_alone_is_no_other_process(monkeypatch) -> None:
-    monkeypatch.setenv("RANK", "1")
-    assert is_main()

@@ -174,11 +174,11 @@ def test_a_file_with_something_else_is_named_in_one_line(tmp_path: Path, name: s
 
 
 def test_a_damaged_record_beside_a_finished_run_is_written_again(tmp_path: Path) -> None:
-    trained(tmp_path)
+    model = trained(tmp_path)  # in evaluation mode now, which makes it no other network
     path = tmp_path / "history.json"
     right = path.read_text()
     path.write_text(right[:20])
-    go_on(tmp_path, unet())
+    go_on(tmp_path, model)
     assert path.read_text() == right and json.loads(right)["epochs"]
 
 

@@ -146,10 +146,8 @@ def pages(out_dir: Path, tree: Tree | None = None) -> list[str]:
     """
     tree = tree or Tree()
     names = []
-    for path in tree.sources():
+    for path, done in solutions_executed(tree).items():
         notebook = without_outputs(read(path))
-        fail_with(problems_of(path, notebook), "Problems in exercise sources:")
-        done = solution_executed(path, tree)
         text, pictures = page(path.stem, notebook, done)
         write_if_changed(out_dir / f"{path.stem}.md", text)
         for old in set(out_dir.glob(f"{path.stem}-*.png")) - {out_dir / file for file in pictures}:
@@ -160,9 +158,15 @@ def pages(out_dir: Path, tree: Tree | None = None) -> list[str]:
     return names
 
 
-def solution_executed(path: Path, tree: Tree) -> NotebookNode:
-    """Execute a source, with its solution, in a kernel; all points, or an error."""
-    done = runner.run(path, "quick", tree)
+def solutions_executed(tree: Tree) -> dict[Path, NotebookNode]:
+    """Execute the sources, with their solutions, in kernels; all points, or an error."""
+    problems = [found for path in tree.sources() for found in problems_of(path, read(path))]
+    fail_with(problems, "Problems in exercise sources:")
+    executed = runner.run_all(tree.sources(), "quick", tree)
+    return {path: _all_points(path, done, tree) for path, done in executed.items()}
+
+
+def _all_points(path: Path, done: runner.Execution, tree: Tree) -> NotebookNode:
     runner.keep(done, "quick", tree)
     fail_with(validate.check_executed(path, done.notebook), "Problems in an executed exercise:")
     test = graded(done.notebook, "grade")[0]
@@ -224,8 +228,7 @@ def verify(tree: Tree | None = None) -> None:
     """Run every solution (all points) and every untouched notebook (none)."""
     tree = tree or Tree()
     played = untouched(tree)
-    for path in tree.sources():
-        notebook = solution_executed(path, tree)
+    for path, notebook in solutions_executed(tree).items():
         seen = played.get(path.stem, {"points": "missing", "total": None, "errors": {}})
         if seen["points"] != 0 or not seen["total"]:
             raise ToolError(f"practice/{path.name}, untouched: {seen}; wanted 0 points")

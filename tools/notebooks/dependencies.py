@@ -17,7 +17,7 @@ import os
 import platform
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -61,7 +61,7 @@ def parse(source: str) -> ast.Module | None:
         return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def imports_of(source: str, package: str) -> frozenset[str]:
     """The names that a file's text imports; each text is parsed once, not for each notebook."""
     module = parse(source)
@@ -151,7 +151,7 @@ def data_state() -> str:
     return _data_state(named and os.path.expanduser(named), os.path.join(cache, "downloads"))
 
 
-@lru_cache(maxsize=None)  # a look at 130,000 files takes half a second
+@cache  # a look at 130,000 files takes half a second
 def _data_state(*folders: str) -> str:
     found = []
     for folder in filter(os.path.isdir, folders):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -139,7 +140,8 @@ def status_markdown(tree: Tree | None = None) -> str:
     for path in sorted(folder.rglob("*.cost.json")):
         name = path.relative_to(folder).as_posix().removesuffix(".cost.json")
         if (tree.notebooks / f"{name}.ipynb").is_file():
-            built[name] = read_json(path, {})
+            with contextlib.suppress(ToolError):  # cut short: the next build writes it again
+                built[name] = read_json(path)
     return cost.status(built, tree)
 
 

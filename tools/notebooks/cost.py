@@ -14,17 +14,25 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from tools.common import ToolError, Tree, json_text, read_json, write_if_changed
+from tools.common import ToolError, Tree, damaged, json_text, read_json, write_if_changed
 
 FACTOR = 3.0  # an execution may cost this much of what the header states
 SLOWER = "COURSE_SLOWER"  # how many times slower than ours a machine is: loosens the time limit
 COLUMNS = (("quick", "CPU, 2 cores, `quick`"), ("full", "GPU, `full`"))
+NEEDED = ("seconds", "cpu_seconds", "peak_mb")
 NOT_MEASURED = "not measured yet"
 
 
 def stored(tree: Tree) -> dict[str, dict[str, Any]]:
     """The measurements: notebook, then scale."""
-    return dict(read_json(tree.measured, {}).get("notebooks", {}))
+    known = read_json(tree.measured).get("notebooks", {})
+    try:
+        values = [value for scales in known.values() for value in scales.values()]
+        if not all(value[field] >= 0 for value in values for field in NEEDED):
+            raise ValueError("a negative number")
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise damaged(tree.measured, f"no measurements: {error}") from None
+    return known
 
 
 def store(measured: dict[str, dict[str, Any]], scale: str, tree: Tree) -> None:

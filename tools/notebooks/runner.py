@@ -144,7 +144,7 @@ class Job:
     def cached(self) -> Execution | None:
         """The execution that is in the cache, if nothing it depends on has changed."""
         try:
-            entry = read_json(self.stored, None)
+            entry = read_json(self.stored)
             if entry["key"] != self.key or entry["data"] != dependencies.data_state():
                 return None
             if dependencies.changed(entry["files"], self.tree):

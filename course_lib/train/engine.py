@@ -275,7 +275,7 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).split("\n")[0]
+        reason = str(error).split(". ")[0].split("\n")[0]
         raise ValueError(
             f'device is {name!r}, which cannot be used here ({reason}); use "auto" or "cpu".'
         ) from error

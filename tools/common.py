@@ -66,19 +66,19 @@ def read(path: Path) -> NotebookNode:
     try:
         text = path.read_text(encoding="utf-8")
         cells = json.loads(text)["cells"]
-        lacking = [n for n, cell in enumerate(cells, 1) if not {"cell_type", "source"} <= {*cell}]
+        if bare := [number for number, cell in enumerate(cells, 1) if "source" not in cell]:
+            raise ToolError(f"{path}: its cell number {bare[0]} has no source: delete the cell")
         ids = [cell.get("id") for cell in cells]
-        notebook = nbformat.reads(text, as_version=4)
+        if twice := {name for name in ids if name is not None and ids.count(name) > 1}:
+            # nbformat would replace them by random ones
+            raise ToolError(f"{path}: two cells have the id {min(twice)!r}: give each its own")
+        return nbformat.reads(text, as_version=4)
+    except ToolError:
+        raise
     except FileNotFoundError:
         raise ToolError(f"{path} does not exist") from None
     except Exception as error:
         raise ToolError(f"{path} is not a readable notebook: {error}") from None
-    if lacking:
-        raise ToolError(f"{path}: its cell number {lacking[0]} has no source: delete the cell")
-    twice = {name for name in ids if name is not None and ids.count(name) > 1}
-    if twice:  # nbformat has replaced them by random ones
-        raise ToolError(f"{path}: two cells have the id {sorted(twice)[0]!r}: give each its own")
-    return notebook
 
 
 def text_of(notebook: NotebookNode) -> str:

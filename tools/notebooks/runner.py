@@ -7,7 +7,6 @@ into the notebook as it stands now: changing prose executes nothing, and nothing
 
 from __future__ import annotations
 
-import atexit
 import copy
 import datetime
 import json
@@ -249,14 +248,9 @@ class Job:
             raise ToolError(
                 f"{self.name} ({self.scale}): the kernel stopped or did not start: {error}"
             ) from None
-<<<<<<< HEAD
         finally:
             given.unlink(missing_ok=True)
             made.unlink(missing_ok=True)
-=======
-        finally:  # nbclient forgets this where a kernel does not start
-            atexit.unregister(client._cleanup_kernel)
->>>>>>> r-build
 
     def _failure(self, made: Path, error: Any) -> str:
         """Keep the failed notebook; say where it failed and how."""

@@ -1,4 +1,4 @@
-"""The house keeps its rules: who imports whom, what no file may hold, how long a file is."""
+"""The house keeps its rules: who imports whom, what no file may hold."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ BESIDE = {
     "lab": ROOMS,
     "cli": [*ROOMS, "lab"],
 }
-LONGEST = 400  # lines of a Python file
 LARGEST = 2_000_000  # bytes of a file, checkpoints apart
 CHECKPOINTS = 40_000_000  # bytes of all checkpoints
 
@@ -266,11 +265,6 @@ def test_models_and_what_they_are_made_of_do_not_print():
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "print"
     ]
     assert not wrong
-
-
-def test_python_files_are_short():
-    lengths = {name: text.count("\n") for name, text in texts("*.py")}
-    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST}
 
 
 def test_files_are_small_and_checkpoints_keep_their_budget():

@@ -249,8 +249,8 @@ def test_no_function_takes_arbitrary_keywords():
         f"{path}:{function.lineno} {function.name}"
         for path, tree in modules().items()
         for function in functions(tree)
-        if function.args.kwarg
-    ]
+        if function.args.kwarg and (path, function.name) != ("checks/kinds.py", "candidate")
+    ]  # the one exception stands in for any function that a learner's test calls
     assert not wrong, "name the arguments, so that a misspelt one is an error"
 
 

@@ -14,7 +14,7 @@ from course_lib.checks.classifier.accuracy import accuracy
 from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
 from course_lib.checks.compare import assert_close
-from course_lib.checks.core import Check, Mistake, Property
+from course_lib.checks.core import Check
 from course_lib.checks.dcgan.batch_norm import batch_norm
 from course_lib.checks.dcgan.latent_walk import latent_walk
 from course_lib.checks.dcgan.up_padding import up_padding
@@ -112,8 +112,6 @@ ALL: dict[str, Check] = {
 __all__ = [
     "ALL",
     "Check",
-    "Mistake",
-    "Property",
     "Report",
     "Result",
     "accuracy",

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from course_lib import __version__
-from course_lib.cli.console import make_speakable
+from course_lib.cli.console import make_speakable, stopping_at_once
 
 COMMANDS = {
     "data": "list, fetch and verify data sets",
@@ -104,7 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     make_speakable()
     try:
-        status = parse(sys.argv[1:] if argv is None else argv).run()
+        with stopping_at_once():
+            command = parse(sys.argv[1:] if argv is None else argv)
+        status = command.run()
         sys.stdout.flush()
         return status
     except KeyboardInterrupt as interruption:
@@ -139,8 +141,8 @@ def _say(text: str) -> None:
 def _in_one_line(error: Exception) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     text = " ".join(text.split())
+    if isinstance(error, MemoryError) or "llocate memory" in text or "out of memory" in text:
+        return f"the memory is full; use fewer or smaller images, or a smaller batch ({text[:200]})"
     if isinstance(error, (*MENDABLE, OSError, FloatingPointError)) and text:
         return text
-    if isinstance(error, MemoryError) and not text:
-        text = "the memory is full; use fewer or smaller images, or a smaller batch"
     return f"{type(error).__name__}: {text or 'no more is known'} (COURSE_DEBUG=1 shows where)"

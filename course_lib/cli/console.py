@@ -1,8 +1,12 @@
 """Consoles that cannot show every character, or that go away: the answer comes all the same."""
 
 import codecs
+import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 PLAIN = {"…": "...", "±": "+-", "→": "->", "×": "x", "·": "-", "–": "-", "—": "-", "µ": "u"}
@@ -23,6 +27,33 @@ def make_speakable() -> None:
             stream.reconfigure(errors="course")
     if not isinstance(sys.stderr, _Unread):
         sys.stderr = _Unread(sys.stderr)
+
+
+@contextlib.contextmanager
+def stopping_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process then and there, with a line that says so.
+
+    While torch is imported there is nothing to save, and an exception in the middle of it aborts
+    with a message of C++.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # somebody else looks after it
+        return
+    try:
+        signal.signal(signal.SIGINT, _stop)
+    except ValueError:  # not the main thread, which gets no signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"course: interrupted\n")
+    os._exit(130)
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:

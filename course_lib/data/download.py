@@ -48,7 +48,8 @@ _BROKEN = (
 
 def archives(name: str) -> tuple[Archive, ...]:
     """Return what has to be downloaded for a set."""
-    return real.SETS[name].archives()
+    listing = real.SETS[name].archives
+    return () if listing is None else listing()
 
 
 def fetch(name: str, root: str | Path | None = None) -> Path:
@@ -140,7 +141,7 @@ def _readable(name: str, task: str, root: Path) -> Path | None:
 
 def _by_hand(file: str, places: Sequence[Path]) -> Path | None:
     for place in places:
-        if (place / file).is_file():
+        if os.path.isfile(place / file):
             return place / file
     return None
 

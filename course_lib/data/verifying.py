@@ -40,8 +40,10 @@ def verify(name: str, root: str | Path | None = None) -> list[str]:
     for split, items in found.items():
         problems += _unreadable(items, f"{name} {split}")
     problems += _shared(found)
-    if found:
-        problems += real.SETS[name].problems(folder)
+    find_absent = real.SETS[name].absent
+    if found and find_absent is not None and (gone := find_absent(folder)):
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        problems.append(f"{gone[0]} is listed but missing{more}.")
     return sorted(set(problems))
 
 

@@ -39,6 +39,6 @@ def fetched_weights(url: str, path: str | Path | None = None) -> dict[str, Any]:
         raise
     except Exception as error:  # an unpickler fed with garbage raises anything
         raise ValueError(
-            f"{file} does not hold the weights {name} ({str(error).splitlines()[0]}): it is "
+            f"{file} does not hold the weights {name} ({error!r:.150}): it is "
             "damaged, or another file of that name. Delete it, and fetch it again."
         ) from error

@@ -77,14 +77,14 @@ class State:
 
     def write(self) -> None:
         """Write it whole, for `course results queue` and for the next queue."""
-        write_json(self.path, asdict(self) | {"path": str(self.path)})
+        write_json(self.path, {k: v for k, v in asdict(self).items() if k != "path"})
 
     @classmethod
     def read(cls, path: Path) -> "State | None":
         """Return what the last queue wrote, if it did and it can be read."""
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**content | {"path": path})
+            return cls(path, **content)
         except (OSError, ValueError, TypeError):
             return None
 
@@ -97,15 +97,11 @@ class State:
         try:
             return FileLock(self.path.with_suffix(".lock")).acquire(timeout=0.5)
         except Timeout as error:
-            other = State.read(self.path)
-            who = (
-                f"process {other.pid}, since {clock(other.since)}"
-                if other
-                else "who it is, is lost"
-            )
+            other = State.read(self.path) or self
             raise ValueError(
-                f"A queue is at work in {self.path.parent} already ({who}); `course results queue` "
-                "shows it. Let it work, or choose another folder with --runs."
+                f"A queue is at work in {self.path.parent} already (process {other.pid}, since "
+                f"{clock(other.since)}); `course results queue` shows it. Let it work, or choose "
+                "another folder with --runs."
             ) from error
 
 
@@ -174,8 +170,8 @@ def work(
         What failed, and what was left out and why, a line for each.
 
     Raises:
-        ValueError: for an unknown claim or seed, folders that cannot be written, or another queue
-            at work here.
+        ValueError: for an unknown claim or seed, or another queue at work here.
+        OSError: for folders that cannot be written, or have too little room.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, once the training in hand is saved.
     """
     chosen, device = place.chosen(only, seeds), pick_device(place.device)
@@ -183,6 +179,7 @@ def work(
     state = State(place.runs_dir / f"queue-{socket.gethostname()}.json", device=str(device))
     if minutes is not None:
         state.until = state.since + 60 * minutes
+    claims: list[Claim] = []
     with state.alone():
         old = State.read(state.path)
         if old is not None:
@@ -193,8 +190,8 @@ def work(
                 while not deadline.over and (job := _next(place, claims, seeds, state)):
                     _take(place, job, state)
             state.ended = "the time was over" if deadline.over else "nothing was left to do"
-        except KeyboardInterrupt:
-            state.ended = "stopped"
+        except (KeyboardInterrupt, OSError) as error:
+            state.ended = str(error) if isinstance(error, OSError) else "stopped"
             raise
         finally:
             state.now = None
@@ -269,19 +266,22 @@ def _next(
 
 
 def _take(place: Place, job: Job, state: State) -> None:
-    """Measure one seed; whatever goes wrong is noted."""
+    """Measure one seed; whatever goes wrong is noted, but a full disk ends the queue."""
     (claim, seed), name = job, called(job)
+    errors = place.folder(claim, seed) / "error.txt"
+    place.check()
     state.now = claim.name, seed, time.time()
     state.write()
     try:
         place.measure(claim, seed)
         state.done.append(name)
+        errors.unlink(missing_ok=True)
     except Busy as busy:
         say(str(busy))
         state.busy.append(name)
     except Exception as error:  # the other trainings go on
         state.failed[name] = (str(error) or type(error).__name__).splitlines()[0]
         say(f"{claim.name}: seed {seed} failed: {state.failed[name]}")
-        with whole(place.folder(claim, seed) / "error.txt") as file:
+        with whole(errors) as file:
             file.write(traceback.format_exc().encode())
     state.failed_before = [other for other in state.failed_before if other != name]

@@ -53,7 +53,7 @@ def _left(place: Place) -> Iterator[str]:
             hours += minutes / 60
             seeds = ", ".join(f"{s}{_progress(place, claim, s)}" for s in missing)
             note = f"  ({obstacle})" if obstacle else ""
-            lines.append(f"  {minutes / 60:6.1f} h  {claim.name}, seeds {seeds}{note}")
+            lines.append(f"  {minutes / 60:6.2f} h  {claim.name}, seeds {seeds}{note}")
     yield f"left: about {hours:.1f} hours on a machine like the one that measured the rest"
     yield from lines
 

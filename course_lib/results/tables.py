@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_lib.results import files
 from course_lib.results.claims import CLAIMS
 from course_lib.results.files import Result
+from course_lib.results.files import load as read
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def load(name: str, directory: Path | None = None) -> Result:
         KeyError: for a claim that is neither on the list nor measured.
         ValueError: for a file that is no result.
     """
-    result = files.load(name, directory)
+    result = read(name, directory)
     if name not in CLAIMS and not result.measured:
         raise KeyError(f"There is no claim {name!r}; there are {', '.join(CLAIMS)}.")
     return result

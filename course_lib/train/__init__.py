@@ -5,7 +5,7 @@ from course_lib.train.averaged import predict_averaged
 from course_lib.train.checkpoint import load_checkpoint, save_checkpoint, shipped
 from course_lib.train.config import TrainConfig
 from course_lib.train.ema import EMA
-from course_lib.train.engine import Engine, is_main, pick_device
+from course_lib.train.engine import Engine, pick_device
 from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions, predict
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
@@ -39,7 +39,6 @@ __all__ = [
     "draw_samples",
     "evaluate",
     "inception_features",
-    "is_main",
     "lattice",
     "load_checkpoint",
     "per_image_confusions",

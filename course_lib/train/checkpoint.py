@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from course_lib.models import MODELS
-from course_lib.train.files import whole
+from course_lib.train.files import one_line, whole
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 REQUIRED: dict[str, type | tuple[type, ...]] = {
@@ -29,6 +30,12 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "task": str,
     "size": (list, tuple),
     "data": str,
+}
+TASKS = ("classification", "semantic", "generation")
+SOUND: dict[str, Callable[[Any], bool]] = {  # what a card's values must be, besides their kind
+    "classes": lambda names: all(isinstance(name, str) for name in names),
+    "task": lambda task: task in TASKS,
+    "size": lambda size: len(size) == 2 and all(type(side) is int and side > 0 for side in size),
 }
 
 
@@ -101,7 +108,7 @@ def load_checkpoint(
     except Exception as error:  # a constructor fed with garbage raises anything
         raise ValueError(
             f"{path} does not fit {card['model']} with the arguments of its card: "
-            f"{str(error).splitlines()[0]}. Fetch or train it again."
+            f"{one_line(error)}. Fetch or train it again."
         ) from error
     return model.to(device).eval(), card
 
@@ -192,6 +199,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(
             f"{path} has no card of the course: its {', '.join(wrong)} are missing or of another "
             "kind. Fetch or train it again."
+        )
+    odd = [key for key, holds in SOUND.items() if not holds(card[key])]
+    if odd:
+        raise ValueError(
+            f"{path} has a card of which the {odd[0]} is {card[odd[0]]!r}. Fetch or train it again."
         )
     if card["model"] not in MODELS:
         raise ValueError(

@@ -30,6 +30,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from course_lib.data.augment import stream_seed
+from course_lib.train.files import one_line
 
 WAIT = 60  # seconds for which the processes of a run wait for each other at the start
 ANNOUNCING = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -72,7 +73,7 @@ class Engine:
                 raise
             raise ValueError(
                 f"{', '.join(announced)} in the environment announce several processes, which did "
-                f"not meet within {WAIT} s ({str(error).splitlines()[0]}). Start them together "
+                f"not meet within {WAIT} s ({one_line(error)}). Start them together "
                 "with torchrun; or unset these variables, to train in one process."
             ) from error
         self.clip_norm = clip_norm
@@ -220,11 +221,6 @@ class Engine:
         return bool(self.sum(flag) > 0)
 
 
-def is_main() -> bool:
-    """Tell whether this process is the only one, or the one that writes and prints."""
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-
-
 def _meet(cpu: bool) -> None:
     """Let the processes that the environment announces find each other, if there are several.
 
@@ -257,7 +253,7 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
     """Return the device a name stands for; "auto" (or ``None``) is a GPU if there is one.
 
     Raises:
-        ValueError: for a GPU where there is none, or a name that is no device.
+        ValueError: for a device that is not here, or a name that is no device.
     """
     name = str(device or "auto")
     if name == "auto":
@@ -272,4 +268,11 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
         raise ValueError(
             f'device is {name!r}, but PyTorch sees no GPU here; use device="auto" or "cpu".'
         )
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = one_line(error).split(". ")[0]
+        raise ValueError(
+            f'device is {name!r}, which cannot be used here ({reason}); use "auto" or "cpu".'
+        ) from error
     return wanted

@@ -77,11 +77,7 @@ def evaluate(
             are NaN or infinite.
     """
     confusion, loss = _count(model, data, batch_size, device, precision)
-    if not loss.isfinite():
-        raise ValueError(
-            f"The {type(model).__name__} answers with NaN or infinite values, so there is nothing "
-            "to judge: its training has diverged."
-        )
+    _check_finite(model, loss)
     total = int(confusion.sum())
     return Evaluation(confusion.cpu(), float(loss) / max(total, 1), data.classes)
 
@@ -198,10 +194,19 @@ def predict(
 
 def per_image_confusions(model: nn.Module, data: ImageSet, *, batch_size: int = 64) -> Tensor:
     """Return one confusion matrix per image, (N, C, C) int64: what a bootstrap resamples."""
-    prediction = predict(model, data.images, batch_size=batch_size).argmax(dim=1)
+    logits = predict(model, data.images, batch_size=batch_size)
+    _check_finite(model, logits)
     return confusion_per_image(
-        prediction, data.targets.cpu(), len(data.classes), ignore_index=data.ignore_index
+        logits.argmax(dim=1), data.targets.cpu(), len(data.classes), ignore_index=data.ignore_index
     )
+
+
+def _check_finite(model: nn.Module, answers: Tensor) -> None:
+    if not answers.isfinite().all():
+        raise ValueError(
+            f"The {type(model).__name__} answers with NaN or infinite values, so there is nothing "
+            "to judge: its training has diverged."
+        )
 
 
 def _where(model: nn.Module, device: str | torch.device | None) -> torch.device:

@@ -125,6 +125,11 @@ def claimed(folder: Path, size: int) -> Iterator[None]:
         lock.release()
 
 
+def one_line(error: Exception) -> str:
+    """Return the beginning of what an error says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+
+
 def explained(path: Path, error: OSError | RuntimeError) -> OSError | RuntimeError:
     """Return the error with the file's name, the cause and the cure, if the disk is at fault.
 

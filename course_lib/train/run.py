@@ -26,7 +26,7 @@ from course_lib.data import ImageSet
 from course_lib.train.config import Config
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
-from course_lib.train.files import claimed, whole, write_json
+from course_lib.train.files import claimed, one_line, whole, write_json
 
 # What a checkpoint holds, besides the versions of the libraries.
 LAYOUT: dict[str, type] = {
@@ -211,7 +211,7 @@ class Run:
                 part.load_state_dict(state["parts"][name])
         except Exception as error:
             raise ValueError(
-                f"{path} does not fit this run (its {name}: {_line(error)}). Choose another "
+                f"{path} does not fit this run (its {name}: {one_line(error)}). Choose another "
                 "out_dir, or delete that one."
             ) from error
         vars(self.progress.history).update(state["history"])
@@ -258,13 +258,15 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        if not path.is_file():
+            raise ValueError("it is a folder, a pipe or a device")
         with zipfile.ZipFile(path) as archive:  # PyTorch writes the checksums and never reads them
             if changed := archive.testzip():
                 raise ValueError(f"{changed} has changed")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # an unpickler fed with garbage raises anything
         raise ValueError(
-            f"{path} is damaged ({_line(error)}): delete it to start anew, or restore a copy."
+            f"{path} is damaged ({one_line(error)}): delete it to start anew, or restore a copy."
         ) from error
     if isinstance(state, dict) and all(isinstance(state.get(k), v) for k, v in LAYOUT.items()):
         return state
@@ -314,10 +316,6 @@ def finite(model: nn.Module) -> bool:
 def name_of(train_set: ImageSet) -> str:
     """Return what a run knows its data by."""
     return f"{train_set.name}/{train_set.split} {train_set.fingerprint}"
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
 
 
 def _shapes(state: Any) -> dict[str, tuple[int, ...]]:

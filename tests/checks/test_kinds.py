@@ -177,7 +177,7 @@ def test_a_design_that_cannot_be_tried_fails_every_property():
         lab="unet",
         level="stretch",
         minutes=1,
-        reference=int,
+        reference=lambda: 1,
         trial=trial,
         probe=lambda s, a: 0,
     )

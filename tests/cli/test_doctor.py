@@ -71,7 +71,7 @@ def test_a_kernel_that_is_missing_or_another_pythons(monkeypatch: pytest.MonkeyP
     for argv, state in (
         ([sys.executable], "ok"),
         (["python"], "ok"),
-        (["/opt/other/python"], "attention"),
+        (["/elsewhere/python"], "attention"),
     ):
         spec = KernelSpec(argv=argv)
         monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", lambda *_, s=spec: s)

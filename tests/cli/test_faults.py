@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 from course_lib import cli
+from course_lib.cli.console import stopping_at_once
 from course_lib.results import CLAIMS, Claim, Measurement, load
 
 
@@ -34,7 +35,8 @@ def failing(error: BaseException) -> object:
         (FloatingPointError("the loss is not finite"), 1, "course: the loss is not finite"),
         (RuntimeError("size mismatch\nfor a"), 1, "course: RuntimeError: size mismatch for a"),
         (TypeError("unexpected keyword"), 1, "course: TypeError: unexpected keyword"),
-        (MemoryError(), 1, "course: MemoryError: the memory is full"),
+        (MemoryError(), 1, "course: the memory is full; use fewer or smaller images"),
+        (RuntimeError("can't allocate memory: 9 GB"), 1, "course: the memory is full; use fewer"),
         (SafetensorError("header too large"), 1, "course: SafetensorError: header too large"),
         (AssertionError(), 1, "course: AssertionError: no more is known"),
         (KeyboardInterrupt(), 130, "course: interrupted"),
@@ -45,7 +47,9 @@ def test_an_error_is_one_line(
     error: BaseException, status: int, said: str, course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ignored = []
-    monkeypatch.setattr(signal, "signal", lambda *what: ignored.append(what))
+    monkeypatch.setattr(
+        signal, "signal", lambda *what: ignored.append(what) if signal.SIG_IGN in what else None
+    )
     monkeypatch.setattr(cli, "parse", lambda _: failing(error))
     got, _, err = course()
     assert got == status and err.startswith(said) and err.count("\n") == 1
@@ -54,6 +58,23 @@ def test_an_error_is_one_line(
         monkeypatch.setenv("COURSE_DEBUG", "1")
         with pytest.raises(type(error)):
             cli.main([])
+
+
+def test_ctrl_c_ends_an_import_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[object] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(os, "write", lambda _, text: ended.append(text))
+    with stopping_at_once():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+    assert ended == [b"course: interrupted\n", 130]
+    with pytest.raises(KeyboardInterrupt):  # as usual again
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)  # started in the background
+    with stopping_at_once():
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def console(encoding: str, monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:

@@ -106,7 +106,7 @@ def test_a_sheet_is_drawn_and_scored(
     [
         (["train-gan", "stylegan", *COMMON, "--width", "8"], "Unrecognized options: --width"),
         (["train-gan", "dcgan", *COMMON, "--size", "28"], "must be 8, 16, 32"),
-        (["train-gan", "dcgan", *COMMON, "--size", "1", "2", "3"], "Unrecognized options: 3"),
+        (["train-gan", "dcgan", *COMMON, "--size", "1", "2", "3"], "Error parsing --size"),
         (["train-gan", "dcgan", *COMMON, "--width", "0"], "width is 0"),
         (["train-gan", "dcgan", *COMMON, "--width", "-4"], "width is -4"),
         (["train-gan", "dcgan", *COMMON, "--loss", "cosine"], "adversarial loss is 'cosine'"),

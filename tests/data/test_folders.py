@@ -164,6 +164,7 @@ def test_a_shared_folder_is_not_mistaken_for_a_set(build, monkeypatch):
 def test_splits_by_name_do_not_depend_on_the_machine():
     assert name_rank("FudanPed00001") == pytest.approx(0.237947, abs=1e-6)
     assert 0 <= name_rank("x") < 1 and name_rank("x") != name_rank("y")
+    assert 0 <= name_rank("caf\udce9") < 1  # a byte that is not UTF-8
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """The queue: its order, its end, what it says, and that a kill costs nothing."""
 
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,6 +177,18 @@ def test_missing_data_and_damaged_results_are_said_and_skipped(tmp_path: Path) -
     assert len(load("tiny-score", tmp_path / "results").runs) == 3
 
 
+def test_a_disk_that_is_full_ends_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = iter([2**40, 2**40, 2**40, 2**40, 2**40, 2**40, 0])  # of two folders, three times
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
+    with pytest.raises(OSError, match="runs has 0 MB free, and about 200 MB are needed"):
+        work(tiny.place(tmp_path, tiny.SCORE))
+    assert state(tmp_path).done == ["tiny-score seed 0"] and not state(tmp_path).failed
+    assert "not at work (" in (text := report(tiny.place(tmp_path, tiny.SCORE)))
+    assert "has 0 MB free" in text
+
+
 def test_a_second_queue_is_told_who_works(tmp_path: Path) -> None:
     ready = tiny.event()
     process = tiny.start(tiny.hold, tmp_path, ready)
@@ -208,7 +222,7 @@ def test_what_is_left_is_told_in_hours(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"seconds": 0.0', '"seconds": 7200.0'))
     # Two hours a seed where one was stated: the other claim takes twice its time as well.
     assert "left: about 3.0 hours" in report(place)
-    assert "1.0 h  other, seeds 0" in report(place)
+    assert "1.00 h  other, seeds 0" in report(place)
 
 
 def test_the_command(

@@ -224,6 +224,13 @@ def test_the_seconds_are_those_of_all_sessions(tmp_path: Path) -> None:
     assert Session(tmp_path).seconds() < 5
 
 
+@pytest.mark.parametrize("text", ["", "[1]", "3", "{}", '{"began": "a", "before": 0}'])
+def test_a_damaged_session_is_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "session.json").write_text(text)
+    assert unfinished(tmp_path) is None
+    Session(tmp_path).end()
+
+
 def vars_of(session: Session) -> dict[str, object]:
     return {"began": session.began, "before": session.before, "again": False}
 
@@ -325,4 +332,4 @@ def test_every_claim_on_real_data_can_be_measured(
     if len(names) > 1:  # the training of unet-pets is used again, not made again
         once, averaged = (load(name, tmp_path / "r") for name in ("unet-pets", after[1]))
         assert averaged.mean("plain_mean_iou") == once.mean("test_mean_iou")
-        assert not list((tmp_path / "runs" / after[1]).rglob("checkpoint.pt"))
+        assert not list((tmp_path / "runs/smoke" / after[1]).rglob("checkpoint.pt"))

@@ -88,7 +88,7 @@ def test_the_comparison_on_streets_can_be_measured(tmp_path: Path) -> None:
     ranks = [order.mean(f"{name}_rank") for name in recipes.ARCHITECTURES]
     assert sorted(ranks) == [1, 2, 3, 4]
     assert order.mean("lead") >= 0
-    model, card = load_checkpoint(runs / names[0] / "seed-0" / "model.safetensors")
+    model, card = load_checkpoint(runs / "smoke" / names[0] / "seed-0" / "model.safetensors")
     assert card["claim"] == names[0] and card["size"] == [96, 128]
     assert model(torch.zeros(1, 3, 96, 128)).shape == (1, 10, 96, 128)
 

@@ -11,6 +11,7 @@ import pytest
 from nbformat import NotebookNode
 
 from tools.common import Tree, text_of
+from tools.notebooks import warm
 from tools.notebooks.setup_cell import setup_source
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -89,6 +90,12 @@ def exercise_cells(name: str = "double", *, points: int = 2) -> list[NotebookNod
         ),
         prose("why", "Because *twice* is two times.", "explanation"),
     ]
+
+
+@pytest.fixture(autouse=True)
+def no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebooks of these tests import none, so none are imported ahead."""
+    monkeypatch.setattr(warm, "LIBRARIES", ())
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from torch import nn
 from course_lib.data import Augment
 from course_lib.losses import ADVERSARIAL_LOSSES
 from course_lib.train import GANConfig, draw_samples, train_gan
-from tests.train.tiny_game import SIZE, by_hand, pictures, players, same, weights
+from tests.train.small_sets import same
+from tests.train.tiny_game import SIZE, by_hand, pictures, players, weights
 
 QUIET = {"device": "cpu", "progress": False}
 

@@ -16,7 +16,8 @@ from torch import nn
 
 from course_lib.models import StyleGANDiscriminator, StyleGANGenerator
 from course_lib.train import GANConfig, TrainConfig, train_gan, train_supervised
-from tests.train.tiny_game import SIZE, pictures, players, same, saved, weights
+from tests.train.small_sets import same, saved
+from tests.train.tiny_game import SIZE, pictures, players, weights
 
 QUIET = {"device": "cpu", "progress": False}
 
@@ -226,7 +227,7 @@ def test_what_is_no_checkpoint_of_a_game_is_refused(tmp_path: Path) -> None:
     supervised = TrainConfig(epochs=1, batch_size=6)
     folder = tmp_path / "supervised"
     train_supervised(model, pictures(), config=supervised, out_dir=folder, progress=False)
-    with pytest.raises(ValueError, match="kind of training \(TrainConfig there, GANConfig here\)"):
+    with pytest.raises(ValueError, match=r"kind of training \(TrainConfig there, GANConfig here\)"):
         train_gan(*players(), pictures(), config=config, out_dir=folder, **QUIET)
 
 

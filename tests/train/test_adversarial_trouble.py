@@ -12,7 +12,8 @@ from course_lib.data import ImageSet
 from course_lib.models import DCGANDiscriminator, DCGANGenerator
 from course_lib.train import GANConfig, GANHistory, train_gan
 from course_lib.train.gan_history import diversity, told_apart
-from tests.train.tiny_game import SIZE, pictures, players, saved, weights
+from tests.train.small_sets import saved
+from tests.train.tiny_game import SIZE, pictures, players, weights
 
 QUIET = {"device": "cpu", "progress": False}
 PLAYERS = ("generator", "discriminator")

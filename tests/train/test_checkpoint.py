@@ -91,11 +91,15 @@ WRONG_CARDS = {
     "null": (None, "its model, arguments, .* are missing"),
     "another network": ({"model": "GPT"}, "'GPT'"),
     "no size": ({"size": None}, "its size are missing"),
+    "three sizes": ({"size": [16, 24, 3]}, r"the size is \[16, 24, 3\]"),
+    "a size in words": ({"size": ["a", "b"]}, "the size is"),
+    "classes without names": ({"classes": [1, 2]}, r"the classes is \[1, 2\]"),
+    "a task of no network": ({"task": "instance"}, "the task is 'instance'"),
     "arguments in a list": ({"arguments": [5]}, "its arguments are missing"),
     "other arguments": ({"arguments": {"num_classes": 5, "widths": (8, 12)}}, "of another network"),
     "an unknown argument": ({"arguments": {"depth": 3}}, "unexpected keyword argument 'depth'"),
     "an argument that is a text": ({"arguments": {"widths": "ab"}}, "does not fit UNet"),
-    "400 GB": ({"arguments": {"widths": (8, 10_000_000_000)}}, "does not fit UNet"),
+    "400 GB": ({"arguments": {"widths": (8, 100_000)}}, "those of another network"),
 }
 
 
@@ -149,7 +153,7 @@ def test_shipping_leaves_the_old_or_the_new_whenever_it_is_stopped(
     monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "shipped")
     (tmp_path / "shipped").mkdir()
     paths = []
-    for number in (0, 1):
+    for number in (0, 1, 2):
         torch.manual_seed(number)
         card = {**CARD, "arguments": {}, "number": number}
         paths.append(save_checkpoint(tmp_path / f"{number}.safetensors", SimpleCNN(), card))
@@ -171,8 +175,8 @@ def test_shipping_leaves_the_old_or_the_new_whenever_it_is_stopped(
     expected = load_checkpoint(paths[card["number"]])[0]
     assert torch.equal(model.fc2.weight, expected.fc2.weight)
     assert load_checkpoint("other")[1]["number"] == 0
-    checkpoint.ship(paths[1], "simple")
-    assert load_checkpoint("simple")[1]["number"] == 1
+    checkpoint.ship(paths[2], "simple")
+    assert load_checkpoint("simple")[1]["number"] == 2
     left = {path.name for path in (tmp_path / "shipped").iterdir()}
     assert left == {".lock", "index.json", "simple.safetensors", "other.safetensors"}
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from course_lib.train import is_main
+from course_lib.train import is_main, pick_device
 
 ALONE = """
 from course_lib.train import engine
@@ -43,3 +43,11 @@ def test_a_second_process_that_does_not_come_is_named_after_a_while(left_over) -
 def test_a_rank_that_was_left_over_alone_is_no_other_process(monkeypatch) -> None:
     monkeypatch.setenv("RANK", "1")
     assert is_main()
+
+
+def test_a_device_that_is_not_built_in_is_one_short_line() -> None:
+    with pytest.raises(
+        ValueError, match="'xla', which cannot be used here .* use \"auto\""
+    ) as told:
+        pick_device("xla")
+    assert len(str(told.value)) < 250

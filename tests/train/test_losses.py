@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from torch import nn
 
 from course_lib.data import ImageSet
 from course_lib.losses import cross_entropy, dice_loss
 from course_lib.models import UNet
 from course_lib.train import TrainConfig, train_supervised
+from tests.train.small_sets import same
 
 
 def masks(num=12):
@@ -23,11 +23,6 @@ def trained(config, **options):
     model = UNet(widths=(4, 8))
     history = train_supervised(model, masks(), config=config, progress=False, **options)
     return model, history.column("train_loss")
-
-
-def same(a: nn.Module, b: nn.Module) -> bool:
-    b_state = b.state_dict()
-    return all(torch.equal(value, b_state[key]) for key, value in a.state_dict().items())
 
 
 def test_the_named_loss_is_what_is_minimised():

@@ -15,32 +15,12 @@ from torch import Tensor, nn
 from course_lib.data import Augment, ImageSet
 from course_lib.models import SimpleCNN, UNet
 from course_lib.train import EMA, TrainConfig, evaluate, train_supervised
-from tests.train.tiny_game import saved
-
-
-def labelled(num: int = 48, size: tuple[int, int] = (12, 17), classes: int = 3) -> ImageSet:
-    generator = torch.Generator().manual_seed(5)
-    images = torch.randint(256, (num, 3, *size), generator=generator, dtype=torch.uint8)
-    targets = torch.randint(classes, (num,), generator=generator)
-    return ImageSet(images, targets, tuple("abc"[:classes]))
-
-
-def masks(num: int = 24, size: tuple[int, int] = (18, 23)) -> ImageSet:
-    generator = torch.Generator().manual_seed(6)
-    images = torch.randint(256, (num, 3, *size), generator=generator, dtype=torch.uint8)
-    targets = (images[:, 0] > 127).to(torch.uint8)
-    return ImageSet(images, targets, ("dark", "bright"), task="semantic")
+from tests.train.small_sets import labelled, masks, same, saved
 
 
 def small_unet(dropout: float = 0.0) -> UNet:
     torch.manual_seed(0)
     return UNet(widths=(8, 12), dropout=dropout)
-
-
-def same(a: nn.Module | dict[str, Tensor], b: nn.Module | dict[str, Tensor]) -> bool:
-    a = a.state_dict() if isinstance(a, nn.Module) else a
-    b = b.state_dict() if isinstance(b, nn.Module) else b
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 OPTIMIZERS = {

@@ -4,7 +4,6 @@
 """
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,16 +45,6 @@ def weights(*models: nn.Module) -> dict[str, Tensor]:
         for number, model in enumerate(models)
         for name, value in model.state_dict().items()
     }
-
-
-def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Bit for bit."""
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
-def saved(folder: Path, part: str = "progress") -> dict[str, Any]:
-    """What the checkpoint in a run's folder holds of one of its parts."""
-    return torch.load(folder / "checkpoint.pt", weights_only=True)["parts"][part]
 
 
 def penalty(judge: nn.Module, real: Tensor, fake: Tensor, config: GANConfig, told: Any) -> Tensor:

@@ -143,10 +143,9 @@ def pages(out_dir: Path, tree: Tree | None = None) -> list[str]:
     """
     tree = tree or Tree()
     known = facts.known(tree)
-    for name, one in known.items():
-        path = tree.exercises / one.lab / f"{name}.ipynb"
-        fail_with(problems_of(path, read(path)), "Problems in exercise sources:")
-        text, pictures = page(one, solution_executed(path, tree))
+    for path, done in solutions_executed(tree).items():
+        name = path.stem
+        text, pictures = page(known[name], done)
         write_if_changed(out_dir / f"{name}.md", text)
         for old in set(out_dir.glob(f"{name}-*.png")) - {out_dir / file for file in pictures}:
             old.unlink()
@@ -164,10 +163,9 @@ def index_page(tree: Tree | None = None) -> str:
 def expect(only: list[str] | None = None, tree: Tree | None = None) -> None:
     """Store what a right answer prints in the sources; look at the difference before committing."""
     tree = tree or Tree()
-    for path in tree.sources():
-        if only and path.stem not in only:
-            continue
-        source, done = read(path), solution_executed(path, tree, compare=False)
+    wanted = [path for path in tree.sources() if not only or path.stem in only]
+    for path, done in solutions_executed(tree, wanted, compare=False).items():
+        source = read(path)
         for cell, ran in zip(source.cells, done.cells, strict=True):
             if "expected" in tags(cell):
                 text = _printed(ran)
@@ -193,15 +191,24 @@ def alike(a: str, b: str) -> bool:
     return all(math.isclose(float(x), float(y), rel_tol=0.01, abs_tol=0.01) for x, y in pairs)
 
 
-def solution_executed(path: Path, tree: Tree, *, compare: bool = True) -> NotebookNode:
-    """Execute a source, with its solution, in a kernel; all points, or an error.
+def solutions_executed(
+    tree: Tree, paths: list[Path] | None = None, *, compare: bool = True
+) -> dict[Path, NotebookNode]:
+    """Execute sources, with their solutions, in kernels; all points, or an error.
 
     Args:
-        path: The source.
         tree: The checkout.
+        paths: The sources; default all.
         compare: Fail if a right answer prints something else than the source says.
     """
-    done = runner.run(path, "quick", tree)
+    paths = tree.sources() if paths is None else paths
+    problems = [found for path in paths for found in problems_of(path, read(path))]
+    fail_with(problems, "Problems in exercise sources:")
+    executed = runner.run_all(paths, "quick", tree)
+    return {path: _all_points(path, done, tree, compare) for path, done in executed.items()}
+
+
+def _all_points(path: Path, done: runner.Execution, tree: Tree, compare: bool) -> NotebookNode:
     runner.keep(done, "quick", tree)
     fail_with(validate.check_executed(path, done.notebook), "Problems in an executed exercise:")
     test = graded(done.notebook, "grade")[0]
@@ -270,8 +277,7 @@ def verify(tree: Tree | None = None) -> None:
     """Run every solution (all points) and every untouched notebook (none)."""
     tree = tree or Tree()
     played = untouched(tree)
-    for path in tree.sources():
-        notebook = solution_executed(path, tree)
+    for path, notebook in solutions_executed(tree).items():
         seen = played.get(path.stem, {"points": "missing", "total": None, "errors": {}})
         if seen["points"] != 0 or not seen["total"]:
             raise ToolError(f"practice/{path.name}, untouched: {seen}; wanted 0 points")

@@ -39,9 +39,9 @@ DARK = {
 # All lengths are pixels of a figure of this width. A phone of 390 pixels shows it 342 wide, so its
 # words are 11 pixels high there.
 WIDTH, SIZE = 480, 15.5
-PAGE = {
+WORDS = ("font.", "axes.title", "axes.label", "xtick.label", "ytick.label", "legend.font")
+PAGE = {f"{kind}size": SIZE for kind in WORDS} | {
     "figure.dpi": 72,  # a point is a pixel
-    "font.size": SIZE,
     "font.sans-serif": ["system-ui", "DejaVu Sans"],  # the reader's; the widest, to lay out with
     "axes.linewidth": 1,
     "grid.linewidth": 1,
@@ -120,6 +120,7 @@ def plotted(figure: Figure) -> dict[str, Any]:
     arrays: list[Any] = []
     for axes in figure.axes:
         arrays += [line.get_xydata() for line in axes.lines]
+        arrays += [text.get_position() for text in axes.texts]
         for patch in axes.patches:  # a bar, a box, a circle: its corners
             inside = patch.get_patch_transform().transform_path(patch.get_path())
             arrays.append(inside.get_extents().get_points())

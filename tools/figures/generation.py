@@ -34,19 +34,26 @@ def progress(task: str, folder: Path | None = None) -> Figure:
     figure = sheet(320)
     axes = figure.subplots()
     cost = load("generation-compute", folder)
-    axes.set(yscale="log", xlabel="seconds of one core", ylabel="CFD, validation")
+    times: list[float] = []
+    reach: list[float] = []  # the ends of all bars
     for name, look in LOOKS.items():
         result = load(f"{name}-{task}", folder)
-        if result.measured and cost.measured:
-            rate = cost.mean(f"{name}_images_per_second")
-            seconds = result.curves("val_cfd_images")[0] / rate
-            scores = result.curves("val_cfd")  # (seeds, readings)
-            spread = scores.std(0, ddof=1) if len(scores) > 1 else None
-            axes.errorbar(seconds, scores.mean(0), spread, **look)
-    axes.set_xlim(left=0)
-    (_, last), (low, high) = axes.get_xlim(), axes.get_ylim()
-    scale = [t for t in (1, 2, 5, 10, 20, 50, 100, 200) if low <= t <= high]
-    ticks(axes, range(0, int(last) + 1, 60 if last < 500 else 240), scale)
+        if not (result.measured and cost.measured):
+            continue
+        rate = cost.mean(f"{name}_images_per_second")
+        seconds = result.curves("val_cfd_images")[0] / rate
+        scores = result.curves("val_cfd")  # (seeds, readings)
+        mean = scores.mean(0)
+        spread = scores.std(0, ddof=1) if len(scores) > 1 else mean * np.nan
+        axes.errorbar(seconds, mean, spread, **look)
+        times += [*seconds]
+        reach += [*mean, *(mean + spread), *np.maximum(mean - spread, mean / 3)]
+    low, high = (np.nanmin(reach) / 1.2, np.nanmax(reach) * 1.2) if reach else (1, 100)
+    last = 1.05 * max(times, default=300)
+    axes.set(yscale="log", xlim=(0, last), ylim=(low, high))
+    axes.set(xlabel="seconds of one core", ylabel="CFD, validation")
+    steps = range(0, int(last) + 1, 60 if last < 500 else 240)
+    ticks(axes, steps, [t for t in (1, 2, 5, 10, 20, 50, 100, 200) if low <= t <= high])
     finish(figure, axes)
     return figure
 

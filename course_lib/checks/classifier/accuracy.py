@@ -52,11 +52,15 @@ def _of(sizes: Sequence[int], share: float) -> Callable[[torch.Generator], tuple
     return lambda generator: ([_batch(size, share, generator) for size in sizes],)
 
 
+def _images(batches: Batches) -> int:
+    return sum(len(labels) for _, labels in batches)
+
+
 def _count(
     batches: Batches,
     *,
     hits: Callable[[Tensor, Tensor], Tensor] = lambda logits, labels: logits.argmax(1) == labels,
-    share: Callable[[int, Batches], float] = lambda n, b: n / sum(len(y) for _, y in b),
+    share: Callable[[int, Batches], float] = lambda n, b: n / _images(b),
 ) -> float:
     """The count, with one half that can be made wrong: what is a hit, or what it is divided by."""
     return share(sum(int(hits(logits, labels).sum()) for logits, labels in batches), batches)

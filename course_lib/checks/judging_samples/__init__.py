@@ -1,1 +1,1 @@
-"""Checks of the lab `judging_samples`."""
+"""Checks of the lab `judging-samples`."""

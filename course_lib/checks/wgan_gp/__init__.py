@@ -1,1 +1,1 @@
-"""Checks of the lab `wgan_gp`."""
+"""Checks of the lab `wgan-gp`."""

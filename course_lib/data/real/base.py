@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from course_lib.data.cards import Card
-from course_lib.data.decode import Array, Items
+from course_lib.data.decode import Items
 from course_lib.data.folders import held_out, mixed
+from course_lib.data.images import Array
 from course_lib.data.sets import DataError
 
 
@@ -32,16 +33,6 @@ class Archive:
     into: str = "."
 
 
-def by_hand() -> tuple[Archive, ...]:
-    """Return no archives: the set's card says how to get it."""
-    return ()
-
-
-def nothing_more(folder: Path) -> list[str]:
-    """Return no problems: all that can be wrong with the set is found by reading its files."""
-    return []
-
-
 @dataclass(frozen=True)
 class RealSet:
     """How to get and to read one real data set.
@@ -55,10 +46,10 @@ class RealSet:
         size: (H, W) where the files have many sizes and none is asked for.
         channels: Of an images/ and masks/ folder.
         archives: Returns what is to be downloaded (a function, for torchvision knows most of it,
-            and takes a second to import).
+            and takes a second to import); None: the set has to be got by hand.
         space: Bytes for archives and unpacked files together.
         inner: Folder that the archive has around everything.
-        problems: Takes the set's folder; returns what is wrong besides files that cannot be read.
+        absent: Takes the set's folder; returns the images that a list names and that are not there.
     """
 
     card: Card
@@ -67,10 +58,10 @@ class RealSet:
     classes: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
     channels: int = 3
-    archives: Callable[[], tuple[Archive, ...]] = by_hand
+    archives: Callable[[], tuple[Archive, ...]] | None = None
     space: float = 0
     inner: str = "."
-    problems: Callable[[Path], list[str]] = nothing_more
+    absent: Callable[[Path], list[Path]] | None = None
 
 
 def from_arrays(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from course_lib.data.cards import Card
-from course_lib.data.decode import Array, Items, lookup, read_stack
+from course_lib.data.decode import Items, lookup
 from course_lib.data.folders import image_files, masks_for
+from course_lib.data.images import Array, read_stack
 from course_lib.data.real.base import RealSet
 from course_lib.data.sets import DataError
 

@@ -104,13 +104,12 @@ def stratified(groups: Sequence[str], keys: Sequence[str], fraction: float) -> s
     return held
 
 
-def problems(folder: Path) -> list[str]:
-    """Return the first image that a list names and that is not there."""
+def absent(folder: Path) -> list[Path]:
+    """Return the images that a list names and that are not there."""
     have = {path.stem for path in image_files(folder / "images")}
     lists = [folder / "annotations" / name for name in ("trainval.txt", "test.txt")]
-    gone = [key for path in lists if path.is_file() for key in listed(path) if key not in have]
-    more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-    return [f"{folder / 'images' / gone[0]}.jpg is listed but missing{more}."] if gone else []
+    named = [key for path in lists if path.is_file() for key in listed(path)]
+    return [folder / "images" / f"{key}.jpg" for key in named if key not in have]
 
 
 def archives() -> tuple[Archive, ...]:
@@ -146,5 +145,5 @@ SET = RealSet(
     size=(128, 128),
     archives=archives,
     space=1.8e9,
-    problems=problems,
+    absent=absent,
 )

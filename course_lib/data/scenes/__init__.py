@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 from course_lib.data.cards import Card
 from course_lib.data.scenes import cells, shapes
@@ -29,66 +30,54 @@ class SceneSet:
     object_classes: tuple[str, ...] = ()
 
 
-def _card(
-    *,
-    name: str,
-    title: str,
-    purpose: str,
-    classes: tuple[str, ...],
-    conditions: tuple[str, ...],
-    flaws: str,
-    tasks: tuple[str, ...] = ("semantic", "instance"),
-) -> Card:
-    """Return the card of a kind of scene; what is missing is the same for all."""
-    named = f"{len(classes)}: {', '.join(classes)}"
-    return Card(
-        name=name,
-        title=title,
-        purpose=purpose,
-        tasks=tasks,
-        images="as many as you ask for, any size, colour",
-        classes=f"{named}; conditions {', '.join(conditions)}",
-        splits="train, val and test are drawn from separate ranges of scene numbers",
-        licence="the course's own: MIT",
-        flaws=flaws,
-        download="nothing: drawn on first use, then read from the cache",
-        source="`course_lib.data`",
-    )
+def _classes(scene: ModuleType) -> str:
+    named = f"{len(scene.CLASSES)}: {', '.join(scene.CLASSES)}"
+    return f"{named}; conditions {', '.join(scene.CONDITIONS)}"
 
 
-_STREETS = _card(
+_DRAWN = dict(
+    images="as many as you ask for, any size, colour",
+    splits="train, val and test are drawn from separate ranges of scene numbers",
+    licence="the course's own: MIT",
+    download="nothing: drawn on first use, then read from the cache",
+    source="`course_lib.data`",
+)
+_STREETS = Card(
     name="streets",
     title="Street scenes drawn by code",
     purpose="driving: a class for every pixel, objects, and shifts of weather and light",
-    classes=streets.CLASSES,
-    conditions=streets.CONDITIONS,
+    tasks=("semantic", "instance"),
+    classes=_classes(streets),
     flaws="drawn: no camera noise model of a real car, few object shapes; scores do not carry "
     "over to photographs",
+    **_DRAWN,
 )
-_CELLS = _card(
+_CELLS = Card(
     name="cells",
     title="Microscope images drawn by code",
     purpose="medicine: separating nuclei that touch",
-    classes=cells.CLASSES,
-    conditions=cells.CONDITIONS,
+    tasks=("semantic", "instance"),
+    classes=_classes(cells),
     flaws="drawn: no debris or artefacts of a real slide; scores do not carry over to tissue",
+    **_DRAWN,
 )
-_SHAPES = _card(
+_SHAPES = Card(
     name="shapes",
     title="Simple objects drawn by code",
     purpose="generation with known factors: class, colour, pose",
-    classes=shapes.CLASSES,
-    conditions=shapes.CONDITIONS,
-    flaws="far simpler than any photograph; the factors are independent of each other",
     tasks=("classification", "semantic", "instance"),
+    classes=_classes(shapes),
+    flaws="far simpler than any photograph; the factors are independent of each other",
+    **_DRAWN,
 )
-_ROOMS = _card(
+_ROOMS = Card(
     name="rooms",
     title="Views of rooms drawn by code",
     purpose="virtual reality: one room seen from several places",
-    classes=rooms.CLASSES,
-    conditions=rooms.CONDITIONS,
+    tasks=("semantic", "instance"),
+    classes=_classes(rooms),
     flaws="drawn: simple light, few kinds of furniture",
+    **_DRAWN,
 )
 SCENES: dict[str, SceneSet] = {
     "streets": SceneSet(_STREETS, streets.draw, streets.CLASSES),

@@ -7,13 +7,6 @@ from torch import nn
 
 from course_lib.recipes import Network
 from course_lib.recipes.segmentation import ARCHITECTURES
-from course_lib.results.bench.training import (
-    Variant,
-    against_peers,
-    multiply_adds,
-    peak_memory,
-    step_times,
-)
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.train import pick_device
 
@@ -27,6 +20,8 @@ def _make(network: Network) -> nn.Module:
 
 def _costs(context: Context) -> Measurement:
     """Parameters and multiply-adds (exact), memory and time of a training step."""
+    from course_lib.results.bench.training import Variant, multiply_adds, peak_memory, step_times
+
     device, rounds = pick_device(context.device), context.pick(smoke=2, full=12)
     torch.manual_seed(context.seed)
     variants: dict[str, Variant] = {}
@@ -56,6 +51,8 @@ def _costs(context: Context) -> Measurement:
 
 
 def _peers(context: Context) -> Measurement:
+    from course_lib.results.bench.training import against_peers
+
     rounds = context.pick(smoke=2, full=30)
     torch.manual_seed(context.seed)
     device = pick_device(context.device)

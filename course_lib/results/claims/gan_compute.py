@@ -7,7 +7,6 @@ import torch
 
 from course_lib.data import ImageSet
 from course_lib.recipes.generation import RECIPES
-from course_lib.results.bench.gan import step_times
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.train import pick_device, train_gan
 
@@ -49,6 +48,8 @@ def _costs(context: Context) -> Measurement:
 
 
 def _measure(context: Context) -> Measurement:
+    from course_lib.results.bench.gan import step_times
+
     size = {"width": 8, "batch_size": 2, "steps": 1, "rounds": 1} if context.smoke else {}
     torch.manual_seed(context.seed)
     return Measurement(

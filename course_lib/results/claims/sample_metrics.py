@@ -15,7 +15,6 @@ from course_lib.metrics import (
     kernel_distance,
     precision_recall,
 )
-from course_lib.results.bench.frechet import frechet_bench
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.train import sample_features, sample_scores
 
@@ -36,9 +35,11 @@ def shift(images: Tensor) -> Tensor:
 
 
 def _speed(context: Context) -> Measurement:
+    from course_lib.results.bench.frechet import bench
+
     dimensions = context.pick(smoke=64, full=2048)
     repeats = context.pick(smoke=1, full=3)
-    seconds = frechet_bench(dimensions, seed=context.seed, repeats=repeats)
+    seconds = bench(dimensions, seed=context.seed, repeats=repeats)
     ours, theirs = seconds["course_lib"], seconds["torchmetrics"]
     return Measurement(
         metrics={

@@ -41,7 +41,7 @@ def differences(kept: dict, shown: dict) -> list[str]:
     if [len(row) for row in kept["numbers"]] != [len(row) for row in shown["numbers"]]:
         return [*found, "other curves"]
     for old, new in zip(kept["numbers"], shown["numbers"], strict=True):
-        scale = np.nanmax(np.abs(new))
+        scale = np.nan_to_num(np.abs(new)).max()
         if not np.allclose(old, new, rtol=1e-3, atol=1e-6 * scale, equal_nan=True):
             found.append(f"numbers {old}, now {new}")
     return found

@@ -34,6 +34,7 @@ from tools.book import cover, links
 from tools.common import (
     ROOT,
     ToolError,
+    Tree,
     json_text,
     read_json,
     read_yaml,
@@ -43,6 +44,7 @@ from tools.common import (
 from tools.equations import commands as equations
 from tools.exercises import commands as exercises
 from tools.notebooks import commands as notebooks
+from tools.notebooks import runner
 from tools.notebooks.setup_cell import repository
 
 BUILD = ROOT / "_build"
@@ -166,7 +168,8 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
 
 def labs() -> dict[str, Path]:
     """Execute the labs (those that changed) and return them, with the plain ones for download."""
-    files: dict[str, Path] = {}
+    tree, files = Tree(), {}
+    runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
         files[f"notebooks/{name}.ipynb"] = executed
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"

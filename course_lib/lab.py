@@ -12,6 +12,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from course_lib.train import pick_device
+
 SCALES = ("smoke", "quick", "full")
 Value = TypeVar("Value")
 
@@ -72,7 +74,7 @@ def start(scale: str = "quick", seed: int = 0, device: str = "auto") -> Lab:
         raise ValueError(f"{origin} is {scale!r}; choose one of {', '.join(SCALES)}.")
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed!r}; a whole number from 0 to 2**32 - 1 is needed.")
-    chosen = _device(device)
+    chosen = pick_device(device)
     random.seed(seed)
     np.random.seed(seed)  # libraries that a learner may call still use the global generator
     torch.manual_seed(seed)
@@ -102,23 +104,6 @@ def dataset(name: str, fallback: str) -> str:
         f"'course data fetch {name}', or name the folder that holds it in COURSE_DATA."
     )
     return fallback
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).split("\n")[0]
-        raise ValueError(
-            f"the device {wanted!r} cannot be used here ({reason}); device='auto' takes what is "
-            "there, device='cpu' always works."
-        ) from error
-    return device
 
 
 def _describe(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""The house keeps its rules: who imports whom, what no file may hold, how long a file is."""
+"""The house keeps its rules: who imports whom, what no file may hold."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ ROOMS = [
     "post",
     "metrics",
     "train",
+    "recipes",
     "results",
     "viz",
     "checks",
@@ -33,10 +34,8 @@ ROOMS = [
 BESIDE = {
     "__init__": [],
     "lab": ROOMS,
-    "cli_generation": ROOMS,
-    "cli": [*ROOMS, "lab", "cli_generation"],
+    "cli": [*ROOMS, "lab"],
 }
-LONGEST = 400  # lines of a Python file
 LARGEST = 2_000_000  # bytes of a file, checkpoints apart
 CHECKPOINTS = 40_000_000  # bytes of all checkpoints
 
@@ -81,18 +80,26 @@ def room_of(path: str) -> str:
     return Path(path).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: str, tree: ast.Module) -> set[str]:
-    """The rooms of course_lib that a module imports, wherever in the file it does so."""
-    package = ["course_lib", *Path(path).parts[:-1]]
-    names = []
+def imported_names(path: str, tree: ast.Module) -> set[str]:
+    """What a file below the repository's root imports, wherever in the file it does so.
+
+    `from package import x` and `from package.x import y` give package.x and package.x.y.
+    """
+    package = Path(path).parts[:-1]
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
+            base = package[: len(package) - node.level + 1] if node.level else ()
             stem = ".".join([*base, *([node.module] if node.module else [])])
-            names += [f"{stem}.{alias.name}" for alias in node.names]
-    parts = [name.split(".") for name in names]
+            names |= {f"{stem}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imported_rooms(path: str, tree: ast.Module) -> set[str]:
+    """The rooms of course_lib that a module imports; the path is below course_lib."""
+    parts = [name.split(".") for name in imported_names(f"course_lib/{path}", tree)]
     return {part[1] for part in parts if part[0] == "course_lib" and len(part) > 1}
 
 
@@ -106,7 +113,7 @@ def wrong_imports(path: str, tree: ast.Module) -> set[str]:
 
 def test_every_module_stands_in_a_known_room():
     unknown = {room_of(path) for path in modules()} - {*ROOMS, *BESIDE}
-    assert not unknown, f"not in DESIGN's list of rooms: {sorted(unknown)}"
+    assert not unknown, f"not in this file's list of rooms: {sorted(unknown)}"
 
 
 def test_each_room_imports_only_from_rooms_above_it():
@@ -128,6 +135,74 @@ def test_each_room_imports_only_from_rooms_above_it():
 )
 def test_the_import_rule_recognises_each_form(path, line, expected):
     assert wrong_imports(path, ast.parse(line)) == expected
+
+
+def import_graph(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Module to the modules it imports; `sources` maps path to text.
+
+    `from package import x` means the module package.x if there is one, else the package itself. A
+    package may gather what its modules hold; a module that asks its package for it is a circle.
+    """
+    paths = {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
+        for path in sources
+    }
+    graph = {}
+    for module, path in paths.items():
+        names = imported_names(path, ast.parse(sources[path]))
+        found = {name if name in paths else name.rpartition(".")[0] for name in names}
+        graph[module] = (found & set(paths)) - {module}
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The groups of modules that reach each other."""
+    reach: dict[str, set[str]] = {}
+    for module in graph:
+        seen, todo = set(), [module]
+        while todo:
+            new = graph[todo.pop()] - seen
+            seen |= new
+            todo += new
+        reach[module] = seen
+    groups = {
+        frozenset(other for other in reach[module] if module in reach[other])
+        for module in graph
+        if module in reach[module]
+    }
+    return [set(group) for group in groups]
+
+
+KNOWN_CIRCLES = ["course_lib.results."]  # to be emptied: starts of the names of all in a circle
+
+
+def test_no_circle_of_imports():
+    sources = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for folder in ("course_lib", "tools")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    found = circles(import_graph(sources))
+    unknown = [
+        sorted(group)
+        for group in found
+        if not any(all(name.startswith(known) for name in group) for known in KNOWN_CIRCLES)
+    ]
+    assert not unknown, "these modules import each other: move what both need into a third"
+
+
+@pytest.mark.parametrize(
+    ("sources", "circle"),
+    [
+        ({"p/a.py": "from p import b", "p/b.py": "def f():\n    import p.a"}, {"p.a", "p.b"}),
+        ({"p/a.py": "from p.b import x", "p/b.py": "from . import a"}, {"p.a", "p.b"}),
+        ({"p/__init__.py": "from p.a import x", "p/a.py": "from p import x"}, {"p", "p.a"}),
+        ({"p/__init__.py": "from p.a import x", "p/a.py": "from p import b", "p/b.py": ""}, None),
+        ({"p/__init__.py": "from . import a", "p/a.py": "import p.b", "p/b.py": ""}, None),
+    ],
+)
+def test_circles_are_recognised(sources, circle):
+    assert circles(import_graph(sources)) == ([circle] if circle else [])
 
 
 def run_python(code: str) -> str:
@@ -174,8 +249,8 @@ def test_no_function_takes_arbitrary_keywords():
         f"{path}:{function.lineno} {function.name}"
         for path, tree in modules().items()
         for function in functions(tree)
-        if function.args.kwarg
-    ]
+        if function.args.kwarg and (path, function.name) != ("checks/kinds.py", "candidate")
+    ]  # the one exception stands in for any function that a learner's test calls
     assert not wrong, "name the arguments, so that a misspelt one is an error"
 
 
@@ -190,11 +265,6 @@ def test_models_and_what_they_are_made_of_do_not_print():
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "print"
     ]
     assert not wrong
-
-
-def test_python_files_are_short():
-    lengths = {name: text.count("\n") for name, text in texts("*.py")}
-    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST}
 
 
 def test_files_are_small_and_checkpoints_keep_their_budget():

@@ -60,8 +60,9 @@ def test_pick_takes_the_value_of_the_scale(scale, value):
         ({"seed": -1}, "seed is -1"),
         ({"seed": 1.5}, "seed is 1.5"),
         ({"seed": 2**32}, "0 to 2"),
-        ({"device": "gpu"}, "device='auto'"),
-        ({"device": "cuda:99"}, "'cuda:99' cannot be used here"),
+        ({"device": "gpu"}, "device is 'gpu'; use"),
+        ({"device": "cuda:99"}, "device is 'cuda:99', (but|which)"),
+        ({"device": "mps:7"}, "device is 'mps:7', which cannot be used here"),
     ),
 )
 def test_wrong_input_says_what_to_do(options, said):

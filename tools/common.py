@@ -53,8 +53,12 @@ class Tree:
         return sorted(self.notebooks.glob("*.ipynb"))
 
     def sources(self) -> list[Path]:
-        """The exercise sources, in alphabetical order."""
-        return sorted(self.exercises.glob("*.ipynb"))
+        """The exercise sources, `LAB/NAME.ipynb`, in alphabetical order."""
+        return sorted(self.exercises.glob("*/*.ipynb"))
+
+    def practices(self) -> list[Path]:
+        """The learners' notebooks, `LAB/NAME.ipynb`, in alphabetical order."""
+        return sorted(self.practice.glob("*/*.ipynb"))
 
 
 def read(path: Path) -> NotebookNode:

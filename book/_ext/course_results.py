@@ -13,24 +13,26 @@ As a table, one row per claim (`all` for every claim), its main metric or those 
 And {results-details} says of each claim everything that was measured, on what, by which command.
 
 A claim that is on the list in `course_lib.results` but not measured shows "not measured yet". A
-claim that is not on the list, a metric that the result lacks and an unknown format are warnings,
-so the build fails.
+claim that is not on the list, a damaged result file, a metric that the result lacks and an unknown
+format are warnings, so the build fails.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import statistics
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+if TYPE_CHECKING:
+    from course_lib.results import Result
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class ResultError(ValueError):
 
 @cache
 def declared() -> dict[str, Any]:
-    """Return the list of claims of `course_lib.results`, by name."""
+    """Return the list of claims, by name; only a page with numbers needs it."""
     from course_lib.results import CLAIMS
 
     return CLAIMS
@@ -69,38 +71,43 @@ def claim_names(folder: Path) -> list[str]:
 
 
 def is_result(path: Path) -> bool:
-    """Tell a claim's file from the other ones in `results/`."""
-    return "runs" in json.loads(path.read_text(encoding="utf-8"))
+    """Tell a claim's file, damaged or not, from the other ones in `results/`."""
+    try:
+        return "runs" in json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError):
+        return True  # what is wrong with it is said when it is read
 
 
-def read_result(claim: str, folder: Path) -> dict | None:
+def read_result(claim: str, folder: Path) -> Result | None:
     """Return the measured result of `claim`, or None if it is on the list but not measured.
 
     Raises:
-        ResultError: the claim is not on the list.
+        ResultError: the claim is not on the list, or its file is damaged.
     """
-    path = folder / f"{claim}.json"
-    if path.is_file():
-        result = json.loads(path.read_text(encoding="utf-8"))
-        return result if result["runs"] else None
+    from course_lib.results import files
+
+    try:
+        result = files.load(claim, folder)
+    except ValueError as error:
+        raise ResultError(str(error)) from error
+    if result.measured:
+        return result
     if claim in declared():
         return None
     raise ResultError(f"there is no claim {claim!r}; there are {', '.join(claim_names(folder))}")
 
 
-def summary_of(result: dict, metric: str) -> dict:
-    """Return {"mean", "std", "n"} of one metric; `seconds` is the wall time of a run."""
-    summary = result["summary"]
-    if metric in summary:
-        return summary[metric]
-    if metric == "seconds":
-        times = [run["seconds"] for run in result["runs"]]
-        std = statistics.stdev(times) if len(times) > 1 else None
-        return {"mean": statistics.fmean(times), "std": std, "n": len(times)}
-    raise ResultError(f"{result['claim']} has no {metric!r}; it has {', '.join(summary)}")
+def values_of(result: Result, metric: str) -> list[float]:
+    """Return one metric, a number for each run; `seconds` is the wall time of a run."""
+    if metric == "seconds" and metric not in result.metrics:
+        return [run["seconds"] for run in result.runs]
+    try:
+        return result.values(metric)
+    except KeyError as error:
+        raise ResultError(error.args[0]) from error
 
 
-def number(summary: dict, style: str) -> str:
+def number(values: list[float], style: str) -> str:
     """Write one metric: mean, standard deviation over the runs if there are several, and unit."""
     if style in FORMATS:
         factor, decimals, unit = FORMATS[style]
@@ -110,24 +117,21 @@ def number(summary: dict, style: str) -> str:
         raise ResultError(
             f"unknown format {style!r}; known: {', '.join(FORMATS)}, .1f and the like"
         )
-    mean, std = summary["mean"], summary.get("std")
-    if mean is None or not math.isfinite(mean):
-        raise ResultError(f"the mean is {mean}, which is no number to print")
-    text = f"{mean * factor:,.{decimals}f}"
-    counted = style == "integer" and std == 0  # a number that no seed could change
-    if std is not None and math.isfinite(std) and not counted:
-        text += f" ± {std * factor:,.{decimals}f}"
+    text = f"{statistics.fmean(values) * factor:,.{decimals}f}"
+    counted = style == "integer" and len(set(values)) == 1  # a number that no seed could change
+    if len(values) > 1 and not counted:
+        text += f" ± {statistics.stdev(values) * factor:,.{decimals}f}"
     text = text.replace("-", "\N{MINUS SIGN}")
     return (text + unit).replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def origin(result: dict) -> str:
+def origin(result: Result) -> str:
     """Say where a number comes from: runs, hardware, date."""
-    runs = len(result["runs"])
+    runs = len(result.runs)
     parts = [f"{runs} run{'s' if runs > 1 else ''}"]
-    if result.get("size", "full") != "full":
-        parts.append(f"at the size {result['size']!r} only")
-    parts += [str(result.get(key, "")) for key in ("hardware", "date")]
+    if result.size != "full":
+        parts.append(f"at the size {result.size!r} only")
+    parts += [result.content.get(key, "") for key in ("hardware", "date")]
     return ", ".join(part for part in parts if part)
 
 
@@ -139,9 +143,9 @@ def render(target: str, folder: Path) -> tuple[str, str]:
     claim, metric, style = parts
     result = read_result(claim, folder)
     if result is None:
-        number({"mean": 0.0}, style)  # an unknown format is found before the measurement, too
+        number([0.0], style)  # an unknown format is found before the measurement, too
         return NOT_MEASURED, ""
-    return number(summary_of(result, metric), style), origin(result)
+    return number(values_of(result, metric), style), origin(result)
 
 
 def style_for(metric: str, claim: str) -> str:
@@ -153,11 +157,6 @@ def style_for(metric: str, claim: str) -> str:
     if "per_second" in metric or metric.startswith("num_"):
         return "integer"
     return ".1f" if "epoch" in metric else ".3f"
-
-
-def main_metric(claim: str, result: dict) -> str:
-    """Return the metric that matters most."""
-    return declared()[claim].main if claim in declared() else next(iter(result["summary"]))
 
 
 def words(metric: str) -> str:
@@ -222,7 +221,7 @@ class _ClaimsDirective(_Reader, SphinxDirective):
     has_content = True
     optional_arguments = 100
 
-    def results(self) -> dict[str, dict | None]:
+    def results(self) -> dict[str, Result | None]:
         """Return the results of the claims that the page names, in its order."""
         names = [*self.arguments, *" ".join(self.content).split()]
         if names == [ALL]:
@@ -236,9 +235,9 @@ class _ClaimsDirective(_Reader, SphinxDirective):
                 self.report(error, self.get_location())
         return found
 
-    def value(self, result: dict, metric: str, style: str) -> str:
+    def value(self, result: Result, metric: str, style: str) -> str:
         try:
-            return number(summary_of(result, metric), style)
+            return number(values_of(result, metric), style)
         except ResultError as error:
             self.report(error, self.get_location())
             return "?"
@@ -254,8 +253,7 @@ class ResultsTable(_ClaimsDirective):
         head = ["Claim", *([words(m) for m, _ in chosen] if chosen else ["Result"]), "Runs"]
         rows = []
         for claim, result in self.results().items():
-            title = (result or {}).get("title") or declared()[claim].title
-            cells: list[nodes.Node | str] = [title]
+            cells: list[nodes.Node | str] = [_title(claim, result)]
             if chosen:
                 cells += [
                     self.value(result, metric, style) if result else _missing()
@@ -263,13 +261,13 @@ class ResultsTable(_ClaimsDirective):
                 ]
             else:
                 cells.append(self._main(claim, result))
-            rows.append([*cells, str(len(result["runs"])) if result else "0"])
+            rows.append([*cells, str(len(result.runs)) if result else "0"])
         return [_table(head, rows)]
 
-    def _main(self, claim: str, result: dict | None) -> nodes.Node:
+    def _main(self, claim: str, result: Result | None) -> nodes.Node:
         if result is None:
             return _missing()
-        metric = main_metric(claim, result)
+        metric = declared()[claim].main if claim in declared() else result.metrics[0]
         value = _value(self.value(result, metric, style_for(metric, claim)), origin(result))
         return nodes.inline("", "", value, nodes.Text(f" {words(metric)}"))
 
@@ -284,28 +282,33 @@ class ResultsDetails(_ClaimsDirective):
                 sections.append(self._section(claim, result))
         return sections
 
-    def _section(self, claim: str, result: dict) -> nodes.section:
+    def _section(self, claim: str, result: Result) -> nodes.section:
+        content = result.content
         section = nodes.section(ids=[f"claim-{nodes.make_id(claim)}"], names=[claim])
-        section += nodes.title("", result["title"])
-        section += nodes.paragraph("", f"{result.get('data', '')}. {origin(result)}.".lstrip(". "))
-        section += nodes.literal_block(result["command"], result["command"], language="bash")
+        section += nodes.title("", _title(claim, result))
+        section += nodes.paragraph("", f"{content.get('data', '')}. {origin(result)}.".lstrip(". "))
+        command = content.get("command", f"course results run --only {claim}")
+        section += nodes.literal_block(command, command, language="bash")
         rows = []
-        for metric in result["summary"]:
-            value = self.value(result, metric, style_for(metric, claim))
-            per_run = ", ".join(
-                number({"mean": run["metrics"][metric]}, style_for(metric, claim))
-                for run in result["runs"]
-            )
-            rows.append([words(metric), value, per_run if len(result["runs"]) > 1 else ""])
+        for metric in result.metrics:
+            style = style_for(metric, claim)
+            each = [number([value], style) for value in result.values(metric)]
+            value = self.value(result, metric, style)
+            rows.append([words(metric), value, ", ".join(each) if len(each) > 1 else ""])
         section += _table(["Metric", "Mean ± deviation", "Each run"], rows)
         published = [
             [peer["text"], f"{peer['value']:g}", peer["source"], peer["reason"]]
-            for peer in result.get("published", [])
+            for peer in content.get("published", [])
         ]
         if published:
             section += nodes.paragraph("", "Published elsewhere, and why it differs:")
             section += _table(["What", "Value", "Source", "Difference"], published)
         return section
+
+
+def _title(claim: str, result: Result | None) -> str:
+    stated = result.content.get("title") if result else None
+    return stated or (declared()[claim].title if claim in declared() else claim)
 
 
 def _table(head: list[str], rows: list[list[nodes.Node | str]]) -> nodes.container:

@@ -3,6 +3,9 @@
 On writing a page: scripts that are unwanted or doubled are dropped, and the header gets buttons
 that download the lab. On reading a page: a displayed equation without a label, a picture without
 alternative text and a second main heading are warnings, which `-W` turns into failures.
+
+The directive {pair} NAME shows a figure that `python -m tools.figures` drew, as a {figure} with its
+options and its caption: on a light page book/figures/NAME-light.svg, on a dark one NAME-dark.svg.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.directives.patches import Figure
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -137,8 +141,26 @@ def chinese_role(
     ], []
 
 
+class Pair(Figure):
+    """{pair} NAME: one figure, one caption and one alternative text for light and dark pages."""
+
+    def run(self) -> list[nodes.Node]:
+        path = f"/book/figures/{self.arguments[0]}"
+        self.arguments[0] = f"{path}-light.svg"
+        result = super().run()
+        light = next(result[0].findall(nodes.image))
+        dark = light.deepcopy()
+        light["classes"].append("only-light")
+        dark["classes"].append("only-dark")
+        dark["uri"] = f"{path}-dark.svg"
+        # In a box of their own: the theme hides the caption beside a hidden picture, too.
+        light.parent.replace(light, nodes.container("", light, dark))
+        return result
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("zh", chinese_role)
+    app.add_directive("pair", Pair)
     app.connect("html-page-context", _clean_page, priority=950)
     # After the theme has set up its own header buttons (501).
     app.connect("html-page-context", _download_buttons, priority=502)

@@ -9,8 +9,9 @@ for images, targets in train.batches(64, seed=0, epoch=0, augment=augment):
 """
 
 from course_lib.data.augment import Augment, to_float, to_uint8
-from course_lib.data.download import fetch, verify
-from course_lib.data.loading import NAMES, available, load
+from course_lib.data.download import fetch
+from course_lib.data.loading import available, load
+from course_lib.data.names import NAMES
 from course_lib.data.points import (
     grid,
     grid_centres,
@@ -21,6 +22,7 @@ from course_lib.data.points import (
     two_moons,
 )
 from course_lib.data.sets import DataError, ImageSet
+from course_lib.data.verifying import verify
 from course_lib.data.workers import StreamedSet
 
 __all__ = [

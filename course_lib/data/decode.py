@@ -1,9 +1,8 @@
-"""From image files to tensors of one size, with all cores."""
+"""From the items of a split to tensors of one size, with all cores."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,10 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from course_lib.data.images import (
+    Array,
+    open_image,
+    read_labels,
+    resize_labels,
+    to_pixels,
+    turned,
+)
 from course_lib.data.sets import DataError
 
 UNDECLARED = 254  # stands in a look-up table for "no such label"
-Array = NDArray[np.uint8]
 
 
 def lookup(pairs: dict[int, int]) -> Array:
@@ -103,75 +109,6 @@ class Items:
         return [path for part in parts if isinstance(part, Sequence) for path in part]
 
 
-def open_image(path: Path) -> Image.Image:
-    """Open and decode an image file.
-
-    Raises:
-        DataError: When the file is missing, is no image or ends too early.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata is not the learner's problem
-            image = Image.open(path)
-            image.load()
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing. Fetch or unpack the data set again.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} cannot be read as an image ({error}). It is damaged or no image: replace it, "
-            f"or fetch the data set again."
-        ) from None
-    return image
-
-
-def resize_labels(labels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Take the nearest pixel's label: labels are names, a mean of two of them means nothing."""
-    if labels.shape == size:
-        return labels
-    height, width = labels.shape
-    rows = ((np.arange(size[0]) + 0.5) * height / size[0]).astype(np.int64)
-    columns = ((np.arange(size[1]) + 0.5) * width / size[1]).astype(np.int64)
-    return labels[rows[:, None], columns]
-
-
-def to_pixels(image: Image.Image, channels: int, size: tuple[int, int] | None) -> Array:
-    """Return an image as (C, H, W) uint8, resized with antialiasing."""
-    if image.mode.startswith("I"):  # 16 bits: keep the upper 8
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    mode = "RGB" if channels == 3 else "L"
-    if image.mode != mode:
-        image = image.convert(mode)
-    if size is not None and image.size != (size[1], size[0]):
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    return pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]
-
-
-def read_labels(path: Path) -> NDArray[Any]:
-    """Read one mask as (H, W) whole numbers; the palette of a PNG is not applied."""
-    labels = np.asarray(open_image(path))
-    if labels.ndim != 2 or labels.dtype.kind == "f":
-        raise DataError(
-            f"{path}: a mask has one whole number per pixel, this file has shape {labels.shape} "
-            f"and type {labels.dtype}. Save it as a grey or palette PNG whose values are the "
-            f"labels."
-        )
-    return labels.astype(np.uint8) if labels.dtype == bool else labels
-
-
-def read_stack(path: Path) -> Array:
-    """Read all pages of a TIFF file as (N, H, W) uint8."""
-    stack = open_image(path)
-    pages = []
-    try:
-        for number in range(getattr(stack, "n_frames", 1)):
-            stack.seek(number)
-            pages.append(to_pixels(stack, 1, None)[0].copy())
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{path} ends too early ({error}): fetch it again.") from None
-    return np.stack(pages)
-
-
 def declared(labels: NDArray[Any], table: Array, source: object, classes: Sequence[str]) -> Array:
     """Turn the file's labels into class ids.
 
@@ -216,14 +153,18 @@ def read_item(items: Items, row: int, size: tuple[int, int] | None) -> tuple[Arr
         image = Image.fromarray(stored[0] if len(stored) == 1 else stored.transpose(1, 2, 0))
     else:
         source = items.images[row]
-        image = open_image(items.images[row])
-    pixels = to_pixels(image, items.channels, size)
+        image = open_image(source)
+    turn = image.info.get("turn")
+    image = image if turn is None else image.transpose(turn)
+    pixels = to_pixels(image, items.channels, size, source)
     if items.masks is None:
         return pixels, np.asarray(_label(items, row))
     if isinstance(items.masks, np.ndarray):
         mask_source, labels = f"mask of {source}", items.masks[row]
     else:
         mask_source, labels = str(items.masks[row]), read_labels(items.masks[row])
+    if turn is not None and labels.shape == image.size != labels.T.shape:
+        labels = turned(labels, turn)  # it was drawn on the pixels as they are stored
     if image.size != (labels.shape[1], labels.shape[0]):
         raise DataError(
             f"{source} is {image.size[1]}x{image.size[0]} and its mask {mask_source} "

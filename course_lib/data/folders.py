@@ -10,6 +10,7 @@ values are class ids, 255 = ignore.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
@@ -58,20 +59,66 @@ def image_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names, key=natural)]
 
 
-def masks_for(images: Sequence[Path], folder: Path) -> list[Path]:
-    """Return the mask of every image: the file with its name, or NAME_mask, NAME_label."""
+def by_stem(images: Sequence[Path]) -> dict[str, Path]:
+    """Return the images under their names without suffix.
+
+    Raises:
+        DataError: When two have the same name: which of them a mask or a list means is unknown.
+    """
     found: dict[str, Path] = {}
-    for path in image_files(folder):
-        found[re.sub(r"[_-](mask|label|labels)$", "", path.stem)] = path
+    for path in images:
+        if path.stem in found:
+            raise DataError(
+                f"{found[path.stem]} and {path.name} have the same name but for the suffix, so a "
+                f"mask or a list could mean either. Rename or remove one."
+            )
         found[path.stem] = path
-    missing = [path.name for path in images if path.stem not in found]
+    return found
+
+
+def masks_for(images: Sequence[Path], folder: Path) -> list[Path]:
+    """Return the mask of every image: the file with its name, or NAME_mask, NAME_label.
+
+    Raises:
+        DataError: When an image has no mask, or two, or shares one with another image.
+    """
+    named: dict[str, list[Path]] = {}
+    for path in image_files(folder):
+        for stem in {path.stem, re.sub(r"[_-](mask|label|labels)$", "", path.stem)}:
+            named.setdefault(stem, []).append(path)
+    missing, owner = [], dict[Path, Path]()
+    for stem, image in by_stem(images).items():
+        masks = named.get(stem, [])
+        if len(masks) > 1:
+            raise DataError(
+                f"{folder}: {masks[0].name} and {masks[1].name} are both named as the mask of "
+                f"{image.name}. Remove one."
+            )
+        if masks and owner.setdefault(masks[0], image) != image:
+            raise DataError(
+                f"{image} and {owner[masks[0]].name} share the mask {masks[0].name}. One mask "
+                f"belongs to one image: remove what is no image of its own."
+            )
+        if not masks:
+            missing.append(image.name)
     if missing:
         raise DataError(
             f"{folder}: no mask for {missing[0]}"
             + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
             + ". A mask has the name of its image, for example a.png for a.jpg."
         )
-    return [found[path.stem] for path in images]
+    return list(owner)
+
+
+def listed(path: Path) -> list[str]:
+    """Return the first word of each line of a split list, wherever the list was saved.
+
+    Programs on Windows put a mark before the first line, which must not become part of its name.
+    """
+    content = path.read_bytes()
+    wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    lines = content.decode("utf-16" if wide else "utf-8-sig", "surrogateescape").splitlines()
+    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
 # Splits
@@ -82,7 +129,7 @@ def name_rank(name: str) -> float:
 
     A draw by this number is the same whatever else is in the folder.
     """
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:6], "big") / 2**48
 
 
 def permutation(count: int, seed: int) -> list[int]:
@@ -101,36 +148,6 @@ def held_out(items: Items, split: str, fraction: float) -> Items:
     order = permutation(len(items), 0)
     num_val = round(len(items) * fraction) or int(len(items) > 1)
     return items.pick(order[:num_val] if split == "val" else order[num_val:])
-
-
-def drawn(items: Items, split: str, *, val: float, test: float) -> Items:
-    """Return a split of a set that has none; an item's name alone decides where it belongs."""
-    rows = []
-    for row, key in enumerate(items.keys):
-        rank = name_rank(key)
-        if split == ("test" if rank < test else "val" if rank < test + val else "train"):
-            rows.append(row)
-    return items.pick(rows)
-
-
-def stratified(groups: Sequence[str], keys: Sequence[str], fraction: float) -> set[int]:
-    """Return the rows held out: the same share of every group, round(n * fraction) in all.
-
-    Within a group the names decide; at least one row is held out if there are two.
-    """
-    members: dict[str, list[int]] = {}
-    for row, group in enumerate(groups):
-        members.setdefault(group, []).append(row)
-    total = round(len(keys) * fraction) or int(len(keys) > 1)
-    exact = {group: len(rows) * fraction for group, rows in members.items()}
-    take = {group: int(number) for group, number in exact.items()}
-    by_rest = sorted(members, key=lambda group: (take[group] - exact[group], group))
-    for group in by_rest[: total - sum(take.values())]:
-        take[group] += 1
-    held: set[int] = set()
-    for group, rows in members.items():
-        held.update(sorted(rows, key=lambda row: name_rank(keys[row]))[: take[group]])
-    return held
 
 
 # Folders of classes

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from course_lib.data import cache as disk
-from course_lib.data import real
+from course_lib.data import folders, real
 from course_lib.data.decode import Items, decode, instance_parts
-from course_lib.data.scenes import cells, shapes
-from course_lib.data.scenes.rooms import scene as rooms
-from course_lib.data.scenes.streets import scene as streets
-from course_lib.data.sets import SPLITS, TASKS, DataError, ImageSet
+from course_lib.data.download import fetch
+from course_lib.data.names import check
+from course_lib.data.scenes import SCENES
+from course_lib.data.sets import SPLITS, DataError, ImageSet
 from course_lib.data.workers import StreamedSet, memory_free, memory_needed
 
-SCENES: dict[str, tuple[str, ...]] = {  # name: tasks, the default first
-    "streets": ("semantic", "instance"),
-    "cells": ("semantic", "instance"),
-    "shapes": ("classification", "semantic", "instance"),
-    "rooms": ("semantic", "instance"),
-}
-MODULES: dict[str, ModuleType] = {
-    "streets": streets,
-    "cells": cells,
-    "shapes": shapes,
-    "rooms": rooms,
-}
-NAMES = (*SCENES, *real.SETS)
 SCENES_FOLDER = Path(__file__).parent / "scenes"
 # Scenes are numbered without end; each split draws from its own range of numbers.
 SCENE_START = {"train": 0, "val": 100_000_000, "test": 200_000_000}
 SCENE_COUNT = {"train": 2000, "val": 250, "test": 500}
+MOST_SCENES = 100_000_000  # of a split: beyond it begins the next
+MOST_PIXELS = 100_000_000  # of one image
 
 
 def load(
@@ -88,14 +75,9 @@ def load(
     if condition is not None:
         raise DataError(f"condition={condition!r}: only drawn scenes have conditions.")
     if download and not available(name, root):
-        from course_lib.data.download import fetch
-
         fetch(name, root)
-    items = (
-        _scene_folder(name, split, task, root)
-        if name in SCENES
-        else (real.find(name, split, task, root))
-    )
+    reader = _scene_folder if name in SCENES else real.find
+    items = reader(name, split, task, root)
     if num is not None:
         items = items.pick(range(min(num, len(items))))
     if in_memory is None:
@@ -106,44 +88,23 @@ def load(
 
 
 def available(name: str, root: str | Path | None = None) -> bool:
-    """Whether `load` can read the set, or at least a part of it, without downloading anything."""
-    check(name, "test", None)
+    """Whether `load` can read the set, or at least a part of it, without downloading anything.
+
+    A folder that is damaged, or that may not be read, does not count.
+
+    Raises:
+        DataError: For a name that no set has.
+    """
+    task = check(name, "test", None)
     if name in SCENES:
         return True
     for split in ("test", "train"):
         try:
-            real.find(name, split, real.SETS[name].tasks[0], root)
+            real.find(name, split, task, root)
         except DataError:
             continue
         return True
     return False
-
-
-def check(name: str, split: str, task: str | None) -> str:
-    """Return the task after checking all three names.
-
-    Raises:
-        DataError: With the nearest name there is.
-    """
-    if name not in NAMES:
-        raise DataError(
-            f"There is no data set {name!r}.{_near(name, NAMES)} There are {', '.join(NAMES)}."
-        )
-    if split not in (*SPLITS, "all"):
-        raise DataError(
-            f"There is no split {split!r}.{_near(split, SPLITS)} There are {', '.join(SPLITS)}."
-        )
-    tasks = SCENES[name] if name in SCENES else real.SETS[name].tasks
-    if task is not None and task not in tasks:
-        raise DataError(
-            f"{name} has no task {task!r}.{_near(task, TASKS)} It has {', '.join(tasks)}."
-        )
-    return task or tasks[0]
-
-
-def _near(word: str, words: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), words, 1, 0.4)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def size_of(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -153,6 +114,8 @@ def size_of(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
         raise DataError(f"size={size!r}: wanted a number of pixels, or (height, width).")
+    if pair[0] * pair[1] > MOST_PIXELS:
+        raise DataError(f"size={size!r}: an image has at most {MOST_PIXELS:,} pixels here.")
     return pair[0], pair[1]
 
 
@@ -222,15 +185,16 @@ def _scenes(
 ) -> ImageSet:
     if split == "all":
         raise DataError(f"Scenes are without end: choose one of {', '.join(SPLITS)}.")
-    module = MODULES[name]
-    count = num or SCENE_COUNT[split]
+    scene, count = SCENES[name], num or SCENE_COUNT[split]
+    if count > MOST_SCENES:
+        raise DataError(f"num={count}: {split} has {MOST_SCENES:,} scenes. Take fewer.")
     options: dict[str, Any] = {"seed": seed, "start": SCENE_START[split]}
     options |= {} if size is None else {"size": size}
     options |= {} if condition is None else {"condition": condition}
 
     def make() -> tuple[dict[str, Tensor], dict[str, Any]]:
         try:
-            scenes = module.draw(count, **options)
+            scenes = scene.draw(count, **options)
         except ValueError as error:
             raise DataError(str(error)) from None
         tensors, classes = {"images": scenes.images}, scenes.classes
@@ -240,7 +204,8 @@ def _scenes(
             tensors["targets"] = scenes.instances
             tensors |= _packed(scenes.boxes, scenes.labels)
         else:
-            tensors["targets"], classes = scenes.factors["class"].to(torch.int64), module.CLASSES
+            tensors["targets"] = scenes.factors["class"].to(torch.int64)
+            classes = scene.object_classes
         return tensors, {"classes": classes}
 
     if keep:
@@ -273,16 +238,12 @@ def scenes_source() -> list[tuple[str, bytes]]:
 
 def _scene_folder(name: str, split: str, task: str, root: str | Path | None) -> Items:
     """Read images and masks with the classes of a scene."""
-    from course_lib.data import folders
-
-    module = MODULES[name]
     if task != "semantic":
         raise DataError(f"{name} from a folder has the task semantic only, not {task}.")
-    classes = getattr(module, "SEMANTIC_CLASSES", module.CLASSES)
     place = real.roots(root)[0]
     for folder in (place / name, place):
         if folder.is_dir() and folders.has_masks(folder):
-            return folders.mask_folders(name, folder, split, classes, 3)
+            return folders.mask_folders(name, folder, split, SCENES[name].pixel_classes, 3)
     raise DataError(
         f"{place} has no folders images/ and masks/, so {name} cannot be read from there."
     )

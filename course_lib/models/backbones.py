@@ -18,11 +18,12 @@ Parameters of "small": 743,696 (resnet18 11,176,512; resnet50 23,508,032; mobile
 """
 
 from collections.abc import Iterator, Sequence
-from urllib.error import URLError
 
 import torch
 import torchvision.models as tv
 from torch import Tensor, nn
+
+from course_lib.models.fetched import fetched_weights
 
 BACKBONES = (
     "small",
@@ -150,7 +151,8 @@ def backbone(
         The backbone, in training mode, randomly initialised unless ``weights`` is given.
 
     Raises:
-        ValueError: For an unknown name or output stride, or weights that do not exist.
+        ValueError: For an unknown name or output stride, or weights that do not exist or were
+            changed.
         FileNotFoundError: If weights are neither cached nor can be downloaded; says what to do.
     """
     if name not in BACKBONES:
@@ -215,18 +217,19 @@ def _small() -> list[nn.Module]:
 
 def _torchvision(name: str, *, pretrained: bool) -> list[nn.Module]:
     """Cut one of torchvision's classifiers into its five stages."""
-    known = tv.get_model_weights(name).IMAGENET1K_V1 if pretrained else None
-    try:
-        net = tv.get_model(name, weights=known)
-    except (URLError, OSError) as problem:
-        if known is None:
-            raise
-        folder = f"{torch.hub.get_dir()}/checkpoints"
-        raise FileNotFoundError(
-            f"The ImageNet weights of {name} are not in {folder} and cannot be downloaded "
-            f"({problem}). Without a network: download {known.url} elsewhere, put the file into "
-            'that folder, or train from scratch with weights=None (backbone "small" needs none).'
-        ) from problem
+    net = tv.get_model(name, weights=None)
+    if pretrained:
+        url = tv.get_model_weights(name).IMAGENET1K_V1.url
+        try:
+            net.load_state_dict(fetched_weights(url))
+        except OSError as problem:  # URLError is one
+            folder = f"{torch.hub.get_dir()}/checkpoints"
+            raise FileNotFoundError(
+                f"The ImageNet weights of {name} are not in {folder} and cannot be downloaded "
+                f"({problem}). Without a network: download {url} elsewhere, put the file into "
+                'that folder, or train from scratch with weights=None (backbone "small" needs '
+                "none)."
+            ) from problem
     if name.startswith("resnet"):
         stem = nn.Sequential(net.conv1, net.bn1, net.relu)
         return [stem, nn.Sequential(net.maxpool, net.layer1), net.layer2, net.layer3, net.layer4]

@@ -18,7 +18,7 @@ import math
 
 from torch import Tensor, nn
 
-from course_lib.models.gan import LabelledCode, check_images, check_labels, check_latent
+from course_lib.models.conditioning import LabelledCode, check_images, check_labels, check_latent
 
 NORMS = ("batch", "layer", "none")
 

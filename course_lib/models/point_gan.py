@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.models.gan import check_labels
+from course_lib.models.conditioning import check_labels
 
 
 def _perceptron(num_inputs: int, width: int, num_layers: int) -> nn.Sequential:

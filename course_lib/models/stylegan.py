@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_lib.models.conditioning import check_images, check_labels, check_latent
 from course_lib.models.equalised import EqualisedConv2d, EqualisedLinear, activate, minibatch_std
-from course_lib.models.gan import check_images, check_labels, check_latent
 from course_lib.models.stylegan_layers import (
     Mapping,
     ModulatedConv,

@@ -2,9 +2,9 @@
 
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.claims import CLAIMS
-from course_lib.results.record import Result, load
+from course_lib.results.files import Result
 from course_lib.results.runner import run
-from course_lib.results.tables import Table, format_value, table
+from course_lib.results.tables import Table, format_value, load, table
 
 __all__ = [
     "CLAIMS",

@@ -1,11 +1,18 @@
 """What a claim is: something the course says with a number, and the function that measures it."""
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
+
+Value = TypeVar("Value")
+# Fields of a recipe on which no number of its result depends.
+HARMLESS = ("title", "smoke", "log_every", "checkpoint_every", "sample_every")
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,14 @@ class Context:
     smoke: bool
     results_dir: Path
 
+    def pick(self, *, smoke: Value, full: Value) -> Value:
+        """Return the value for a run of seconds, or that of the real measurement."""
+        return smoke if self.smoke else full
+
+    def run_of(self, claim: str) -> Path:
+        """Return the folder in which the training of another claim with this seed is saved."""
+        return self.out_dir.parent.parent / claim / self.out_dir.name
+
 
 @dataclass
 class Measurement:
@@ -39,8 +54,9 @@ class Measurement:
         curves: name -> numbers over epochs or another axis.
         arrays: name -> nested lists that other claims need (such as confusion matrices per image).
         data: what it was measured on, with the fingerprint of the images.
-        trained: the model and the arguments of its constructor, for the shipped checkpoint.
-        choose_by: the metric, on validation data, that picks the seed whose model is shipped.
+        trained: the model and the arguments of its constructor, for the shipped checkpoint; then
+            the metric "val_score", on validation data, picks the seed whose model is shipped.
+        fingerprint: of the test images (`ImageSet.fingerprint`), the same for all seeds.
     """
 
     metrics: dict[str, float]
@@ -48,7 +64,7 @@ class Measurement:
     curves: dict[str, list[float]] = field(default_factory=dict)
     arrays: dict[str, Any] = field(default_factory=dict)
     trained: tuple[nn.Module, dict[str, Any]] | None = None
-    choose_by: str = "val_score"
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,10 @@ class Claim:
         checkpoint: name under which the best seed's model is shipped.
         published: numbers to compare with.
         minutes: rough time of all seeds on two cores.
+        priority: the queue takes claims with a higher one first; among equals the list's order
+            holds.
+        recipe: what is trained, and how, as plain data; needless where `measure` is a
+            `functools.partial` that gives its function a ``recipe``.
     """
 
     name: str
@@ -90,3 +110,33 @@ class Claim:
     checkpoint: str | None = None
     published: tuple[Published, ...] = ()
     minutes: float = 1.0
+    priority: int = 0
+    recipe: object = None
+
+    @property
+    def digest(self) -> str:
+        """Hash of the recipe, which each run keeps; "" for a claim that has none."""
+        recipe = self.recipe
+        if isinstance(self.measure, partial):
+            recipe = self.measure.keywords.get("recipe", recipe)
+        if recipe is None:
+            return ""
+        return hashlib.sha256(json.dumps(_plain(recipe)).encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold, the same in every process; a class or function by its name."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _plain(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [f.name for f in fields(value) if f.name not in HARMLESS]
+        return {name: _plain(getattr(value, name)) for name in names}
+    if hasattr(value, "__qualname__"):
+        return value.__qualname__
+    raise ValueError(
+        f"A recipe holds {value!r}; it must be plain data: dataclasses, classes, numbers, text."
+    )

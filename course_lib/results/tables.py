@@ -3,8 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from course_lib.results.record import Result, load
+from course_lib.results.claims import CLAIMS
+from course_lib.results.files import Result
+from course_lib.results.files import load as read
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,23 @@ class Table:
             for row in (self.header, *self.rows)
         ]
         return "\n".join(lines + ([self.note] if self.note else []))
+
+
+def load(name: str, directory: Path | None = None) -> Result:
+    """Return the result of a claim; one without runs if it has not been measured yet.
+
+    Args:
+        name: of a claim on the list, or of a file that is there.
+        directory: of the result files; default: `course_lib.results.files.default_dir`.
+
+    Raises:
+        KeyError: for a claim that is neither on the list nor measured.
+        ValueError: for a file that is no result.
+    """
+    result = read(name, directory)
+    if name not in CLAIMS and not result.measured:
+        raise KeyError(f"There is no claim {name!r}; there are {', '.join(CLAIMS)}.")
+    return result
 
 
 def format_value(result: Result, metric: str, style: str = "") -> str:
@@ -62,8 +82,6 @@ def table(names: Sequence[str], metrics: Sequence[str] | None = None, style: str
         metrics: columns; default: each claim's main metric.
         style: see `format_value`; default: percent where the claim says so.
     """
-    from course_lib.results.claims import CLAIMS
-
     rows = []
     notes: list[str] = []
     for name in names:
@@ -71,10 +89,10 @@ def table(names: Sequence[str], metrics: Sequence[str] | None = None, style: str
         columns = list(metrics) if metrics else [claim.main]
         shown = style or ("percent" if claim.percent else "")
         cells = [format_value(result, m, shown) for m in columns]
-        rows.append((result.content["title"], *cells, str(len(result.runs))))
+        rows.append((result.content.get("title", claim.title), *cells, str(len(result.runs))))
         if result.measured:
-            content = result.content
-            notes.append(f"{content['date']}, {content['hardware']}")
+            stated = (result.content.get(key, "") for key in ("date", "hardware"))
+            notes.append(", ".join(filter(None, stated)))
         else:
             notes.append(f"`course results run --only {name}` measures what is missing")
     header = ("", *(m.replace("_", " ") for m in (metrics or ["score"])), "seeds")

@@ -1,32 +1,32 @@
 """Adversarial training: two players, two optimisers, and every step of the game in view."""
 
 import contextlib
-import os
-import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch import nn
 
 from course_lib.data import ImageSet
-from course_lib.losses import (
-    discriminator_loss,
-    generator_loss,
-    gradient_penalty,
-    path_length_penalty,
-    r1_penalty,
-)
+from course_lib.losses import discriminator_loss, generator_loss
+from course_lib.ops.discriminator_augment import DiscriminatorAugment
+from course_lib.train.batches import endless_batches
+from course_lib.train.beforehand import check_enough, check_game
 from course_lib.train.engine import Engine
+from course_lib.train.game import (
+    Evaluate,
+    Game,
+    draw_latent,
+    judged,
+    path_length,
+    weighted_penalty,
+    write_sheet,
+)
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory, diversity, told_apart
-from course_lib.train.gan_state import GANRun
-from course_lib.train.players import check_players
-from course_lib.train.resume import where_saved
-
-Evaluate = Callable[[nn.Module], dict[str, float]]
+from course_lib.train.log import Log
+from course_lib.train.optimizers import make_adam
+from course_lib.train.run import Run
 
 
 def train_gan(
@@ -66,42 +66,38 @@ def train_gan(
     Raises:
         ValueError: for players or data that do not fit, an ``evaluate_every`` below 1, or an
             ``out_dir`` of another run.
+        OSError: where the run cannot be saved; before it starts, as far as that can be known.
         FloatingPointError: when a loss stops being finite, naming the step.
         KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
     """
-    check_players(generator, discriminator, train_set, config)
-    if evaluate_every is not None and evaluate_every < 1:
-        raise ValueError(f"evaluate_every is {evaluate_every}; it must be at least 1, or None.")
+    check_game(generator, discriminator, train_set, config, evaluate_every)
     engine = Engine(device=device, precision=config.precision)
-    needed = config.batch_size * engine.world_size
-    if len(train_set) < needed:
-        raise ValueError(
-            f"The set {train_set.name}/{train_set.split} has {len(train_set)} images, and one "
-            f"batch needs {needed}; lower batch_size, or load more images."
-        )
+    together = config.batch_size * engine.world_size  # images in one turn of the discriminator
+    check_enough(train_set, together)
     train_set = train_set.to(engine.device)
     for player in (generator, discriminator):
-        player.to(engine.device)
-        engine.broadcast(player)
-        if config.channels_last:
-            player.to(memory_format=torch.channels_last)
+        engine.place(player, channels_last=config.channels_last)
         player.train()
-    optimizers = {
-        "generator": make_adam(generator, config.lr, config),
-        "discriminator": make_adam(discriminator, config.lr_discriminator or config.lr, config),
-    }
-    run = GANRun(engine, generator, discriminator, optimizers, config, train_set, out_dir)
-    run.resume()
-    optim_g, optim_d = engine.prepare_optimizers(*optimizers.values())
-    batches = _real_batches(train_set, config, engine, start=run.step * config.critic_steps)
+    adam_g = make_adam(generator, config.lr, config.betas)
+    adam_d = make_adam(discriminator, config.lr_discriminator or config.lr, config.betas)
+    game = Game(engine, config)
+    ema = game.average(generator)
+    kept = ema.model if ema is not None else generator
+    adaptive = None
+    if config.ada_target is not None:
+        adaptive = DiscriminatorAugment(target=config.ada_target).to(engine.device)
+    augment = adaptive if adaptive is not None else nn.Identity()
     labelled = bool(getattr(generator, "num_classes", 0))
-    augment = run.augment if run.augment is not None else nn.Identity()
-    bar = _bar(config, run, progress and engine.is_main)
-    started = time.perf_counter() - run.seconds
+    players = {"generator": generator, "discriminator": discriminator, "ema": ema}
+    others = {"augment": adaptive, "adam_g": adam_g, "adam_d": adam_d, "scaler": engine.scaler}
+    run = Run(out_dir, engine, config, train_set, game, players | others)
 
-    with engine.interruptible(), bar:
-        while run.step < config.steps:
-            engine.seed_step(config.seed, 0, run.step)
+    with run, engine.interruptible(), Log(run, bar=progress) as log:
+        optim_g, optim_d = engine.prepare_optimizers(adam_g, adam_d)
+        start = game.step * config.critic_steps
+        batches = endless_batches(train_set, config, engine, start=start)
+        while game.step < config.steps:
+            engine.seed_step(config.seed, 0, game.step)
 
             # The discriminator's turn: tell real from generated, both augmented alike.
             for turn in range(config.critic_steps):
@@ -109,97 +105,65 @@ def train_gan(
                 labels = classes if labelled else None
                 with engine.autocast():
                     with torch.no_grad():  # the generator is not asked to change here
-                        fake = generator(_codes(generator, real), labels).to(real.dtype)
+                        fake = generator(draw_latent(generator, real), labels).to(real.dtype)
                     seen_real, seen_fake = augment(real), augment(fake)
                     score_real = discriminator(seen_real, labels).float()  # (B,)
                     score_fake = discriminator(seen_fake, labels).float()  # (B,)
                     loss_d = discriminator_loss(score_real, score_fake, kind=config.loss)
                 engine.backward(loss_d)
-                number = run.step * config.critic_steps + turn
+                number = game.step * config.critic_steps + turn
                 if config.penalty != "none" and number % config.penalty_every == 0:
-                    penalty = _penalty(discriminator, seen_real, seen_fake, labels, config)
+                    penalty = weighted_penalty(discriminator, seen_real, seen_fake, labels, config)
                     engine.backward(config.penalty_every * penalty)
                 engine.average_gradients(discriminator)
                 optim_d.step()
                 optim_d.zero_grad()
-                if run.augment is not None:
-                    run.augment.adjust(score_real.detach(), needed)
-                    engine.broadcast_buffers(run.augment)
+                if adaptive is not None:
+                    adaptive.adjust(score_real.detach(), together)
+                    engine.broadcast_buffers(adaptive)
 
             # The generator's turn: be taken for real. The discriminator only passes gradients on.
             with engine.autocast(), _passing(discriminator):
-                made = generator(_codes(generator, real), labels).to(real.dtype)
+                made = generator(draw_latent(generator, real), labels).to(real.dtype)
                 score = discriminator(augment(made), labels).float()
                 loss_g = generator_loss(score, kind=config.loss)
             engine.backward(loss_g)
-            if config.path_length_weight and run.step % config.path_length_every == 0:
+            if config.path_length_weight and game.step % config.path_length_every == 0:
                 weight = config.path_length_weight * config.path_length_every
-                engine.backward(weight * _path_length(generator, real, labels, run))
+                engine.backward(weight * path_length(generator, real, labels, game))
             engine.average_gradients(generator)
             optim_g.step()
             optim_g.zero_grad()
-            if run.ema is not None:
-                run.ema.update(generator)
+            if ema is not None:
+                ema.update(generator)
 
-            apart, variety = told_apart(score_real, score_fake), diversity(real, fake)
-            run.note(loss_d, loss_g, score_real.mean(), score_fake.mean(), apart, variety)
-            run.step += 1
-            run.seconds = time.perf_counter() - started
-            bar.update()
-            last = run.step == config.steps
-            judge = last or (evaluate_every is not None and run.step % evaluate_every == 0)
-            reading = run.step % config.log_every == 0 or judge
+            game.note(
+                {
+                    "discriminator_loss": loss_d,
+                    "generator_loss": loss_g,
+                    "real_score": score_real.mean(),
+                    "fake_score": score_fake.mean(),
+                    "told_apart": told_apart(score_real, score_fake),
+                    "diversity": diversity(real, fake),
+                }
+            )
+            log.advance()
+            judge = game.due(evaluate_every or config.steps)
+            reading = judge or game.due(config.log_every)
             if reading:  # the only place that waits for the device
-                record = run.read(partial(_scores, evaluate, run) if judge else None)
-                bar.set_postfix_str(_text(record), refresh=False)
-            if config.sample_every and (run.step % config.sample_every == 0 or last):
-                run.write_sheet()
-            stop = engine.stop_requested(meet=reading)
-            if config.checkpoint_every:
-                save = run.step % config.checkpoint_every == 0 or last
-            else:
-                save = reading
-            if save or stop:
-                run.save()
-            if stop:
-                raise KeyboardInterrupt(where_saved(run.out_dir))
+                run.check_finite()
+                scores = judged(evaluate, kept, engine) if judge else {}
+                log.show(*game.read(scores, adaptive))
+            if config.sample_every and game.due(config.sample_every):
+                write_sheet(kept, run, game)
+            due = game.due(config.checkpoint_every) if config.checkpoint_every else reading
+            run.pause(save=due, meet=reading)
 
-    run.finish()
-    return run.history
-
-
-def make_adam(model: nn.Module, lr: float, config: GANConfig) -> torch.optim.Optimizer:
-    """Return Adam, fused into one kernel for all weights where that exists."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    fused = bool(parameters) and all(p.device.type in ("cpu", "cuda") for p in parameters)
-    return torch.optim.Adam(parameters, lr=lr, betas=config.betas, fused=fused)
-
-
-def _real_batches(
-    train_set: ImageSet, config: GANConfig, engine: Engine, *, start: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield real batches from number `start` on, epoch after epoch; whole batches only."""
-    steps = train_set.num_batches(config.batch_size, world_size=engine.world_size, drop_last=True)
-    epoch, step = divmod(start, steps)
-    while True:
-        for images, labels in train_set.batches(
-            config.batch_size,
-            seed=config.seed,
-            epoch=epoch,
-            augment=config.augment,
-            rank=engine.rank,
-            world_size=engine.world_size,
-            start=step,
-            drop_last=True,
-        ):
-            if config.channels_last:
-                images = images.contiguous(memory_format=torch.channels_last)
-            yield images, labels
-        epoch, step = epoch + 1, 0
-
-
-def _codes(generator: nn.Module, like: Tensor) -> Tensor:
-    return torch.randn(len(like), int(generator.latent_dim), device=like.device)  # type: ignore[arg-type]
+    generator.load_state_dict(kept.state_dict())
+    for player in (generator, discriminator):
+        engine.broadcast(player)
+        player.eval()
+    return game.history
 
 
 @contextlib.contextmanager
@@ -213,59 +177,3 @@ def _passing(model: nn.Module) -> Iterator[None]:
     finally:
         for weight in learning:
             weight.requires_grad_(True)
-
-
-def _penalty(
-    discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor | None, config: GANConfig
-) -> Tensor:
-    """Return the weighted penalty, in float32: a second derivative is delicate."""
-
-    def critic(images: Tensor) -> Tensor:
-        return discriminator(images, labels)
-
-    if config.penalty == "gradient":
-        return config.penalty_weight * gradient_penalty(critic, real, fake)
-    return config.penalty_weight / 2 * r1_penalty(critic, real)
-
-
-def _path_length(generator: nn.Module, like: Tensor, labels: Tensor | None, run: GANRun) -> Tensor:
-    """Return the path length penalty on half a batch, which is enough; move its average."""
-    half = max(1, len(like) // 2)
-    told = labels[:half] if labels is not None else None
-    styles = generator.mapping(_codes(generator, like[:half]), told)  # type: ignore[operator]
-    penalty, mean = path_length_penalty(
-        generator.synthesis(styles),  # type: ignore[operator]
-        styles,
-        run.path_length,
-    )
-    run.path_length = run.engine.sum(mean) / run.engine.world_size  # one average for all processes
-    return penalty
-
-
-@torch.no_grad()
-def _scores(evaluate: Evaluate | None, run: GANRun) -> dict[str, float]:
-    """Judge the generator that would be kept, in the main process."""
-    scores: dict[str, float] = {}
-    if evaluate is not None and run.engine.is_main:
-        candidate = run.candidate()
-        modes = {module: module.training for module in candidate.modules()}
-        try:
-            # Plain numbers, whatever they come as: a checkpoint and JSON hold no others.
-            scores = {name: float(score) for name, score in evaluate(candidate).items()}
-        finally:  # without an average it is the generator in training
-            for module, training in modes.items():
-                module.training = training
-    run.engine.wait()
-    return scores
-
-
-def _bar(config: GANConfig, run: GANRun, shown: bool) -> tqdm:
-    hidden = not shown or os.environ.get("COURSE_PROGRESS") == "0"
-    return tqdm(total=config.steps, initial=run.step, disable=hidden, unit="step", leave=False)
-
-
-def _text(record: dict[str, float]) -> str:
-    return (
-        f"D {record['discriminator_loss']:.3f}, G {record['generator_loss']:.3f}, "
-        f"told apart {record['told_apart']:.0%}, diversity {record['diversity']:.2f}"
-    )

@@ -1,18 +1,101 @@
-"""Everything a training run is determined by, besides the model and the data."""
+"""Everything a training is determined by, besides the model and the data."""
 
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from numbers import Integral, Real
+from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_type_hints
 
 from course_lib.data import Augment
 from course_lib.losses import check_loss
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "one-cycle", "cosine")
-PRECISIONS = ("no", "bf16", "fp16")
+
+class Rule(NamedTuple):
+    """What a field's value must be: in words, and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, Real)
+
+
+def _betas(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(0 <= x < 1 for x in value)
+
+
+def one_of(*names: str) -> Rule:
+    """Return the rule of a choice."""
+    return Rule(f"choose one of {', '.join(names)}", lambda value: value in names)
+
+
+Seed = Annotated[
+    int,
+    Rule("it must be a whole number of at most 63 bits", lambda n: _whole(n) and abs(n) < 2**63),
+]
+Count = Annotated[int, Rule("it must be at least 1", lambda n: _whole(n) and n >= 1)]
+CountOrZero = Annotated[int, Rule("it must be at least 0", lambda n: _whole(n) and n >= 0)]
+Positive = Annotated[float, Rule("it must be positive", lambda x: _number(x) and 0 < x < math.inf)]
+Weight = Annotated[float, Rule("it must be at least 0", lambda x: _number(x) and 0 <= x < math.inf)]
+Share = Annotated[float, Rule("it must lie between 0 and 1", lambda x: _number(x) and 0 < x < 1)]
+Betas = Annotated[tuple[float, float], Rule("give two numbers from 0 to below 1", _betas)]
+Precision = Annotated[str, one_of("no", "bf16", "fp16")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class Config:
+    """What all configurations can do: check themselves, be stored, be compared.
+
+    The rule of a field stands in its type: `Annotated` with a `Rule`.
+    """
+
+    harmless: ClassVar[frozenset[str]] = frozenset()  # fields that change nothing in the weights
+    advice: ClassVar[str] = "Lower the learning rate."  # when a loss is not finite
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for the first field that breaks its rule."""
+        hints = get_type_hints(type(self), include_extras=True)
+        for name in (field.name for field in fields(self)):
+            value, hint = getattr(self, name), hints[name]
+            for option in (hint, *get_args(hint)):  # with the members of a union
+                for rule in getattr(option, "__metadata__", ()):
+                    wanted = isinstance(rule, Rule) and not (value is None and option is not hint)
+                    if wanted and not rule.holds(value):
+                        raise ValueError(f"{name} is {value!r}; {rule.words}.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, as storing and reading back leaves them (lists, no tuples)."""
+        return {k: _plain(v) for k, v in asdict(self).items()}
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Name the settings in which a stored configuration differs in what it computes.
+
+        A setting that the stored configuration lacks came later, and the run did what is its
+        default now.
+        """
+        mine = self.as_dict()
+        stored = {field.name: _plain(field.default) for field in fields(self)} | other
+        return [
+            f"{name} ({stored.get(name)} there, {mine.get(name)} here)"
+            for name in sorted(stored.keys() | mine.keys())
+            if name not in self.harmless and stored.get(name) != mine.get(name)
+        ]
+
+    def diverged(self, found: str) -> FloatingPointError:
+        """Return the error of a training whose losses or weights are not finite."""
+        half = 'Try precision="bf16". ' if getattr(self, "precision", "no") == "fp16" else ""
+        return FloatingPointError(
+            f"{found} {half}{self.advice} The last checkpoint is from before that."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Config):
     """How to train; two runs with equal configuration, model and data have equal weights.
 
     Args:
@@ -36,69 +119,38 @@ class TrainConfig:
         checkpoint_every: steps between two checkpoints; ``None``: at the end of each epoch.
     """
 
-    epochs: int = 10
-    batch_size: int = 64
+    harmless = frozenset({"log_every", "checkpoint_every"})
+    advice = "Lower the learning rate, set clip_norm=1.0, or check the inputs."
+
+    epochs: Count = 10
+    batch_size: Count = 64
     loss: str = "cross-entropy"
     class_weights: tuple[float, ...] | None = None
-    lr: float = 1e-3
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    clip_norm: float | None = None
-    accumulate: int = 1
-    ema: float | None = None
-    precision: str = "no"
+    lr: Positive = 1e-3
+    optimizer: Annotated[str, one_of("adam", "adamw", "sgd")] = "adam"
+    weight_decay: Weight = 0.0
+    schedule: Annotated[str, one_of("constant", "one-cycle", "cosine")] = "constant"
+    clip_norm: Positive | None = None
+    accumulate: Count = 1
+    ema: Share | None = None
+    precision: Precision = "no"
     channels_last: bool = False
-    seed: int = 0
+    seed: Seed = 0
     augment: Augment | None = None
-    log_every: int = 50
-    evaluate_every: int = 1
-    checkpoint_every: int | None = None
+    log_every: Count = 50
+    evaluate_every: Count = 1
+    checkpoint_every: Count | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(known)}."
-                )
+        """Raise ValueError for what cannot be trained with, by name."""
+        super().__post_init__()
         check_loss(self.loss, self.class_weights)
-        for name in ("epochs", "batch_size", "accumulate", "log_every", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        if self.checkpoint_every is not None and self.checkpoint_every < 1:
-            raise ValueError(
-                f"checkpoint_every is {self.checkpoint_every}; give a number of steps of at least "
-                "1, or None for the end of each epoch."
-            )
-        if self.lr <= 0:
-            raise ValueError(f"lr is {self.lr}; a learning rate is positive.")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise ValueError(f"ema is {self.ema}; a decay lies between 0 and 1, or is None.")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, as storing and reading back leaves them (lists, no tuples)."""
-        return {k: _plain(v) for k, v in asdict(self).items()}
-
-    def differences(self, other: dict[str, Any]) -> list[str]:
-        """Name the settings in which a stored configuration differs in what it computes.
-
-        How often something is logged or saved changes nothing in the weights. A setting that the
-        stored configuration lacks came later, and the run did what is its default now.
-        """
-        harmless = {"log_every", "checkpoint_every"}
-        stored = {field.name: _plain(field.default) for field in fields(self)} | other
-        mine = self.as_dict()
-        return sorted(k for k, v in mine.items() if k not in harmless and stored[k] != v)
 
 
 def _plain(value: Any) -> Any:
-    """Turn tuples into lists, as storing and reading back does."""
+    """Turn tuples into lists and NumPy's numbers into Python's, as storing and reading does."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    return value
+    return value.item() if hasattr(value, "item") else value

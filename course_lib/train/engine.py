@@ -20,7 +20,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -30,6 +30,10 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from course_lib.data.augment import stream_seed
+from course_lib.train.files import one_line
+
+WAIT = 60  # seconds for which the processes of a run wait for each other at the start
+ANNOUNCING = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 class Engine:
@@ -39,6 +43,10 @@ class Engine:
         device: "auto" (a GPU if there is one), "cpu", "cuda" or a `torch.device`.
         precision: "no", "bf16" or "fp16".
         clip_norm: largest norm of the gradient, or ``None``.
+
+    Raises:
+        ValueError: for a device or precision that is not to be had, or where the environment
+            announces several processes that do not come.
     """
 
     def __init__(
@@ -55,7 +63,19 @@ class Engine:
         state = AcceleratorState._shared_state
         if state and (state.get("_mixed_precision") != precision or bool(state.get("_cpu")) != cpu):
             AcceleratorState._reset_state(reset_partial_state=True)
-        self.accelerator = Accelerator(mixed_precision=precision, cpu=cpu)
+        announced = [f"{name}={os.environ[name]}" for name in ANNOUNCING if name in os.environ]
+        try:
+            _meet(cpu)
+            self.accelerator = Accelerator(mixed_precision=precision, cpu=cpu)
+        except (ValueError, RuntimeError) as error:
+            AcceleratorState._reset_state(reset_partial_state=True)
+            if not announced:
+                raise
+            raise ValueError(
+                f"{', '.join(announced)} in the environment announce several processes, which did "
+                f"not meet within {WAIT} s ({one_line(error)}). Start them together "
+                "with torchrun; or unset these variables, to train in one process."
+            ) from error
         self.clip_norm = clip_norm
         self._stop = False
 
@@ -79,6 +99,18 @@ class Engine:
         """Whether this process is the one that writes and prints."""
         return self.accelerator.is_main_process
 
+    @property
+    def scaler(self) -> Any:
+        """The loss scaler of fp16; ``None`` for the other precisions."""
+        return self.accelerator.scaler
+
+    def place(self, model: nn.Module, *, channels_last: bool) -> None:
+        """Move a model to where this process computes; all processes get the main one's weights."""
+        model.to(self.device)
+        self.broadcast(model)
+        if channels_last:
+            model.to(memory_format=torch.channels_last)
+
     def prepare(
         self, model: nn.Module, *optimizers: torch.optim.Optimizer
     ) -> tuple[nn.Module, list[Any]]:
@@ -87,10 +119,6 @@ class Engine:
         if not optimizers:
             return prepared, []
         return prepared[0], list(prepared[1:])
-
-    def unwrap(self, model: nn.Module) -> nn.Module:
-        """Return the model as it was before `prepare`."""
-        return self.accelerator.unwrap_model(model)
 
     def seed_step(self, seed: int, epoch: int, step: int) -> None:
         """Make dropout and other noise a pure function of (seed, epoch, step, rank).
@@ -159,23 +187,11 @@ class Engine:
         """Let the processes meet."""
         self.accelerator.wait_for_everyone()
 
-    def save(self, state: dict[str, Any], path: Path) -> None:
-        """Write a checkpoint from the main process: whole, or not at all."""
-        if self.is_main:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                torch.save(state, temporary)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        self.wait()
-
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
         """Turn the first Ctrl-C into a request that the loop honours between two steps.
 
-        A second Ctrl-C interrupts at once. Outside the main thread signals stay as they are.
+        A second one interrupts at once. Outside the main thread signals stay as they are.
         """
         self._stop = False
         if threading.current_thread() is not threading.main_thread():
@@ -183,8 +199,11 @@ class Engine:
             return
 
         def request(_signum: int, _frame: FrameType | None) -> None:
+            if self._stop:
+                raise KeyboardInterrupt(
+                    "Interrupted at once; what came after the last checkpoint is lost."
+                )
             self._stop = True
-            signal.signal(signal.SIGINT, previous)
 
         previous = signal.signal(signal.SIGINT, request)
         try:
@@ -200,6 +219,20 @@ class Engine:
             return False
         flag = torch.tensor(float(self._stop), device=self.device)
         return bool(self.sum(flag) > 0)
+
+
+def _meet(cpu: bool) -> None:
+    """Let the processes that the environment announces find each other, if there are several.
+
+    Accelerate would do so too, but waits for half an hour.
+    """
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1 and (cpu or "LOCAL_RANK" in os.environ)
+    if several and not torch.distributed.is_initialized():
+        wait = timedelta(seconds=WAIT)
+        store, rank, world_size = next(torch.distributed.rendezvous("env://", timeout=wait))
+        torch.distributed.init_process_group(
+            "gloo" if cpu else "nccl", store=store, rank=rank, world_size=world_size
+        )
 
 
 def seed_noise(number: int, device: torch.device) -> None:
@@ -220,7 +253,7 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
     """Return the device a name stands for; "auto" (or ``None``) is a GPU if there is one.
 
     Raises:
-        ValueError: for a GPU where there is none, or a name that is no device.
+        ValueError: for a device that is not here, or a name that is no device.
     """
     name = str(device or "auto")
     if name == "auto":
@@ -235,4 +268,11 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
         raise ValueError(
             f'device is {name!r}, but PyTorch sees no GPU here; use device="auto" or "cpu".'
         )
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = one_line(error).split(". ")[0]
+        raise ValueError(
+            f'device is {name!r}, which cannot be used here ({reason}); use "auto" or "cpu".'
+        ) from error
     return wanted

@@ -15,7 +15,8 @@ from course_lib.metrics import (
     mean_iou,
     pixel_accuracy,
 )
-from course_lib.train.engine import pick_device
+from course_lib.train.config import TrainConfig
+from course_lib.train.engine import Engine, pick_device
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,48 @@ def evaluate(
         precision: "no" or "bf16".
 
     Raises:
-        ValueError: for an empty set, or a model with another number of classes.
+        ValueError: for an empty set, a model with another number of classes, or one whose answers
+            are NaN or infinite.
     """
     confusion, loss = _count(model, data, batch_size, device, precision)
+    _check_finite(model, loss)
     total = int(confusion.sum())
     return Evaluation(confusion.cpu(), float(loss) / max(total, 1), data.classes)
+
+
+def validation_scores(
+    model: nn.Module, data: ImageSet | None, config: TrainConfig, engine: Engine, *, epoch: int
+) -> dict[str, float]:
+    """Return a training's scores after an epoch, where they are due; each process counts a share.
+
+    Args:
+        model: that would be kept.
+        data: the validation set, or ``None``: no scores.
+        config: of the training.
+        engine: of the training.
+        epoch: the one that ends.
+    """
+    due = (epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs
+    if data is None or not due:
+        return {}
+    engine.broadcast_buffers(model)
+    confusion, loss = _count(
+        model,
+        data,
+        batch_size=max(config.batch_size, 64),
+        device=engine.device,
+        precision=config.precision,
+        rank=engine.rank,
+        world_size=engine.world_size,
+    )
+    confusion, loss = engine.sum(confusion).cpu(), engine.sum(loss)
+    scores = {
+        "val_loss": float(loss) / max(int(confusion.sum()), 1),
+        "val_accuracy": float(pixel_accuracy(confusion)),
+    }
+    if data.task == "semantic":
+        scores["val_mean_iou"] = float(mean_iou(confusion))
+    return scores
 
 
 @torch.no_grad()
@@ -156,10 +194,19 @@ def predict(
 
 def per_image_confusions(model: nn.Module, data: ImageSet, *, batch_size: int = 64) -> Tensor:
     """Return one confusion matrix per image, (N, C, C) int64: what a bootstrap resamples."""
-    prediction = predict(model, data.images, batch_size=batch_size).argmax(dim=1)
+    logits = predict(model, data.images, batch_size=batch_size)
+    _check_finite(model, logits)
     return confusion_per_image(
-        prediction, data.targets.cpu(), len(data.classes), ignore_index=data.ignore_index
+        logits.argmax(dim=1), data.targets.cpu(), len(data.classes), ignore_index=data.ignore_index
     )
+
+
+def _check_finite(model: nn.Module, answers: Tensor) -> None:
+    if not answers.isfinite().all():
+        raise ValueError(
+            f"The {type(model).__name__} answers with NaN or infinite values, so there is nothing "
+            "to judge: its training has diverged."
+        )
 
 
 def _where(model: nn.Module, device: str | torch.device | None) -> torch.device:

@@ -1,18 +1,25 @@
 """Everything an adversarial training run is determined by, besides the two models and the data."""
 
-import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from course_lib.data import Augment
 from course_lib.losses.adversarial import check_kind
-from course_lib.train.config import PRECISIONS, _plain
-
-PENALTIES = ("none", "gradient", "r1")
+from course_lib.train.config import (
+    Betas,
+    Config,
+    Count,
+    Positive,
+    Precision,
+    Seed,
+    Share,
+    Weight,
+    one_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GANConfig:
+class GANConfig(Config):
     """How to play the game; two runs with equal configuration, models and data have equal weights.
 
     Args:
@@ -47,70 +54,42 @@ class GANConfig:
         checkpoint_every: steps between two checkpoints; ``None``: at each reading.
     """
 
-    steps: int
-    batch_size: int = 64
+    # How far a run is meant to go changes nothing either, for no rate here depends on it: a
+    # finished run can go on.
+    harmless = frozenset({"steps", "log_every", "checkpoint_every", "sample_every"})
+    advice = (
+        'The learning rate may be too high, or a penalty is missing: try lr=2e-4, and penalty="r1".'
+    )
+
+    steps: Count
+    batch_size: Count = 64
     loss: str = "non-saturating"
-    critic_steps: int = 1
-    lr: float = 2e-4
-    lr_discriminator: float | None = None
-    betas: tuple[float, float] = (0.5, 0.999)
-    penalty: str = "none"
-    penalty_weight: float = 10.0
-    penalty_every: int = 1
-    path_length_weight: float = 0.0
-    path_length_every: int = 8
-    ema_images: float | None = None
-    ada_target: float | None = None
+    critic_steps: Count = 1
+    lr: Positive = 2e-4
+    lr_discriminator: Positive | None = None
+    betas: Betas = (0.5, 0.999)
+    penalty: Annotated[str, one_of("none", "gradient", "r1")] = "none"
+    penalty_weight: Weight = 10.0
+    penalty_every: Count = 1
+    path_length_weight: Weight = 0.0
+    path_length_every: Count = 8
+    ema_images: Positive | None = None
+    ada_target: Share | None = None
     augment: Augment | None = None
-    precision: str = "no"
+    precision: Precision = "no"
     channels_last: bool = False
-    seed: int = 0
-    log_every: int = 50
-    sample_every: int | None = None
-    checkpoint_every: int | None = None
+    seed: Seed = 0
+    log_every: Count = 50
+    sample_every: Count | None = None
+    checkpoint_every: Count | None = None
 
     def __post_init__(self) -> None:
+        """Raise ValueError for what no game can be played with, by name."""
+        super().__post_init__()
         check_kind(self.loss)
-        for name, known in (("penalty", PENALTIES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(known)}."
-                )
-        at_least_one = ["steps", "batch_size", "critic_steps", "penalty_every", "log_every"]
-        at_least_one += ["path_length_every"]
-        optional = ("sample_every", "checkpoint_every")
-        for name in at_least_one + [n for n in optional if getattr(self, n) is not None]:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("lr", "lr_discriminator", "ema_images"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}; it must be positive.")
-        for name in ("penalty_weight", "path_length_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0.")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas is {self.betas}; give two numbers from 0 to below 1.")
-        if self.ada_target is not None and not 0 < self.ada_target < 1:
-            raise ValueError(f"ada_target is {self.ada_target}; it lies between 0 and 1.")
         if self.ada_target is not None and self.loss in ("least-squares", "wasserstein"):
             raise ValueError(
                 f"ada_target reads the sign of the discriminator's outputs, which says nothing "
                 f'about real and generated images with loss="{self.loss}"; use "non-saturating" '
                 'or "hinge", or leave ada_target at None.'
             )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, as storing and reading back leaves them (lists, no tuples)."""
-        return {k: _plain(v) for k, v in asdict(self).items()}
-
-    def differences(self, other: dict[str, Any]) -> list[str]:
-        """Name the settings in which a stored configuration differs in what it computes.
-
-        How often something is logged or saved changes nothing in the weights, and neither does how
-        far a run is meant to go, for no rate here depends on it: a finished run can go on.
-        """
-        harmless = {"steps", "log_every", "checkpoint_every", "sample_every"}
-        stored = {field.name: _plain(field.default) for field in fields(self)} | other
-        mine = self.as_dict()
-        return sorted(k for k, v in mine.items() if k not in harmless and stored[k] != v)

@@ -1,10 +1,7 @@
 """The record of an adversarial run, reading by reading, and the signs that it goes wrong."""
 
-import json
-import os
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -84,12 +81,6 @@ class GANHistory:
         grown = max(self.column("diversity")) > HAD_SOME or last[-1]["step"] >= WARM_UP
         if grown and max(variety) < REPEATS and "repeats itself" not in said:
             self.warn(ADVICE_REPEATS.format(value=sum(variety) / PATIENCE))
-
-    def save(self, path: Path) -> None:
-        """Write the record as JSON, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"steps": self.steps, "warnings": self.warnings}, indent=1))
-        os.replace(temporary, path)
 
 
 @torch.no_grad()

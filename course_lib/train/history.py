@@ -1,9 +1,6 @@
 """The record of a training run, epoch by epoch."""
 
-import json
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 
@@ -37,9 +34,3 @@ class History:
     def column(self, name: str) -> list[float]:
         """Return one quantity over the epochs in which it was measured."""
         return [e[name] for e in self.epochs if name in e]
-
-    def save(self, path: Path) -> None:
-        """Write the record as JSON, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"score": self.score, "epochs": self.epochs}, indent=1))
-        os.replace(temporary, path)

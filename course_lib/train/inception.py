@@ -5,14 +5,14 @@ about 96 MB, which it fetches once. The resizing and the weights are part of the
 ports of Inception-v3 give other numbers.
 """
 
+import io
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from course_lib.models.fetched import fetched_weights
 from course_lib.train.engine import pick_device
-
-WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 
 
 @torch.no_grad()
@@ -35,7 +35,7 @@ def inception_features(
         device: where to compute; ``None`` or "auto": a GPU if there is one.
 
     Raises:
-        ValueError: for images that are not uint8, or not grey or colour.
+        ValueError: for images that are not uint8, or not grey or colour, or other weights.
         ImportError: where torch-fidelity is not installed.
         FileNotFoundError: where the weights are not there and cannot be fetched.
     """
@@ -45,23 +45,28 @@ def inception_features(
             "(N, 1 or 3, H, W)."
         )
     try:
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        from torch_fidelity.feature_extractor_inceptionv3 import (
+            URL_INCEPTION_V3,
+            FeatureExtractorInceptionV3,
+        )
     except ImportError as error:
         raise ImportError(
             "The Inception features need torch-fidelity: pip install torch-fidelity. Without it, "
             "compare generators by CFD (`sample_scores`)."
         ) from error
-    path = None if weights is None else str(weights)
     try:
+        # The package would unpickle whatever the file holds: it gets checked weights, packed anew.
+        packed = io.BytesIO()
+        torch.save(fetched_weights(URL_INCEPTION_V3, weights), packed)
+        packed.seek(0)
         net = FeatureExtractorInceptionV3(
-            "inception", ["2048"], feature_extractor_weights_path=path
+            "inception", ["2048"], feature_extractor_weights_path=packed
         )
     except OSError as error:  # URLError is one
         raise FileNotFoundError(
             f"The Inception weights are not here and could not be fetched ({error}). On a machine "
-            f"with a network fetch {WEIGHTS} from the releases of toshas/torch-fidelity, and pass "
-            "weights=PATH. Without them, compare generators by CFD (`sample_scores`), which is no "
-            "FID."
+            f"with a network fetch {URL_INCEPTION_V3}, and pass weights=PATH. Without them, "
+            "compare generators by CFD (`sample_scores`), which is no FID."
         ) from error
     where = pick_device(device)
     net.to(where)

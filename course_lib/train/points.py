@@ -6,25 +6,35 @@ are trained by `course_lib.train.train_gan`.
 
 import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from course_lib.losses import (
-    ADVERSARIAL_LOSSES,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     r1_penalty,
 )
+from course_lib.losses.adversarial import check_kind
 from course_lib.models import PointDiscriminator, PointGenerator
-from course_lib.models.gan import check_labels, check_range
-
-PENALTIES = ("none", "r1", "gradient", "clip")
+from course_lib.models.conditioning import check_labels, check_range
+from course_lib.train.config import (
+    Betas,
+    Config,
+    Count,
+    CountOrZero,
+    Positive,
+    Seed,
+    Weight,
+    one_of,
+)
+from course_lib.train.optimizers import make_adam
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointsConfig:
+class PointsConfig(Config):
     """How a game on points is trained.
 
     Args:
@@ -48,49 +58,28 @@ class PointsConfig:
         lattice_size: places of the lattice along each axis.
     """
 
-    steps: int = 4000
-    batch_size: int = 256
+    steps: CountOrZero = 4000
+    batch_size: Count = 256
     loss: str = "non-saturating"
-    critic_steps: int = 1
-    lr: float = 1e-3
-    lr_discriminator: float | None = None
-    betas: tuple[float, float] = (0.5, 0.999)
-    penalty: str = "none"
-    penalty_weight: float = 1.0
+    critic_steps: Count = 1
+    lr: Positive = 1e-3
+    lr_discriminator: Positive | None = None
+    betas: Betas = (0.5, 0.999)
+    penalty: Annotated[str, one_of("none", "r1", "gradient", "clip")] = "none"
+    penalty_weight: Weight = 1.0
     simultaneous: bool = False
-    seed: int = 0
-    snapshot_every: int = 0
-    num_samples: int = 512
-    extent: float = 3.0
-    lattice_size: int = 41
+    seed: Seed = 0
+    snapshot_every: CountOrZero = 0
+    num_samples: Count = 512
+    extent: Positive = 3.0
+    lattice_size: Count = 41
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be trained, by name."""
-        if self.loss not in ADVERSARIAL_LOSSES:
-            raise ValueError(
-                f"loss is {self.loss!r}; choose one of {', '.join(ADVERSARIAL_LOSSES)}."
-            )
-        if self.penalty not in PENALTIES:
-            raise ValueError(f"penalty is {self.penalty!r}; choose one of {', '.join(PENALTIES)}.")
-        if self.steps < 0 or min(self.batch_size, self.critic_steps, self.num_samples) < 1:
-            raise ValueError(
-                f"got steps {self.steps}, batch_size {self.batch_size}, critic_steps "
-                f"{self.critic_steps} and num_samples {self.num_samples}; steps may be 0, the "
-                "others must be at least 1."
-            )
-        if self.snapshot_every < 0 or self.lattice_size < 1 or not self.extent > 0:
-            raise ValueError(
-                f"got snapshot_every {self.snapshot_every}, lattice_size {self.lattice_size} and "
-                f"extent {self.extent}; wanted at least 0, at least 1 and above 0."
-            )
-        rates = {"lr": self.lr, "lr_discriminator": self.lr_discriminator}
-        if self.penalty != "none":
-            rates["penalty_weight"] = self.penalty_weight
-        for name, value in rates.items():
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}; it must be positive.")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas is {self.betas}; give two numbers from 0 to below 1.")
+        """Raise ValueError for what cannot be trained, by name."""
+        super().__post_init__()
+        check_kind(self.loss)
+        if self.penalty != "none" and not self.penalty_weight:
+            raise ValueError('penalty_weight is 0; it must be positive, or penalty "none".')
         if self.simultaneous and self.critic_steps > 1:
             raise ValueError(
                 f"critic_steps is {self.critic_steps}, and with simultaneous=True both players "
@@ -153,12 +142,8 @@ def train_points(
     points = points.to(device)
     rng = torch.Generator(device).manual_seed(config.seed)
     fixed = torch.randn(config.num_samples, generator.latent_dim, generator=rng, device=device)
-    step_g = _adam(generator, config.lr, config)
-    step_d = _adam(
-        discriminator,
-        config.lr if config.lr_discriminator is None else config.lr_discriminator,
-        config,
-    )
+    step_g = make_adam(generator, config.lr, config.betas)
+    step_d = make_adam(discriminator, config.lr_discriminator or config.lr, config.betas)
     names = None if labels is None else labels.to(device)
     history = PointsHistory(config.extent)
     loss_d = loss_g = torch.tensor(math.nan)
@@ -191,12 +176,6 @@ def train_points(
         if due or step == config.steps:
             _snapshot(history, step, generator, discriminator, fixed, names, loss_d, loss_g, config)
     return history
-
-
-def _adam(network: nn.Module, lr: float, config: PointsConfig) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
-    fused = parameters[0].device.type in ("cpu", "cuda")  # one kernel for all weights
-    return torch.optim.Adam(parameters, lr=lr, betas=config.betas, fused=fused)
 
 
 def _penalty(

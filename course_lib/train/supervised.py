@@ -1,24 +1,24 @@
 """Supervised training, for classification and segmentation alike: the loop in full view."""
 
-import os
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
-from tqdm.auto import tqdm
 
 from course_lib.data import ImageSet
 from course_lib.losses import Loss, make_loss
-from course_lib.metrics import mean_iou, pixel_accuracy
+from course_lib.train.batches import epoch_batches
+from course_lib.train.beforehand import check_batch_of_one, check_supervised
 from course_lib.train.config import TrainConfig
+from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
-from course_lib.train.evaluate import _count
+from course_lib.train.epochs import Epochs
+from course_lib.train.evaluate import validation_scores
 from course_lib.train.history import History
-from course_lib.train.resume import where_saved
-from course_lib.train.state import RunState
+from course_lib.train.log import Log
+from course_lib.train.optimizers import make_optimizer, make_schedule
+from course_lib.train.run import Run
 
 
 def train_supervised(
@@ -55,51 +55,42 @@ def train_supervised(
         The record of all epochs, those before an interruption included.
 
     Raises:
-        ValueError: for sets that cannot be trained on, or an ``out_dir`` of another configuration.
+        ValueError: for sets that cannot be trained on, or an ``out_dir`` of another run.
+        OSError: where the run cannot be saved; before it starts, as far as that can be known.
         FloatingPointError: when the loss stops being finite, naming epoch and step.
         KeyboardInterrupt: after Ctrl-C, once the checkpoint is written.
     """
-    _check(train_set, val_set)
+    check_supervised(model, train_set, val_set)
     engine = Engine(device=device, precision=config.precision, clip_norm=config.clip_norm)
-    steps = train_set.num_batches(config.batch_size, world_size=engine.world_size)
-    updates = -(-steps // config.accumulate)  # per epoch, the last one may be smaller
     train_set = train_set.to(engine.device)
     val_set = val_set.to(engine.device) if val_set is not None else None
-    model.to(engine.device)
-    if config.channels_last:
-        model.to(memory_format=torch.channels_last)
+    steps = train_set.num_batches(config.batch_size, world_size=engine.world_size)  # in an epoch
+    updates = -(-steps // config.accumulate)  # the last one may be smaller
+    engine.place(model, channels_last=config.channels_last)
+    check_batch_of_one(model, train_set, config, engine)
+    loss = loss or make_loss(
+        config.loss, weight=config.class_weights, ignore_index=train_set.ignore_index
+    )
     optimizer = make_optimizer(model, config)
-    schedule = make_schedule(optimizer, config, updates)
-    run = RunState(engine, model, optimizer, schedule, config, train_set, out_dir)
-    run.history.score = "val_mean_iou" if train_set.task == "semantic" else "val_accuracy"
-    run.resume()
-    if loss is None:
-        loss = make_loss(
-            config.loss, weight=config.class_weights, ignore_index=train_set.ignore_index
-        )
-    net, (optim,) = engine.prepare(model, optimizer)
-    log = _Log(config, steps, run, progress and engine.is_main, tensorboard and engine.is_main)
+    schedule = make_schedule(optimizer, config, updates=config.epochs * updates)
+    ema = EMA(model, config.ema) if config.ema is not None else None
+    kept = ema.model if ema is not None else model
+    score = "val_mean_iou" if train_set.task == "semantic" else "val_accuracy"
+    at = Epochs(engine, config, schedule, steps=steps, score=score)
+    parts = {"model": model, "ema": ema, "optimizer": optimizer, "schedule": schedule}
+    run = Run(out_dir, engine, config, train_set, at, parts | {"scaler": engine.scaler})
 
-    with engine.interruptible(), log:
-        while run.epoch < config.epochs:
-            epoch, started = run.epoch, time.perf_counter()
-            batches = train_set.batches(
-                config.batch_size,
-                seed=config.seed,
-                epoch=epoch,
-                augment=config.augment,
-                rank=engine.rank,
-                world_size=engine.world_size,
-                start=run.step,
-            )
+    with run, engine.interruptible(), Log(run, bar=progress, curves=tensorboard) as log:
+        net, (optim,) = engine.prepare(model, optimizer)
+        while at.epoch < config.epochs:
+            started = time.perf_counter()
             net.train()
-            for step, (images, targets) in enumerate(batches, start=run.step):
+            batches = epoch_batches(train_set, config, engine, epoch=at.epoch, start=at.step)
+            for step, (images, targets) in enumerate(batches, start=at.step):
                 first = step - step % config.accumulate  # of the micro-steps of this update
                 group = min(config.accumulate, steps - first)
                 update = step == first + group - 1
-                engine.seed_step(config.seed, epoch, step)
-                if config.channels_last:
-                    images = images.contiguous(memory_format=torch.channels_last)
+                engine.seed_step(config.seed, at.epoch, step)
                 with engine.micro_step(net, update=update):
                     with engine.autocast():
                         value = loss(net(images), targets)
@@ -109,151 +100,21 @@ def train_supervised(
                     optim.step()
                     optim.zero_grad()
                     schedule.step()
-                    if run.ema is not None:
-                        run.ema.update(model)
-                run.losses[step] = value.detach()
-                run.step = step + 1
-
-                reading = run.step % config.log_every == 0 or run.step == steps
-                if reading:  # the only place in an epoch that waits for the device
-                    log.reading(run)
+                    if ema is not None:
+                        ema.update(model)
+                at.note(value)
+                reading = at.step % config.log_every == 0 or at.step == steps
+                if reading:
+                    log.show(*at.reading())  # the only place in an epoch that waits for the device
                 log.advance()
-                if update and run.step < steps:
-                    stop = engine.stop_requested(meet=reading)
-                    due = config.checkpoint_every and run.step % config.checkpoint_every == 0
-                    if stop or due:
-                        run.save()
-                    if stop:
-                        raise KeyboardInterrupt(where_saved(run.out_dir))
+                if update and at.step < steps:
+                    due = config.checkpoint_every and at.step % config.checkpoint_every == 0
+                    run.pause(save=bool(due), meet=reading)
+            run.check_finite()
+            scores = validation_scores(kept, val_set, config, engine, epoch=at.epoch)
+            log.show(*at.end(kept, scores, seconds=time.perf_counter() - started))
+            run.pause(save=True, meet=True)
 
-            run.end_epoch(seconds=time.perf_counter() - started, scores=_scores(run, val_set))
-            log.epoch(run)
-            if engine.stop_requested(meet=True):
-                raise KeyboardInterrupt(where_saved(run.out_dir))
-
-    run.finish()
-    return run.history
-
-
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Return the configured optimiser, fused into one kernel for all weights where that exists."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    fused = bool(parameters) and all(p.device.type in ("cpu", "cuda") for p in parameters)
-    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": fused}
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **common)
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, **common)
-    return torch.optim.Adam(parameters, **common)
-
-
-def make_schedule(
-    optimizer: torch.optim.Optimizer, config: TrainConfig, updates_per_epoch: int
-) -> LRScheduler:
-    """Return the configured learning-rate schedule, stepped once per update."""
-    total = config.epochs * updates_per_epoch
-    if config.schedule == "one-cycle":
-        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=total + 1)
-    if config.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=total)
-    return LambdaLR(optimizer, lambda _: 1.0)
-
-
-def _check(train_set: ImageSet, val_set: ImageSet | None) -> None:
-    if len(train_set) == 0:
-        raise ValueError(f"The set {train_set.name}/{train_set.split} is empty.")
-    if val_set is not None and len(val_set) == 0:
-        raise ValueError(
-            f"The validation set {val_set.name}/{val_set.split} is empty; pass None to train "
-            "without one."
-        )
-    if train_set.task not in ("classification", "semantic"):
-        raise ValueError(
-            f"train_supervised learns one label per image or pixel; {train_set.name} was loaded "
-            f'for the task "{train_set.task}". Load it with task="semantic".'
-        )
-    if val_set is not None and val_set.classes != train_set.classes:
-        raise ValueError(
-            f"Training and validation set name different classes: {train_set.classes} and "
-            f"{val_set.classes}."
-        )
-
-
-def _scores(run: RunState, val_set: ImageSet | None) -> dict[str, float]:
-    """Evaluate the weights that would be kept, every process on its share of the images."""
-    due = (run.epoch + 1) % run.config.evaluate_every == 0 or run.epoch + 1 == run.config.epochs
-    if val_set is None or not due:
-        return {}
-    engine, candidate = run.engine, run.candidate()
-    engine.broadcast_buffers(candidate)
-    confusion, loss = _count(
-        candidate,
-        val_set,
-        batch_size=max(run.config.batch_size, 64),
-        device=engine.device,
-        precision=run.config.precision,
-        rank=engine.rank,
-        world_size=engine.world_size,
-    )
-    confusion, loss = engine.sum(confusion).cpu(), engine.sum(loss)
-    scores = {
-        "val_loss": float(loss) / max(int(confusion.sum()), 1),
-        "val_accuracy": float(pixel_accuracy(confusion)),
-    }
-    if val_set.task == "semantic":
-        scores["val_mean_iou"] = float(mean_iou(confusion))
-    return scores
-
-
-class _Log:
-    """The progress bar and TensorBoard; neither touches what is computed."""
-
-    def __init__(
-        self, config: TrainConfig, steps: int, run: RunState, bar: bool, tensorboard: bool
-    ) -> None:
-        hidden = not bar or os.environ.get("COURSE_PROGRESS") == "0"
-        self.total, self.steps, self.disable = config.epochs * steps, steps, hidden
-        self.initial = run.epoch * steps + run.step
-        self.epochs = config.epochs
-        self.text = ""
-        self.writer = _writer(run.out_dir) if tensorboard else None
-
-    def __enter__(self) -> None:
-        self.bar = tqdm(
-            total=self.total, initial=self.initial, disable=self.disable, unit="step", leave=False
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-        if self.writer is not None:
-            self.writer.close()
-
-    def advance(self) -> None:
-        self.bar.update()
-
-    def reading(self, run: RunState) -> None:
-        loss = run.mean_loss()  # raises when a loss is not finite
-        self.bar.set_description(f"epoch {run.epoch + 1}/{self.epochs}", refresh=False)
-        self.bar.set_postfix_str(f"loss {loss:.3f}{self.text}", refresh=False)
-        if self.writer is not None:
-            self.writer.add_scalar("train/loss", loss, run.epoch * self.steps + run.step)
-
-    def epoch(self, run: RunState) -> None:
-        record = run.history.epochs[-1]
-        if run.history.score in record:
-            self.text = f", {run.history.score.replace('_', ' ')} {record[run.history.score]:.3f}"
-        if self.writer is not None:
-            for name, value in record.items():
-                self.writer.add_scalar(f"epoch/{name}", value, record["epoch"])
-
-
-def _writer(out_dir: Path | None) -> Any:
-    if out_dir is None:
-        raise ValueError("tensorboard=True needs an out_dir to write into.")
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError(
-            "TensorBoard is not installed: pip install tensorboard, or tensorboard=False."
-        ) from error
-    return SummaryWriter(out_dir / "tensorboard")
+    model.load_state_dict(at.best or kept.state_dict())
+    model.eval()
+    return at.history

@@ -26,10 +26,6 @@ RESULT = {
         {"seed": 0, "metrics": {"test_accuracy": 0.77, "added_ms": -0.5}, "seconds": 60},
         {"seed": 1, "metrics": {"test_accuracy": 0.79, "added_ms": -0.5}, "seconds": 66},
     ],
-    "summary": {
-        "test_accuracy": {"mean": 0.78, "std": 0.0141, "n": 2},
-        "added_ms": {"mean": -0.5, "std": None, "n": 2},
-    },
     "published": [{"text": "peer", "value": 0.94, "source": "a paper", "reason": "larger"}],
 }
 
@@ -85,6 +81,7 @@ def render(
                     "extensions": ["myst_parser", "course_site", "course_results"],
                     "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence"],
                     "html_theme": "basic",
+                    "numfig": True,
                 },
                 status=None,
                 warning=warnings,

@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from bs4 import BeautifulSoup
 
 
 def script(filename: str | None = None, body: str = "") -> SimpleNamespace:
@@ -72,12 +73,9 @@ def test_equations_printed_by_a_cell_need_no_label(extension) -> None:
 
 def test_a_count_that_all_runs_share_has_no_deviation(extension) -> None:
     number = extension("course_results").number
-    assert number({"mean": 1440.0, "std": 0.0}, "integer") == "1,440"
-    assert (
-        number({"mean": 1440.0, "std": 2.0}, "integer")
-        == "1,440\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}2"
-    )
-    assert number({"mean": 1.0, "std": 0.0}, ".1f").split() == ["1.0", "±", "0.0"]
+    assert number([1440, 1440], "integer") == "1,440"
+    assert number([1438, 1440, 1442], "integer").split() == ["1,440", "±", "2"]
+    assert number([1.0, 1.0], ".1f").split() == ["1.0", "±", "0.0"]
 
 
 def test_results_in_text(render, results) -> None:
@@ -90,7 +88,7 @@ def test_results_in_text(render, results) -> None:
     text = html.replace("\N{NO-BREAK SPACE}", " ")
     assert ">78.0 ± 1.4 %</abbr>" in text
     assert ">1.1 ± 0.1 min</abbr>" in text
-    assert ">\N{MINUS SIGN}0.50</abbr>" in text
+    assert ">\N{MINUS SIGN}0.50 ± 0.00</abbr>" in text
     assert 'title="2 runs, a processor, 2 cores, 2026-01-02"' in text
     assert '<span class="result-missing">not measured yet</span>' in text
 
@@ -116,13 +114,52 @@ def test_a_page_is_rendered_again_when_its_result_appears(render, results) -> No
     measured = {**json.loads((results / "some-claim.json").read_text()), "claim": "waiting"}
     (results / "waiting.json").write_text(json.dumps(measured))
     assert "78.0" in render(page)[0]
-    measured["summary"]["test_accuracy"]["mean"] = 0.5
+    measured["runs"][0]["metrics"]["test_accuracy"] = 0.21
     time.sleep(0.01)
     (results / "waiting.json").write_text(json.dumps(measured))
     assert "50.0" in render(page)[0]
+
+
+@pytest.mark.parametrize("text", ["", "<<<<<<< HEAD", "[1]", '{"runs": 3}', '{"runs": [{}]}'])
+def test_a_damaged_result_is_a_warning_with_its_file_and_cure(render, results, text) -> None:
+    (results / "waiting.json").write_text(text)
+    for page in ("{result}`waiting:test_accuracy:percent`", "```{results-table} all\n```"):
+        _, warnings = render(f"# A\n\n{page}")
+        (warning,) = warnings
+        assert f"{results / 'waiting.json'} is no result: " in warning
+        assert "course results run --only waiting" in warning
 
 
 def test_claims_of_the_package_are_known(extension) -> None:
     claims = extension("course_results").declared()
     assert "classifier-cifar10-schedule" in claims
     assert all(claim.title and claim.main for claim in claims.values())
+
+
+def test_a_drawn_figure_has_one_caption_and_the_same_words_on_light_and_dark_pages(
+    render, results, tmp_path
+) -> None:
+    folder = tmp_path / "book" / "figures"
+    folder.mkdir(parents=True)
+    for theme in ("light", "dark"):
+        (folder / f"curve-{theme}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    page = "# A\n\n```{pair} curve\n:name: fig-curve\n:alt: a curve\n\nIt falls.\n```\n\n"
+    page += "{numref}`fig-curve`"
+    html, warnings = render(page)
+    assert warnings == []
+    figure = BeautifulSoup(html, "html.parser").find("figure", id="fig-curve")
+    pictures = {tuple(image["class"]): image for image in figure("img")}
+    for theme in ("light", "dark"):
+        image = pictures[f"only-{theme}",]
+        assert image["alt"] == "a curve"
+        assert image["src"].endswith(f"curve-{theme}.svg")
+    assert len(pictures) == len(figure("img")) == 2
+    caption = figure.figcaption
+    assert caption.find(class_="caption-text").text == "It falls."
+    # The theme hides whatever has one of the two classes, and a caption that stands beside it.
+    for hidden in (".only-light", ".only-dark"):
+        assert not figure.select(f"{hidden} ~ figcaption, {hidden} img, {hidden} figcaption")
+    assert html.count("Fig. 1") == 2  # at the figure, and where it is named
+    (folder / "curve-dark.svg").unlink()
+    _, warnings = render(page + "\n")
+    assert len(warnings) == 1 and "curve-dark.svg" in warnings[0]

@@ -1,4 +1,4 @@
-"""The grader of exercises: points, messages and hints; nothing that a learner writes breaks it."""
+"""The grader of exercises: points, messages and hints."""
 
 from __future__ import annotations
 
@@ -6,39 +6,29 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.checks.core import Mistake, Property, assert_close, grade
+from course_lib.checks.compare import assert_close, gradient_at, one_number, whole, wholes
+from course_lib.checks.core import Check
 
 
 def mean(x: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
     return x.mean() * weight
 
 
-def test_value(student, generator) -> None:
-    x = torch.rand(7, generator=generator)
-    assert_close(student(x, 2.0), mean(x, 2.0), "the mean of seven numbers")
-
-
-def test_constant(student, generator) -> None:
-    assert_close(student(torch.ones(3), 1.0), 1.0, "the mean of ones")
-
-
-test_value.__test__ = test_constant.__test__ = False  # type: ignore[attr-defined]
-
-PROPERTIES = [Property("weighted", 3, test_value), Property("constant", 1, test_constant)]
-MISTAKES = [
-    Mistake("sum", lambda x, w: x.sum() * w, "That is the sum."),
-    Mistake("unweighted", lambda x, w: x.mean(), "The weight is not used."),
-]
-
-
 def example(generator: torch.Generator) -> tuple:
     return torch.rand(5, generator=generator), 1 + float(torch.rand(1, generator=generator))
 
 
-def check(student, **options):
-    return grade(
-        "mean", student, properties=PROPERTIES, mistakes=MISTAKES, example=example, **options
-    )
+check = Check("mean", lab="unet", level="warm-up", minutes=1, reference=mean, example=example)
+check.equals_reference("weighted", points=3, what="the mean of {0.shape[0]} numbers")
+
+
+@check.holds("constant", points=1)
+def constant(student, generator) -> None:
+    assert_close(student(torch.ones(3), 1.0), 1.0, "the mean of ones")
+
+
+check.mistake("sum", lambda x, w: x.sum() * w, hint="That is the <sum>.")
+check.mistake("unweighted", lambda x, w: x.mean(), hint="The weight is not used.")
 
 
 def test_right():
@@ -48,19 +38,27 @@ def test_right():
     assert "4 of 4 points" in str(report)
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
+@pytest.mark.parametrize("mistake", check.mistakes, ids=lambda m: m.name)
 def test_known_mistakes(mistake):
     report = check(mistake.mutant)
     assert report.mistake == mistake.name
     assert report.hint == mistake.hint
     assert mistake.hint in str(report)
-    assert mistake.hint in report._repr_html_()
+    assert mistake.hint.replace("<", "&lt;").replace(">", "&gt;") in report._repr_html_()
 
 
 def test_partial_credit():
     report = check(lambda x, w: x.mean())
     assert report.points == 1
     assert "1 of 4 points" in str(report)
+    assert report.results[0].message.startswith("the mean of 5 numbers is ")
+
+
+def test_the_untouched_is_your_turn():
+    report = check(todo)
+    assert str(report) == "mean. Your turn: 4 points"
+    assert "Your turn: 4 points" in report._repr_html_()
+    assert "<table" not in report._repr_html_()
 
 
 def stops(x, w):
@@ -79,18 +77,33 @@ def grumpy(x, w):
     raise AssertionError
 
 
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def unspeakable(x, w):
+    raise Unspeakable
+
+
+def torchs_own(x, w):
+    raise NotImplementedError("could not run aten::mean")
+
+
 @pytest.mark.parametrize(
     ("student", "message"),
     [
-        (todo, "not written yet"),
+        (todo, "Your turn"),
         (lambda x, w: 1 / 0, "ZeroDivisionError"),
         (lambda x: x, "TypeError"),
         (stops, "SystemExit: bye"),
         (endless, "RecursionError"),
         (lambda x, w: None, "is the `return` missing?"),
         (lambda x, w: "four", "is a str, wanted a torch.Tensor"),
-        (lambda x, w: x, "has shape (7,), wanted one number"),
+        (lambda x, w: x, "has shape (5,), wanted one number"),
         (grumpy, "this does not hold: weighted"),
+        (unspeakable, "an error that cannot be shown"),
+        (torchs_own, "NotImplementedError: could not run"),
         (42, "write check(my_function), not check(my_function(x))"),
         (lambda x, w: torch.tensor(float("nan")), "nan, wanted"),
     ],
@@ -119,40 +132,9 @@ def test_fresh_inputs_unless_seeded():
     assert str(check(lambda x, w: x.sum() * w * 2, seed=report.seed)) == str(report)
 
 
-def test_the_callers_random_state_is_left_alone():
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    check(lambda x, w: torch.rand(1).sum())
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_a_learner_who_changes_the_input_is_still_recognised():
-    def in_place(x, w):
-        x *= w
-        return x.sum()
-
-    assert check(in_place).mistake == "sum"
-
-
-class AlwaysEqual:
-    """Says that it equals everything."""
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-    def __hash__(self) -> int:
-        return 0
-
-
-def test_an_object_that_equals_everything_gets_nothing():
-    report = check(lambda x, w: AlwaysEqual())
-    assert report.points == 0
-    assert report.hint is None
-
-
 def test_long_messages_are_cut_and_html_is_escaped():
     def shouts(x, w):
+        print("<script>")
         raise ValueError("<script>alert(1)</script>" * 100)
 
     report = check(shouts)
@@ -160,31 +142,82 @@ def test_long_messages_are_cut_and_html_is_escaped():
     assert max(len(result.message) for result in report.results) <= 400
 
 
+def test_cells_of_the_table_keep_apart():
+    html = check(lambda x, w: x.mean())._repr_html_()
+    assert html.count("<td style='") == html.count("<td") == 8
+    assert html.count("padding:0.2em 0.8em") == 12
+    assert html.count("scope='col'") == 4
+
+
+def test_no_hint_for_who_gives_the_references_answers():
+    """A property may look at something that the hints' inputs do not show."""
+    strict = Check("mean", lab="unet", level="build", minutes=1, reference=mean, example=example)
+    strict.mistake("same here", lambda x, w: x.mean() * w, hint="Wrong.")
+
+    @strict.holds("never", points=1)
+    def never(student, generator):
+        raise AssertionError("no")
+
+    assert strict(mean).hint is None
+    assert strict(lambda x, w: x.mean() * w).hint is None
+    strict.mistake("half", lambda x, w: x.mean() * w / 2, hint="Half.")
+    assert strict(lambda x, w: x.mean() * w / 2).hint == "Half."
+
+
+def test_more_inputs_are_drawn_while_two_mistakes_give_the_same():
+    """One in eight inputs tells them apart."""
+    rare = Check(
+        "sign",
+        lab="unet",
+        level="build",
+        minutes=1,
+        reference=lambda n: n + 1,
+        example=lambda generator: (int(torch.randint(8, (), generator=generator)),),
+    )
+    rare.equals_reference("value", points=1)
+    rare.mistake("never", lambda n: n, hint="Never.")
+    rare.mistake("only at 3", lambda n: n + (n == 3), hint="Only at 3.")
+    found = [rare(lambda n: n + (n == 3), seed=seed) for seed in range(20)]
+    named = [report.mistake for report in found if not report.passed]
+    assert len(named) > 10
+    assert named.count("only at 3") >= len(named) - 2
+
+
 def test_probe_compares_what_the_answer_is_not():
     """A gradient: the values are the same, one of the two is cut from the graph."""
+    square = Check(
+        "square",
+        lab="unet",
+        level="build",
+        minutes=1,
+        reference=lambda x: x**2,
+        example=lambda generator: (torch.rand(4, generator=generator),),
+        probe=gradient_at(0),
+    )
+    square.equals_reference("gradient", points=1, what="the gradient")
+    square.mistake("cut", lambda x: x * x.detach(), hint="Half of it is cut from the graph.")
+    assert square(lambda x: x * x).passed
+    assert square(lambda x: x.detach() * x).mistake == "cut"
+    assert square(lambda x: x**3).hint is None
+    assert "has no gradient" in str(square(lambda x: x.detach() ** 2))
+    assert "does not depend" in str(square(lambda x: torch.ones(4, requires_grad=True) * 1))
 
-    def gradient(function, arguments):
-        x = arguments[0].clone().requires_grad_()
-        function(x).sum().backward()
-        return x.grad
 
-    def square(x):
-        return x**2
-
-    def has_gradient(student, generator):
-        x = torch.rand(3, generator=generator)
-        assert_close(gradient(student, (x,)), 2 * x, "the gradient")
-
-    half_cut = Mistake("cut", lambda x: x * x.detach(), "Half of it is cut from the graph.")
-    options = {
-        "properties": [Property("gradient", 1, has_gradient)],
-        "mistakes": [half_cut],
-        "example": lambda generator: (torch.rand(4, generator=generator),),
-        "probe": gradient,
-    }
-    assert grade("square", square, **options).passed
-    assert grade("square", lambda x: x.detach() * x, **options).mistake == "cut"
-    assert grade("square", lambda x: x**3, **options).hint is None
+def test_gradients_at_a_module_are_those_of_the_copy():
+    layer = torch.nn.Linear(2, 1)
+    linear = Check(
+        "linear",
+        lab="unet",
+        level="build",
+        minutes=1,
+        reference=lambda net, x: net(x).sum(),
+        example=lambda generator: (layer, torch.rand(3, 2, generator=generator)),
+        probe=gradient_at(0),
+    )
+    linear.equals_reference("gradient", points=1, what=("at the weight", "at the bias"))
+    assert linear(lambda net, x: net(x).sum()).passed
+    assert "at the weight is wrong" in str(linear(lambda net, x: 2 * net(x).sum()))
+    assert layer.weight.grad is None
 
 
 @pytest.mark.parametrize(
@@ -202,16 +235,14 @@ def test_probe_compares_what_the_answer_is_not():
     ],
 )
 def test_what_counts_as_the_same_answer(answer, same):
+    check = Check("pair", "unet", "build", 1, reference=lambda: None, example=lambda generator: ())
+    check.mistake("pair", lambda: (torch.ones(2), 3), hint="A pair.")
+
+    @check.holds("never", points=1)
     def fails(student, generator):
         raise AssertionError("no")
 
-    report = grade(
-        "pair",
-        lambda: answer,
-        properties=[Property("never", 1, fails)],
-        mistakes=[Mistake("pair", lambda: (torch.ones(2), 3), "A pair.")],
-        example=lambda generator: (),
-    )
+    report = check(lambda: answer)
     assert (report.hint is not None) == same
 
 
@@ -222,8 +253,15 @@ def test_what_counts_as_the_same_answer(answer, same):
         (torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0]), r"1 of 2 places; the first is \[1\]"),
         (0.5, 0.25, r"is 0.5, wanted 0.25"),
         (float("nan"), 1.0, "nan"),
-        ([1, 2], torch.ones(2), "is a list, wanted a torch.Tensor"),
+        ([1, 2], torch.ones(2), r"is a list, wanted a torch.Tensor: torch.tensor\(...\) makes one"),
+        (np.ones(2), torch.ones(2), r"is a ndarray, wanted a torch.Tensor: torch.from_numpy"),
         (object(), 1.0, "is a object, wanted a float"),
+        (torch.ones(2), None, "is a Tensor, wanted None"),
+        (torch.ones(2, dtype=torch.complex64), torch.ones(2), "complex64"),
+        (torch.ones(2).to_sparse(), torch.ones(2), "sparse"),
+        ((1,), (1, 2), "is a tuple of 1, wanted a tuple of 2"),
+        (3, (1, 2), "is a int, wanted a tuple of 2"),
+        ((1, 3), (1, 2), "part 2 of it is 3, wanted 2"),
     ],
 )
 def test_assert_close_says_what_is_wrong(got, wanted, message):
@@ -236,3 +274,23 @@ def test_assert_close_accepts():
     assert_close(torch.tensor(float("nan")), float("nan"))
     assert_close(np.float32(0.5), 0.5)
     assert_close(torch.tensor(1.0 + 1e-7, requires_grad=True), 1.0)
+    assert_close(None, None)
+    assert_close([torch.ones(2), None], (torch.ones(2), None), ("one", "two"))
+
+
+def test_whole_numbers():
+    for value in (3, np.int64(3), np.uint8(3), torch.tensor(3)):
+        assert (whole(value), type(whole(value))) == (3, int)
+    for value in (3.0, True, np.float32(3), np.bool_(True), torch.tensor(3.0), "3", None):
+        with pytest.raises(AssertionError, match="wanted an int"):
+            whole(value)
+    assert wholes(np.array([1, 2]), 2) == wholes((1, 2), 2) == wholes(torch.tensor([1, 2]), 2)
+    for value in (3, np.int64(3), torch.tensor(3), (1,), {1, 2}, "12", None):
+        with pytest.raises(AssertionError, match="wanted 2"):
+            wholes(value, 2)
+
+
+def test_one_number():
+    assert one_number(lambda: torch.ones(1), ()).shape == ()
+    assert one_number(lambda: torch.ones(2), ()).shape == (2,)
+    assert one_number(lambda: 3.0, ()) == 3.0

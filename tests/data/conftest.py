@@ -1,13 +1,19 @@
-"""Small data sets in the layouts of the real ones, written to a temporary folder."""
+"""Small data sets in the layouts of the real ones in a temporary folder, and a server for them."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from course_lib.data.real.base import Archive
 
 
 @pytest.fixture
@@ -91,3 +97,68 @@ def own_folder(tmp_path, monkeypatch) -> Path:
     """A cache folder for one test."""
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+class Server:
+    """A server that can misbehave: `plan` holds what to do with the next requests."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.plan: list[str] = []
+        self.log: list[tuple[str, str | None]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.answer(self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        name, asked = request.path[1:], request.headers.get("Range")
+        self.log.append((name, asked))
+        action = self.plan.pop(0) if self.plan else "whole"
+        content = self.files.get(name)
+        if content is None or action == "missing":
+            request.send_error(404)
+            return
+        first = int(asked.removeprefix("bytes=").rstrip("-")) if asked and action != "again" else 0
+        request.send_response(206 if first else 200)
+        request.send_header("Content-Length", str(len(content) - first))
+        request.end_headers()
+        body = content[first:]
+        if action == "cut":
+            body = body[: len(body) // 2]
+        elif action == "wrong":
+            body = bytes(len(body))
+        elif action == "drip":
+            for start in range(0, 2000, 2):
+                request.wfile.write(body[start : start + 2])
+                request.wfile.flush()
+                time.sleep(0.05)
+        elif action == "slow":
+            request.wfile.write(body[:10])
+            request.wfile.flush()
+            time.sleep(30)
+        request.wfile.write(body)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.http.server_port}/{name}"
+
+    def archive(self, name: str, content: bytes, into: str = ".") -> Archive:
+        self.files[name] = content
+        md5 = hashlib.md5(content).hexdigest()
+        return Archive((self.url(name),), name, md5, into)
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()

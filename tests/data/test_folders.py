@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from course_lib.data import DataError, available, load
-from course_lib.data.folders import name_rank
+from course_lib.data.folders import listed, name_rank
 
 
 @pytest.mark.parametrize("name", ["pets", "penn-fudan", "voc", "cityscapes", "streets"])
@@ -55,6 +55,33 @@ def test_an_image_of_another_format_and_mode_is_read(build):
     rgba.save(build.folder / "mine" / "images" / "0.jpg", "PNG")
     data = load("pets", "test", root=build.folder / "mine", size=(9, 12))
     assert data.images[0, :, 0, 0].tolist() == [10, 20, 30]
+
+
+# Folders of classes
+
+
+def test_folder_of_an_undeclared_class(build):
+    build.classes("train", ["cat", "unicorn"], 1)
+    with pytest.raises(DataError, match="'unicorn' is no class of this data set"):
+        load("cifar10", "train", root=build.folder)
+
+
+def test_empty_and_missing_class_folders(build):
+    (build.folder / "train").mkdir()
+    with pytest.raises(DataError, match="is empty: wanted one folder of images per class"):
+        load("cifar10", "train", root=build.folder)
+    (build.folder / "train" / "cat").mkdir()
+    with pytest.raises(DataError, match="hold no images"):
+        load("cifar10", "train", root=build.folder)
+    with pytest.raises(DataError, match="There is no folder .*test"):
+        load("cifar10", "test", root=build.folder)
+
+
+def test_a_folder_val_is_used(build):
+    for part in ("train", "val", "test"):
+        build.classes(part, ["cat", "dog"], 2)
+    assert len(load("cifar10", "train", root=build.folder)) == 4
+    assert len(load("cifar10", "val", root=build.folder)) == 4
 
 
 # What goes wrong
@@ -137,3 +164,29 @@ def test_a_shared_folder_is_not_mistaken_for_a_set(build, monkeypatch):
 def test_splits_by_name_do_not_depend_on_the_machine():
     assert name_rank("FudanPed00001") == pytest.approx(0.237947, abs=1e-6)
     assert 0 <= name_rank("x") < 1 and name_rank("x") != name_rank("y")
+    assert 0 <= name_rank("caf\udce9") < 1  # a byte that is not UTF-8
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "message"),
+    [
+        (["2.jpg", "2.png"], ["2.png"], r"2\.jpg and 2\.png have the same name but for the suffix"),
+        (["0.png", "0_mask.png"], ["0_mask.png"], r"0_mask\.png and 0\.png share the mask"),
+        (["0.png"], ["0.png", "0_mask.png"], r"0\.png and 0_mask\.png are both named as the mask"),
+        (["0.png"], ["0.png", "0.tif"], r"0\.png and 0\.tif are both named as the mask of 0\.png"),
+    ],
+)
+def test_every_image_has_one_mask_of_its_own(build, images, masks, message):
+    for name in images:
+        build.image(f"images/{name}")
+    for name in masks:
+        build.mask(f"masks/{name}")
+    with pytest.raises(DataError, match=message):
+        load("pets", "test", root=build.folder)
+
+
+def test_lists_as_windows_saves_them(build):
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path = build.folder / "list.txt"
+        path.write_bytes("a_1 3\r\n\r\n# no\r\nb 4\r\n".encode(encoding))
+        assert listed(path) == ["a_1", "b"]

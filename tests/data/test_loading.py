@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from course_lib.data import NAMES, DataError, ImageSet, StreamedSet, available, cache, load, loading
+from course_lib.data.names import CARDS
+from course_lib.data.real import SETS
+from course_lib.data.scenes import SCENES
 from course_lib.data.sets import SPLITS
 
 
@@ -25,10 +28,14 @@ from course_lib.data.sets import SPLITS
         ("pets", dict(split="valid"), "no split 'valid'. Did you mean 'val'"),
         ("pets", dict(split="training"), "Did you mean 'train'"),
         ("pets", dict(task="instance"), "pets has no task 'instance'. .*It has semantic"),
-        ("streets", dict(task="classification"), "It has semantic, instance"),
+        ("streets", dict(task="classification"), "no task 'classification'. It has semantic, inst"),
+        ("streets", dict(task="semantics"), "Did you mean 'semantic'. It has semantic, instance"),
         ("pets", dict(size=0), "size=0: wanted a number of pixels"),
         ("pets", dict(size=(3, 4, 5)), "wanted a number of pixels, or"),
+        ("pets", dict(size=100_000), "an image has at most 100,000,000 pixels here"),
         ("pets", dict(num=0), "num=0"),
+        ("streets", dict(num=10**30), "train has 100,000,000 scenes. Take fewer"),
+        ("shapes", dict(num=10**8), "100000000 images of 32x32 need .* GB of memory, .* are free"),
         ("pets", dict(root="/no/such/folder"), "there is no such folder"),
         ("streets", dict(split="all"), "Scenes are without end"),
         ("streets", dict(num=2, condition="hail"), "hail"),
@@ -51,14 +58,41 @@ def test_a_set_that_is_not_there(own_folder):
         available("pet")
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "I/O")])
+def test_a_folder_that_cannot_be_read_is_not_there(build, monkeypatch, error):
+    """Neither a listing of all sets nor a fallback stops at it; `load` says what is wrong."""
+    root = build.pets(["pug_1"], ["pug_2"], at="oxford-iiit-pet").parent
+    assert available("pets", root)
+
+    def refuse(folder):
+        raise error
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert not available("pets", root)
+    with pytest.raises(DataError, match=f"pet cannot be read .{error.strerror}"):
+        load("pets", "test", root=root)
+
+
+@pytest.mark.parametrize("root", ["", "x" * 300, "~no_such_user/data", "a\0b"])
+def test_strange_folders_are_not_there(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not available("pets", root)
+    monkeypatch.setenv("COURSE_DATA", root.replace("\0", "0"))
+    assert not available("pets")
+
+
+def test_more_than_there_is(build):
+    assert len(load("pets", "test", root=build.folders("mine"), num=10**30)) == 3
+
+
 def test_condition_is_for_scenes(build):
     with pytest.raises(DataError, match="only drawn scenes"):
         load("pets", "test", root=build.folders("mine"), condition="night")
 
 
-@pytest.mark.parametrize("name", loading.SCENES)
+@pytest.mark.parametrize("name", SCENES)
 def test_scenes(name, own_folder):
-    for task in loading.SCENES[name]:
+    for task in SCENES[name].card.tasks:
         data = load(name, "train", num=4, size=(24, 32), task=task)
         assert len(data) == 4 and data.images.shape == (4, 3, 24, 32) and data.task == task
         assert int(data.targets.max()) < len(data.classes) or task == "instance"
@@ -85,11 +119,11 @@ def test_scene_splits_are_disjoint_and_num_is_a_prefix(own_folder):
 
 
 def test_changed_drawing_code_is_drawn_again(own_folder, monkeypatch):
-    shapes = loading.MODULES["shapes"]
+    shapes = SCENES["shapes"]
     load("shapes", "val", num=2, size=16)
     calls = []
-    draw = shapes.draw
-    monkeypatch.setattr(shapes, "draw", lambda *a, **k: calls.append(1) or draw(*a, **k))
+    counting = replace(shapes, draw=lambda *a, **k: calls.append(1) or shapes.draw(*a, **k))
+    monkeypatch.setitem(SCENES, "shapes", counting)
     load("shapes", "val", num=2, size=16)
     assert not calls
     monkeypatch.setattr(loading, "scenes_source", lambda: [("x.py", b"changed")])
@@ -114,10 +148,10 @@ def test_editing_any_file_of_the_scenes_changes_the_key(tmp_path, monkeypatch):
     assert len(keys) == 1 + len(files)
 
 
-@pytest.mark.parametrize("name", loading.SCENES)
+@pytest.mark.parametrize("name", SCENES)
 def test_the_key_covers_all_that_is_imported(name):
     """Python's own account of what a scene module loads, following the objects it can reach."""
-    names, todo = set(), [loading.MODULES[name].__name__]
+    names, todo = set(), [SCENES[name].draw.__module__]
     while todo:
         names.add(known := todo.pop())
         used = {str(getattr(v, "__module__", "")) for v in vars(sys.modules[known]).values()}
@@ -125,97 +159,6 @@ def test_the_key_covers_all_that_is_imported(name):
     texts = [Path(str(sys.modules[known].__file__)).read_bytes() for known in names]
     assert len(texts) > 3
     assert set(texts) <= {content for _, content in loading.scenes_source()}
-
-
-# The cache of decoded tensors
-
-
-@pytest.fixture
-def counted(monkeypatch) -> list[str]:
-    """Titles of the sets that were really decoded."""
-    calls: list[str] = []
-    decode = loading.decode
-
-    def counting(items, size, title):
-        calls.append(title)
-        return decode(items, size, title)
-
-    monkeypatch.setattr(loading, "decode", counting)
-    return calls
-
-
-def test_the_second_load_reads_one_file(build, own_folder, counted):
-    root = build.folders("mine")
-    first, second = load("pets", "test", root=root), load("pets", "test", root=root)
-    assert len(counted) == 1 and len(list(own_folder.rglob("*.safetensors"))) == 1
-    assert torch.equal(first.images, second.images) and torch.equal(first.targets, second.targets)
-    assert second.keys == first.keys and second.fingerprint == first.fingerprint
-    load("pets", "test", root=root, size=16)
-    load("pets", "test", root=root, num=2)
-    assert len(counted) == 3  # another request, another file
-    load("pets", "test", root=root, cache=False)
-    assert len(counted) == 4
-
-
-def test_boxes_survive_the_cache(build, own_folder, counted):
-    for n, labels in enumerate([(0, 1, 2), (0,), (0, 5)]):
-        build.image(f"PNGImages/{n}.png", (10, 10))
-        build.mask(f"PedMasks/{n}_mask.png", (10, 10), labels)
-    one, two = (load("penn-fudan", "all", root=build.folder, size=10) for _ in range(2))
-    assert len(counted) == 1 and sorted(map(len, two.boxes)) == [0, 1, 2]
-    for field in ("boxes", "labels"):
-        for a, b in zip(getattr(one, field), getattr(two, field), strict=True):
-            assert torch.equal(a, b) and a.dtype == b.dtype
-
-
-def test_a_changed_file_is_decoded_again(build, own_folder, counted):
-    root = build.folders("mine")
-    before = load("pets", "test", root=root)
-    path = build.image("mine/images/0.jpg")
-    os.utime(path, ns=(0, time.time_ns() + 10**9))
-    after = load("pets", "test", root=root)
-    assert len(counted) == 2 and not torch.equal(before.images, after.images)
-
-
-def test_a_damaged_cache_file_is_made_again(build, own_folder, counted):
-    root = build.folders("mine")
-    wanted = load("pets", "test", root=root).fingerprint
-    (path,) = own_folder.rglob("*.safetensors")
-    for content in (b"", path.read_bytes()[:100], b"x" * 500):
-        path.write_bytes(content)
-        assert load("pets", "test", root=root).fingerprint == wanted
-    assert len(counted) == 4
-
-
-def test_a_cache_that_cannot_be_written_costs_time_only(build, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="Set COURSE_CACHE"):
-        assert len(load("pets", "test", root=build.folders("mine"))) == 3
-
-
-def test_nothing_half_written(tmp_path, monkeypatch):
-    def killed(tensors, path, metadata):
-        with open(path, "wb") as file:
-            file.write(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cache, "save_file", killed)
-    with pytest.raises(KeyboardInterrupt):
-        cache.write(tmp_path / "a" / "b.safetensors", {"x": torch.zeros(3)}, {})
-    assert not any((tmp_path / "a").iterdir())
-
-
-def test_clear(build, own_folder):
-    load("pets", "test", root=build.folders("mine"))
-    assert cache.clear() > 0 and cache.clear() == 0
-
-
-def test_cache_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    assert cache.cache_dir() == tmp_path
-    monkeypatch.delenv("COURSE_CACHE")
-    assert cache.cache_dir().name == "course_lib"
 
 
 # Memory
@@ -234,25 +177,7 @@ def test_the_free_memory_decides(build, own_folder, monkeypatch):
 
 
 def test_every_set_has_a_card():
-    from course_lib.data import cards
-
-    assert tuple(cards.CARDS) == NAMES
-    for card in cards.CARDS.values():
-        assert all(getattr(card, field).strip() for field in card.__dataclass_fields__)
-        tasks = loading.SCENES.get(card.name) or loading.real.SETS[card.name].tasks
-        assert card.tasks == ", ".join(tasks)
-        assert cards.as_text(card.name).startswith("name")
-    lines = cards.as_markdown().splitlines()
-    tables = [line for line in lines if line]
-    assert len(tables) == 2 * (len(NAMES) + 2)
-    assert {line.count(" | ") for line in tables} == {5}
-    assert "<https://www.cs.toronto.edu/~kriz/cifar.html>; Krizhevsky" in cards.as_markdown()
-
-
-@pytest.mark.parametrize("name", loading.SCENES)
-def test_cards_of_scenes_name_their_classes(name):
-    from course_lib.data.cards import CARDS
-
-    module = loading.MODULES[name]
-    text = f"{len(module.CLASSES)}: {', '.join(module.CLASSES)}; conditions "
-    assert CARDS[name].classes == text + ", ".join(module.CONDITIONS)
+    assert tuple(CARDS) == NAMES == (*SCENES, *SETS)
+    for name, card in CARDS.items():
+        assert card.name == name and card.tasks
+        assert all(getattr(card, field) for field in card.__dataclass_fields__)

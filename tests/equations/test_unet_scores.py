@@ -104,14 +104,3 @@ def test_the_worked_example_of_iou():
     assert sum(s / u for s, u in zip(shared, union, strict=True)) / 2 == 0.5
     assert math.isclose(2 * j / (1 + j), 182 / 201)
     assert round(182 / 201, 3) == 0.905
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_picture_of_the_architecture_is_what_its_script_draws(theme):
-    from tools.figures import unet as figure_unet
-
-    drawn = figure_unet.draw(theme)
-    kept = (figure_unet.FOLDER / f"unet-{theme}.svg").read_text(encoding="utf-8")
-    assert kept == drawn, "run `python -m tools.figures.unet`"
-    for width in (32, 64, 128, 256):
-        assert f":  {width}<" in drawn

@@ -5,27 +5,13 @@ from urllib.error import URLError
 import pytest
 import torch
 import torchvision.models as tv
-from torch import Tensor, nn
+from torch import nn
 
 import course_lib.models.backbones as module
 from course_lib.models.backbones import BACKBONES, Backbone, backbone
+from tests.models.peers import check_gradients, count, relative_error, unsettle
 
 QUICK = ["small", "mobilenet_v3_small"]
-
-
-def unsettle(net: nn.Module) -> nn.Module:
-    """Give every normalisation statistics and weights of its own, as training would."""
-    for layer in net.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            nn.init.uniform_(layer.weight, 0.5, 1.5)
-            nn.init.normal_(layer.bias, 0, 0.1)
-    return net.eval()
-
-
-def relative_error(found: Tensor, wanted: Tensor) -> float:
-    return float((found - wanted).abs().max() / wanted.abs().max())
 
 
 @torch.no_grad()
@@ -114,8 +100,7 @@ def copy_in_order(ours: Backbone, peer: nn.Module) -> None:
 
 def test_parameter_counts_are_those_of_the_docstring() -> None:
     for name in ("small", "resnet18", "resnet50", "mobilenet_v3_small"):
-        count = sum(p.numel() for p in backbone(name).parameters())
-        assert f"{count:,}" in (module.__doc__ or ""), (name, count)
+        assert f"{count(backbone(name)):,}" in (module.__doc__ or ""), name
 
 
 @pytest.mark.parametrize("name", ["small", "mobilenet_v3_small"])
@@ -123,17 +108,13 @@ def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
     torch.manual_seed(0)
     net = backbone(name, output_stride=8)
     net(torch.randn(2, 3, 32, 24))[-1].square().sum().backward()
-    for key, parameter in net.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all(), key
-        assert parameter.grad.abs().sum() > 0, key
+    check_gradients(net)
 
 
 @torch.no_grad()
 def test_imagenet_weights_get_the_colours_they_expect(monkeypatch: pytest.MonkeyPatch) -> None:
     stranger = unsettle(tv.resnet18())
-    monkeypatch.setattr(
-        module.tv, "get_model", lambda name, weights: stranger if weights else tv.resnet18()
-    )
+    monkeypatch.setattr(module, "fetched_weights", lambda url: stranger.state_dict())
     x = torch.rand(1, 3, 40, 50)  # [0, 1]
     mean, std = (torch.tensor(n).view(3, 1, 1) for n in (module.IMAGENET_MEAN, module.IMAGENET_STD))
     expected = stranger.relu(stranger.bn1(stranger.conv1((x - mean) / std)))
@@ -147,10 +128,10 @@ def test_imagenet_weights_get_the_colours_they_expect(monkeypatch: pytest.Monkey
 
 
 def test_without_a_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(name: str, weights: object) -> nn.Module:
+    def offline(url: str) -> None:
         raise URLError("no route to host")
 
-    monkeypatch.setattr(module.tv, "get_model", offline)
+    monkeypatch.setattr(module, "fetched_weights", offline)
     with pytest.raises(FileNotFoundError, match=r"resnet18-.*\.pth elsewhere.*weights=None"):
         backbone("resnet18", weights="imagenet")
 

@@ -4,34 +4,14 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.segmentation import deeplabv3_resnet50
 
 import course_lib.models.deeplab as module
 from course_lib.models import DeepLabV3, DeepLabV3Plus
 from course_lib.models.backbones import backbone
 from course_lib.models.deeplab import ASPP, SeparableConv
-
-SMALL = {
-    "v3": lambda **k: DeepLabV3(width=16, **k),
-    "v3-stride-16": lambda **k: DeepLabV3(width=16, output_stride=16, rates=(1, 3), **k),
-    "v3plus": lambda **k: DeepLabV3Plus(width=16, **k),
-    "v3plus-ordinary": lambda **k: DeepLabV3Plus(width=16, separable=False, **k),
-    "v3plus-stride-8": lambda **k: DeepLabV3Plus(
-        width=16, output_stride=8, align_corners=True, **k
-    ),
-}
-
-
-def unsettle(net: nn.Module) -> nn.Module:
-    """Give every normalisation statistics and weights of its own, as training would."""
-    for layer in net.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            nn.init.uniform_(layer.weight, 0.5, 1.5)
-            nn.init.normal_(layer.bias, 0, 0.1)
-    return net.eval()
+from tests.models.peers import count, relative_error, unsettle
 
 
 def copy(ours: nn.Module, peer: nn.Module, pairs: dict[str, str | tuple[str, ...]]) -> None:
@@ -46,10 +26,6 @@ def copy(ours: nn.Module, peer: nn.Module, pairs: dict[str, str | tuple[str, ...
         new.update(zip(a, (theirs[j] for j in b), strict=True))
     missing = ours.load_state_dict(new, strict=False).missing_keys
     assert set(missing) == {"backbone.mean", "backbone.std"}
-
-
-def relative_error(found: Tensor, wanted: Tensor) -> float:
-    return float((found - wanted).abs().max() / wanted.abs().max())
 
 
 @pytest.mark.parity
@@ -134,33 +110,6 @@ def test_at_other_sizes_it_equals_the_parts_of_smp_resized_to_meet(
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("size", [(32, 32), (33, 71), (16, 17)])
-@pytest.mark.parametrize("name", SMALL)
-def test_every_pixel_of_any_size_is_labelled(name: str, size: tuple[int, int]) -> None:
-    model = SMALL[name](in_channels=2, num_classes=5).eval()
-    assert model(torch.randn(1, 2, *size)).shape == (1, 5, *size)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
-    torch.manual_seed(0)
-    model = SMALL[name](num_classes=3)
-    model(torch.randn(4, 3, 32, 24)).square().sum().backward()
-    for key, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all(), key
-        assert parameter.grad.abs().sum() > 0, key
-
-
-@torch.no_grad()
-def test_a_state_dict_restores_the_function() -> None:
-    first, second = (unsettle(SMALL["v3plus"](num_classes=3)) for _ in range(2))
-    x = torch.randn(1, 3, 35, 42)
-    assert not torch.allclose(first(x), second(x))
-    second.load_state_dict(first.state_dict())
-    assert torch.equal(first(x), second(x))
-
-
-@torch.no_grad()
 def test_the_separable_convolution_is_the_ordinary_one_with_a_factorised_kernel() -> None:
     layer = SeparableConv(3, 4, rate=2)
     kernel = layer[1].weight * layer[0].weight.movedim(0, 1)  # (O, C, 1, 1) * (1, C, 3, 3)
@@ -185,10 +134,8 @@ def test_the_default_rates_follow_paper_and_backbone() -> None:
 
 def test_parameter_counts_are_those_of_the_docstring() -> None:
     for model in (DeepLabV3(), DeepLabV3Plus()):
-        count = sum(p.numel() for p in model.parameters())
-        assert f"{type(model).__name__} {count:,}" in (module.__doc__ or "").replace("\n", " "), (
-            count
-        )
+        said = f"{type(model).__name__} {count(model):,}"
+        assert said in (module.__doc__ or "").replace("\n", " "), said
 
 
 def test_dropout_is_off_in_evaluation_and_on_in_training() -> None:

@@ -5,10 +5,7 @@ import torch
 
 import course_lib.models.point_gan as module
 from course_lib.models import PointDiscriminator, PointGenerator
-
-
-def count(model):
-    return sum(p.numel() for p in model.parameters())
+from tests.models.peers import check_gradients, count
 
 
 @pytest.mark.parametrize("num_classes", [0, 3])
@@ -20,9 +17,7 @@ def test_shapes_and_gradients(num_classes):
     logits = d(points, labels)
     assert points.shape == (6, 2) and logits.shape == (6,)
     logits.square().sum().backward()
-    for model in (g, d):
-        for name, parameter in model.named_parameters():
-            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+    check_gradients(g, d)
 
 
 def test_the_generator_draws_what_it_is_asked_for():

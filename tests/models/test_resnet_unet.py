@@ -2,26 +2,12 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.models import ResNetUNet, UNet
+from tests.models.peers import count, relative_error, unsettle
 
 SMALL = (24, 16, 12, 8, 8)
-
-
-def relative_error(ours: Tensor, theirs: Tensor) -> float:
-    return float((ours - theirs).abs().max() / theirs.abs().max())
-
-
-def unsettle(model: nn.Module) -> nn.Module:
-    """Give every normalisation statistics and weights of its own, as training would."""
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            nn.init.uniform_(layer.weight, 0.5, 1.5)
-            nn.init.normal_(layer.bias, 0, 0.1)
-    return model
 
 
 def from_smp(key: str) -> str:
@@ -80,24 +66,8 @@ def test_in_training_it_equals_smp_too(pair: tuple[ResNetUNet, nn.Module]) -> No
     assert by_size[0] == pytest.approx(by_size[1], rel=1e-3, abs=1e-7)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (35, 70), (64, 33)])
-def test_any_backbone_and_size(size: tuple[int, int]) -> None:
-    for encoder in ("small", "mobilenet_v3_small"):
-        model = ResNetUNet(in_channels=2, num_classes=4, encoder=encoder, widths=SMALL).eval()
-        assert model(torch.randn(1, 2, *size)).shape == (1, 4, *size)
-
-
-def test_every_parameter_gets_a_finite_gradient() -> None:
-    torch.manual_seed(0)
-    model = ResNetUNet(encoder="small", widths=SMALL)
-    model(torch.randn(2, 3, 64, 40)).square().sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-        assert parameter.grad.abs().sum() > 0, name
-
-
 def test_parameters_are_those_of_the_docstring() -> None:
-    assert sum(p.numel() for p in ResNetUNet().parameters()) == 14_328_354
+    assert count(ResNetUNet()) == 14_328_354
 
 
 def test_what_cannot_be_built_or_run_says_why() -> None:
@@ -149,7 +119,7 @@ def test_the_plain_unet_equals_monais_where_the_first_two_widths_are_equal(
 ) -> None:
     torch.manual_seed(0)
     widths = (8, 8, 16, 32, 64)
-    theirs = unsettle(basic_unet(widths)).eval()
+    theirs = unsettle(basic_unet(widths))
     ours = UNet(num_classes=4, widths=widths).eval()
     ours.load_state_dict({from_monai(key): value for key, value in theirs.state_dict().items()})
     x = torch.randn(2, 3, *size)

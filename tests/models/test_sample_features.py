@@ -6,12 +6,12 @@ import torch
 import course_lib.models.sample_features as module
 from course_lib.data import to_float
 from course_lib.models import SampleFeatures
+from tests.models.peers import check_gradients, count
 
 
 def test_shapes_and_the_number_of_parameters():
     model = SampleFeatures().eval()
-    count = sum(p.numel() for p in model.parameters())
-    assert f"{count:,}" in (module.__doc__ or "") and count < 700_000
+    assert f"{count(model):,}" in (module.__doc__ or "") and count(model) < 700_000
     assert model.features(torch.rand(2, 3, 32, 32)).shape == (2, 64)
     assert model(torch.rand(2, 1, 17, 40)).shape == (2, 30)
     assert f"{64 * 65 // 2:,}" in (module.__doc__ or "")
@@ -30,9 +30,7 @@ def test_every_parameter_gets_a_finite_gradient():
     torch.manual_seed(0)
     model = SampleFeatures()
     model(torch.randn(4, 3, 32, 32)).square().sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-        assert parameter.grad.abs().sum() > 0, name
+    check_gradients(model)
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 32, 32), (2, 3, 7, 32), (3, 32, 32)])

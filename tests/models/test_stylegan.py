@@ -10,6 +10,7 @@ from course_lib.models import StyleGANDiscriminator, StyleGANGenerator
 from course_lib.models.equalised import activate
 from course_lib.models.stylegan import mix_styles
 from course_lib.models.stylegan_layers import blur, normalise, resolutions, widths_for
+from tests.models.peers import check_gradients, count
 
 SIZES = [8, 16, 28, 32, (24, 40), (16, 8)]
 
@@ -58,10 +59,7 @@ def test_every_parameter_gets_a_finite_gradient(classes: int) -> None:
     labels = torch.arange(4) % 3 if classes else None
     loss = F.softplus(d(g(torch.randn(4, 6), labels), labels)).mean()
     loss.backward()
-    for net in (g, d):
-        for key, parameter in net.named_parameters():
-            assert parameter.grad is not None and parameter.grad.isfinite().all(), key
-            assert parameter.grad.abs().sum() > 0, key
+    check_gradients(g, d)
 
 
 def test_a_state_dict_restores_the_function() -> None:
@@ -238,8 +236,8 @@ def test_penalties_can_be_differentiated_twice() -> None:
 
 def test_parameter_counts_and_widths_are_those_of_the_docstring() -> None:
     text = " ".join((module.__doc__ or "").split())
-    g = [sum(p.numel() for p in StyleGANGenerator(out_channels=c).parameters()) for c in (1, 3)]
-    d = [sum(p.numel() for p in StyleGANDiscriminator(in_channels=c).parameters()) for c in (1, 3)]
+    g = [count(StyleGANGenerator(out_channels=c)) for c in (1, 3)]
+    d = [count(StyleGANDiscriminator(in_channels=c)) for c in (1, 3)]
     assert f"generator {g[0]:,} for grey images and {g[1]:,} for colour" in text
     assert f"discriminator {d[0]:,} and {d[1]:,}" in text
     assert widths_for(None, 4) == [96, 64, 32, 16] and widths_for(None, 5)[:2] == [96, 96]

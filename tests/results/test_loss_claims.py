@@ -1,12 +1,13 @@
 """The claims that compare losses, at a size of seconds."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib.data import load
+from course_lib.recipes.losses import RECIPES, STREETS
 from course_lib.results import Context
 from course_lib.results.claims import counting, losses
 from course_lib.results.compact import pack_counts, unpack_counts
@@ -17,7 +18,7 @@ def context(folder):
 
 
 def test_a_perfect_answer_has_perfect_scores():
-    test = load("streets", "test", size=losses.SIZE, num=6, seed=0)
+    test = replace(STREETS, num_test=6).load("test")
     logits = 50 * F.one_hot(test.targets.long(), test.num_classes).movedim(-1, 1).float()
     metrics, per_image = losses.scores(logits, test, 1.0)
     assert per_image.shape == (6, 10, 10) and per_image.sum() == test.targets.numel()
@@ -37,13 +38,13 @@ def test_a_claim_is_measured_with_the_weights_of_its_training_set(tmp_path):
 
 def test_every_candidate_has_its_claim():
     names = [claim.name for claim in losses.CLAIMS]
-    assert names[:-1] == [losses.claim_name(name) for name in losses.CANDIDATES]
+    assert names[:-1] == [losses.claim_name(name) for name in RECIPES]
     assert losses.CLAIMS[-1].after == tuple(names[:-1])
 
 
 def test_differences_are_those_to_cross_entropy(tmp_path):
     right = torch.full((5,), 90)
-    for index, name in enumerate(losses.CANDIDATES):
+    for index, name in enumerate(RECIPES):
         hits = right + index  # each candidate a little better than the one before
         counts = torch.stack([hits, 100 - hits, 100 - hits, hits], 1).reshape(5, 2, 2)
         run = {"seed": 0, "metrics": {}, "arrays": {"per_image": pack_counts(counts)}}

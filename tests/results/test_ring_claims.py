@@ -7,6 +7,7 @@ import torch
 
 from course_lib import data
 from course_lib.losses import discriminator_loss, r1_penalty
+from course_lib.recipes.ring import CONFIGS
 from course_lib.results import Context, load
 from course_lib.results.claims import ring
 
@@ -25,7 +26,8 @@ def test_a_candidate_is_measured(name, tmp_path):
 
 
 def test_all_candidates_begin_alike_and_get_the_same_number_of_updates():
-    configs = [ring.recipe(name, seed=3, num=10) for name in ring.CANDIDATES]
+    full = ring.GAME.steps
+    configs = [ring.side_by_side(CONFIGS[n], 10, seed=3, steps=full) for n in ring.CANDIDATES]
     assert configs[0].batch_size == 1280
     same = {(c.steps, c.batch_size, c.lr, c.lr_discriminator, c.betas, c.seed) for c in configs}
     assert len(same) == 1
@@ -80,7 +82,7 @@ def test_every_candidate_has_its_claim_with_ten_seeds():
 
 def test_the_numbers_that_the_chapter_names():
     text = (Path(__file__).resolve().parents[2] / "book/math/gan.md").read_text(encoding="utf-8")
-    assert f"the same {ring.STEPS:,} updates" in text
+    assert f"the same {ring.GAME.steps:,} updates" in text
     assert f"{ring.NUM_SAMPLES:,} samples from each run" in text
     assert round(ring.FOUND * ring.NUM_SAMPLES) == 100  # "a hundred of them"
     assert all(f"{{result}}`{claim.name}:divergence" in text for claim in ring.CLAIMS)

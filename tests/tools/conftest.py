@@ -70,6 +70,8 @@ def exercise_cells(name: str = "double", *, points: int = 2) -> list[NotebookNod
     solution = {**rules, "grade": False, "solution": True, "locked": False, "grade_id": name}
     test = {**rules, "grade": True, "solution": False, "locked": True, "points": points}
     test["grade_id"] = f"{name}-check"
+    shown = code("what", f"print({name}(21))", "expected")
+    shown.outputs = [nbformat.v4.new_output("stream", name="stdout", text="42\n")]
     return [
         prose("task", "# Exercise: twice\n\nWrite a function that doubles a number."),
         code(
@@ -78,7 +80,7 @@ def exercise_cells(name: str = "double", *, points: int = 2) -> list[NotebookNod
             "    ### END SOLUTION",
             nbgrader=solution,
         ),
-        code("what", f"print({name}(21))", "expected"),
+        shown,
         code(
             f"{name}-check",
             "from course_lib import checks\n\n"

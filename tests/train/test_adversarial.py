@@ -10,7 +10,8 @@ from torch import nn
 from course_lib.data import Augment
 from course_lib.losses import ADVERSARIAL_LOSSES
 from course_lib.train import GANConfig, draw_samples, train_gan
-from tests.train.tiny_game import SIZE, by_hand, pictures, players, same, weights
+from tests.train.small_sets import same
+from tests.train.tiny_game import SIZE, by_hand, pictures, players, weights
 
 QUIET = {"device": "cpu", "progress": False}
 
@@ -92,7 +93,7 @@ def test_the_discriminator_sees_augmented_images_only(monkeypatch, penalty: str)
             seen.append((float(images.detach().min()) > 8, leaf))
             return self.score(images.flatten(1))[:, 0]
 
-    monkeypatch.setattr("course_lib.train.gan_state.DiscriminatorAugment", Shifted)
+    monkeypatch.setattr("course_lib.train.adversarial.DiscriminatorAugment", Shifted)
     generator = players()[0]
     start = weights(generator)
     config = GANConfig(steps=2, batch_size=6, critic_steps=2, ada_target=0.6, penalty=penalty)

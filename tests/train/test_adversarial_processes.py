@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from course_lib.train import GANConfig
-from tests.train.tiny_game import SIZE, by_hand, pictures, players, same, weights
+from tests.train.small_sets import same
+from tests.train.tiny_game import SIZE, by_hand, pictures, players, weights
 
 WORKER = """
 import sys, torch

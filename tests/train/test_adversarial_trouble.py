@@ -12,9 +12,11 @@ from course_lib.data import ImageSet
 from course_lib.models import DCGANDiscriminator, DCGANGenerator
 from course_lib.train import GANConfig, GANHistory, train_gan
 from course_lib.train.gan_history import diversity, told_apart
+from tests.train.small_sets import saved
 from tests.train.tiny_game import SIZE, pictures, players, weights
 
 QUIET = {"device": "cpu", "progress": False}
+PLAYERS = ("generator", "discriminator")
 
 
 def reading(step: int, loss: float, apart: float, variety: float) -> dict[str, float]:
@@ -125,7 +127,7 @@ class Explodes(nn.Module):
 def test_a_loss_that_is_not_finite_names_its_step() -> None:
     config = GANConfig(steps=20, batch_size=6, log_every=4)
     # Three calls a step: the 19th is the first of step 7.
-    with pytest.raises(FloatingPointError, match=r"At step 7 of 20 .* nan .*try lr=2e-4"):
+    with pytest.raises(FloatingPointError, match=r"At step 7 of 20 the .* is nan.*try lr=2e-4"):
         train_gan(players()[0], Explodes(18), pictures(), config=config, **QUIET)
 
 
@@ -138,10 +140,9 @@ def test_the_last_checkpoint_is_from_before_that_step(tmp_path: Path, checkpoint
         train_gan(
             players()[0], Explodes(15), pictures(), config=config, out_dir=tmp_path, **QUIET
         )  # NaN from step 6 on
-    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert state["step"] < 6
-    for part in ("generator", "discriminator"):
-        assert all(v.isfinite().all() for v in state[part].values())
+    assert saved(tmp_path)["step"] < 6
+    for part in PLAYERS:
+        assert all(v.isfinite().all() for v in saved(tmp_path, part).values())
 
 
 class SpoilsItsGradient(nn.Module):
@@ -177,10 +178,10 @@ def test_an_update_that_spoils_the_weights_is_never_saved(tmp_path: Path, after:
             **watch,
             **QUIET,
         )
-    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert state["step"] == (after - 1) // 4 * 4 == 4 * len(judged)  # broken ones are not judged
-    for part in (state["generator"], state["discriminator"], state["ema"]["model"]):
-        assert all(v.isfinite().all() for v in part.values())
+    step = saved(tmp_path)["step"]
+    assert step == (after - 1) // 4 * 4 == 4 * len(judged)  # broken ones are not judged
+    for state in (*(saved(tmp_path, n) for n in PLAYERS), saved(tmp_path, "ema")["model"]):
+        assert all(v.isfinite().all() for v in state.values())
 
 
 def test_the_names_of_the_record_are_not_free_for_scores() -> None:
@@ -224,13 +225,6 @@ def test_class_ids_that_do_not_exist_are_found_before_the_game() -> None:
         train_gan(*players(classes=2), wrong, config=GANConfig(steps=1, batch_size=6), **QUIET)
 
 
-@pytest.mark.parametrize("option", ["lr", "penalty_weight", "ema_images"])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
-def test_numbers_that_are_none_are_refused(option: str, value: float) -> None:
-    with pytest.raises(ValueError, match=option):
-        GANConfig(steps=1, **{option: value})
-
-
 def test_a_diverging_learning_rate_is_named_or_stopped() -> None:
     config = GANConfig(steps=40, batch_size=8, lr=1e4, log_every=4)
     models = players("none")
@@ -238,7 +232,7 @@ def test_a_diverging_learning_rate_is_named_or_stopped() -> None:
         with warnings.catch_warnings(record=True):
             history = train_gan(*models, pictures(), config=config, **QUIET)
     except FloatingPointError as error:
-        assert "The learning rate 1e+04 may be too high" in str(error)
+        assert "learning rate may be too high" in str(error)
         assert "step" in str(error)
     else:
         assert history.warnings
@@ -333,32 +327,14 @@ def test_a_penalty_with_batch_norm_in_the_discriminator_is_warned_of() -> None:
     assert said == []
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"loss": "wgan"}, "the adversarial loss is 'wgan'; choose one of minimax"),
-        ({"penalty": "r2"}, "penalty is 'r2'; choose one of none, gradient, r1"),
-        ({"precision": "fp8"}, "precision is 'fp8'"),
-        ({"steps": 0}, "steps is 0"),
-        ({"critic_steps": 0}, "critic_steps is 0"),
-        ({"penalty_every": 0}, "penalty_every is 0"),
-        ({"sample_every": 0}, "sample_every is 0"),
-        ({"lr": 0.0}, "lr is 0.0; it must be positive"),
-        ({"lr_discriminator": -1.0}, "lr_discriminator is -1.0"),
-        ({"ema_images": 0.0}, "ema_images is 0.0"),
-        ({"penalty_weight": -1.0}, "penalty_weight is -1.0"),
-        ({"betas": (0.5, 1.0)}, r"betas is \(0.5, 1.0\)"),
-        ({"ada_target": 1.5}, "ada_target is 1.5"),
-        ({"ada_target": 0.6, "loss": "wasserstein"}, 'sign .* with loss="wasserstein"'),
-        ({"ada_target": 0.6, "loss": "least-squares"}, 'sign .* with loss="least-squares"'),
-    ],
-)
-def test_a_configuration_that_makes_no_sense_is_refused(options, said) -> None:
-    with pytest.raises(ValueError, match=said):
-        GANConfig(**{"steps": 1, **options})
-
-
 def test_half_precision_on_a_cpu_is_refused() -> None:
     config = GANConfig(steps=1, batch_size=6, precision="fp16")
     with pytest.raises(ValueError, match='use "bf16" or "no"'):
         train_gan(*players(), pictures(), config=config, **QUIET)
+
+
+def test_a_sheet_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "samples").write_text("")  # a file in place of the folder
+    config = GANConfig(steps=1, batch_size=4, log_every=1, sample_every=1)
+    with pytest.raises(OSError, match=r"step-0000001.png cannot be written \(.*\). Choose another"):
+        train_gan(*players(), pictures(), config=config, out_dir=tmp_path, **QUIET)

@@ -45,6 +45,14 @@ def test_scores_equal_scikit_learns(ignore: bool, batch_size: int) -> None:
     assert torch.equal(per_image_confusions(model, data).sum(0), result.confusion)
 
 
+def test_a_network_that_answers_with_nan_gets_no_score() -> None:
+    model = UNet(num_classes=3, widths=(4, 8))
+    nn.init.constant_(model.head.bias, torch.nan)
+    for judge in (evaluate, per_image_confusions):
+        with pytest.raises(ValueError, match="UNet answers with NaN or infinite values.*diverged"):
+            judge(model, semantic(ignore=True))
+
+
 def test_a_classifier_is_judged_image_by_image() -> None:
     class First(nn.Module):
         def __init__(self) -> None:

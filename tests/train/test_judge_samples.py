@@ -145,13 +145,17 @@ def test_without_network_the_inception_features_say_what_to_do(monkeypatch, tmp_
     def offline(*args, **kwargs):
         raise URLError("no route to host")
 
+    pytest.importorskip("torch_fidelity")
     images = torch.zeros(2, 1, 32, 32, dtype=torch.uint8)
-    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
-    monkeypatch.setattr(module, "load_state_dict_from_url", offline)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
     with pytest.raises(FileNotFoundError, match="could not be fetched.*weights=PATH.*no FID"):
         inception_features(images)
     with pytest.raises(FileNotFoundError, match="weights=PATH"):
         inception_features(images, weights=tmp_path / "none.pth")
+    torch.save({}, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="other.pth does not hold the weights .*6726825d"):
+        inception_features(images, weights=tmp_path / "other.pth")
 
 
 def test_without_the_package_the_inception_features_say_what_to_install(monkeypatch):
@@ -164,7 +168,7 @@ def test_without_the_package_the_inception_features_say_what_to_install(monkeypa
 
 def test_the_inception_features_are_the_pooled_ones(monkeypatch):
     module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
-    monkeypatch.setattr(module, "load_state_dict_from_url", lambda *a, **k: {})
+    monkeypatch.setattr("course_lib.train.inception.fetched_weights", lambda *_: {})
     monkeypatch.setattr(module.FeatureExtractorInceptionV3, "load_state_dict", lambda *a: None)
     images = torch.randint(256, (3, 1, 32, 32), dtype=torch.uint8)
     features = inception_features(images, batch_size=2)
@@ -177,7 +181,7 @@ REAL = [pytest.param(name, marks=pytest.mark.real_data) for name in ("mnist", "c
 
 @pytest.mark.parametrize("name", ["shapes", *REAL])
 def test_the_extractors_card_states_the_accuracy_that_it_has(name, request):
-    from course_lib.results.claims.sample_features import NUMS, part
+    from course_lib.recipes.sample_features import NUMS, part
 
     root = None if name == "shapes" else request.getfixturevalue("real_data")
     model, card = load_checkpoint("sample-features")
@@ -190,7 +194,7 @@ def test_the_extractors_card_states_the_accuracy_that_it_has(name, request):
 
 
 def test_the_sets_were_joined_in_the_order_of_the_classes():
-    from course_lib.results.claims.sample_features import part
+    from course_lib.recipes.sample_features import part
 
     _, card = load_checkpoint("sample-features")
     shapes = part("shapes", "test", None, 40)

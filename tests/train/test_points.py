@@ -151,27 +151,6 @@ def test_the_lattice_goes_row_by_row_upwards():
     assert lattice(1.0, 2).tolist() == [[-1, -1], [1, -1], [-1, 1], [1, 1]]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"loss": "cross-entropy"}, "choose one of"),
-        ({"penalty": "l2"}, "choose one of"),
-        ({"batch_size": 0}, "at least 1"),
-        ({"penalty": "r1", "penalty_weight": 0.0}, "positive"),
-        ({"simultaneous": True, "critic_steps": 2}, "critic_steps is 2"),
-        ({"lr": 0.0}, "lr is 0"),
-        ({"lr_discriminator": 0.0}, "lr_discriminator is 0"),
-        ({"lr": math.nan}, "lr is nan"),
-        ({"betas": (0.5, 1.0)}, "betas is"),
-        ({"snapshot_every": -1}, "snapshot_every -1"),
-        ({"lattice_size": 0}, "lattice_size 0"),
-    ],
-)
-def test_bad_settings_are_named(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        PointsConfig(**wrong)
-
-
 @pytest.mark.parametrize("points", [torch.zeros(0, 2), torch.zeros(4, 3), torch.zeros(4)])
 def test_bad_points_are_named(points):
     with pytest.raises(ValueError, match="N > 0"):

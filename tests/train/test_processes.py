@@ -8,12 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from torch import Tensor
 
-
-def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
+from tests.train.small_sets import same, saved
 
 COMMAND = [
     *("train", "unet", "--data", "streets", "--size", "16", "24", "--limit", "40", "--epochs", "3"),
@@ -51,27 +47,20 @@ def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path, processes: int) ->
     while True:  # until a checkpoint in mid-epoch is there
         assert killed.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
-        with_step = checkpoint.exists() and _step(checkpoint)
-        if with_step:
+        if checkpoint.exists() and saved(checkpoint.parent)["step"]:
             break
         time.sleep(0.05)
     kill_everything(killed)
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     assert launch(tmp_path / "killed", processes).wait(timeout=900) == 0
-    whole, resumed = (
-        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
-        for name in ("whole", "killed")
-    )
-    assert whole["world_size"] == processes  # it did not silently train alone
-    assert same(whole["model"], resumed["model"])
-    assert same(whole["ema"]["model"], resumed["ema"]["model"])
-    assert same(whole["best"], resumed["best"])
+    whole, resumed = tmp_path / "whole", tmp_path / "killed"
+    state = torch.load(whole / "checkpoint.pt", weights_only=True)
+    assert state["world_size"] == processes  # it did not silently train alone
+    assert same(saved(whole, "model"), saved(resumed, "model"))
+    assert same(saved(whole, "ema")["model"], saved(resumed, "ema")["model"])
+    assert same(saved(whole)["best"], saved(resumed)["best"])
     files = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("whole", "killed")]
     assert files[0] == files[1]
-
-
-def _step(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, weights_only=True)["step"])
 
 
 WORKER = """
@@ -79,7 +68,7 @@ import sys, torch
 from course_lib.models import UNet
 from course_lib.train import Engine, TrainConfig, train_supervised
 sys.path.insert(0, {folder!r})
-from test_supervised import masks
+from small_sets import masks
 torch.manual_seed(0)
 model = UNet(widths=(8, 12), norm="group")
 config = TrainConfig(epochs=2, batch_size={batch}, lr=0.1, optimizer="sgd", log_every=2)

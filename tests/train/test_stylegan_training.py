@@ -10,7 +10,7 @@ from course_lib.data import ImageSet
 from course_lib.losses import path_length_penalty
 from course_lib.models import StyleGANDiscriminator, StyleGANGenerator
 from course_lib.train import Engine, GANConfig, draw_samples, train_gan
-from course_lib.train.adversarial import _path_length
+from course_lib.train.game import path_length
 
 
 def pair(**options: object) -> tuple[StyleGANGenerator, StyleGANDiscriminator]:
@@ -92,8 +92,8 @@ def test_the_path_penalty_comes_as_often_as_said_and_weighs_as_much_more(monkeyp
         backward(engine, loss)
 
     monkeypatch.setattr(Engine, "backward", noted)
-    path_length = "course_lib.train.adversarial._path_length"
-    monkeypatch.setattr(path_length, lambda generator, *_: 0 * generator.colour.sum() + 100)
+    target = "course_lib.train.adversarial.path_length"
+    monkeypatch.setattr(target, lambda generator, *_: 0 * generator.colour.sum() + 100)
     config = GANConfig(steps=7, batch_size=6, path_length_weight=2.0, path_length_every=3)
     train_gan(*pair(), pictures(), config=config, device="cpu", progress=False)
     # Two losses a step, and the penalty in the first, fourth and seventh: 2 * 3 * 100.
@@ -113,7 +113,7 @@ def test_processes_share_one_average_of_the_lengths() -> None:
     penalties = []
     for run in runs:
         torch.manual_seed(1)
-        penalties.append(_path_length(generator, torch.zeros(6, 1, 8, 8), None, run))
+        penalties.append(path_length(generator, torch.zeros(6, 1, 8, 8), None, run))
     assert penalties[0] == penalties[1] > 0  # this turn's is of the process's own images
     assert float(runs[0].path_length) > 0
     torch.testing.assert_close(runs[1].path_length, (runs[0].path_length + 3) / 2)

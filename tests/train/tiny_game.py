@@ -47,11 +47,6 @@ def weights(*models: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Bit for bit."""
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
 def penalty(judge: nn.Module, real: Tensor, fake: Tensor, config: GANConfig, told: Any) -> Tensor:
     """From the definitions, image by image where that is possible."""
     if config.penalty == "r1":

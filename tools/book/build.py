@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ def data_sets() -> str:
 
     A table of everything would have ten columns, which no screen holds.
     """
-    from course_lib.data.cards import CARDS
+    from course_lib.data.names import CARDS
 
     lines = ["| Name | For | Images |", "| --- | --- | --- |"]
     for card in CARDS.values():
@@ -122,7 +122,8 @@ def data_sets() -> str:
     for card in CARDS.values():
         lines += ["", f"(data-{card.name})=", f"## {card.title}", "", f'`load("{card.name}")`', ""]
         for label in ("classes", "tasks", "splits", "flaws", "licence", "download", "source"):
-            text = re.sub(r"https?://[^\s;]+", r"<\g<0>>", getattr(card, label))
+            text = ", ".join(card.tasks) if label == "tasks" else getattr(card, label)
+            text = re.sub(r"https?://[^\s;]+", r"<\g<0>>", text)
             heading = "known flaws" if label == "flaws" else label
             lines += [heading.capitalize(), f": {text}", ""]
     return "\n".join(lines) + "\n"
@@ -132,6 +133,7 @@ def generated_pages() -> dict[str, str]:
     """Return the parts of pages that are written by code, by their path below `book/`."""
     return {
         "_generated/data-sets.md": data_sets(),
+        "_generated/exercises.md": exercises.index_page(),
         "_generated/status.md": notebooks.status_markdown(),
     }
 
@@ -147,11 +149,12 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
     for path in sorted((ROOT / "results").glob("*.json")):
         files[f"results/{path.name}"] = path
     files.update(labs())
-    files.update(exercise_pages())
+    pages = exercise_pages()
+    files.update(pages)
     # After the labs, which it reports on.
     for name, text in generated_pages().items():
         files[f"book/{name}"] = text.encode()
-    toc = read_yaml(ROOT / "_toc.yml")
+    toc = with_exercises(read_yaml(ROOT / "_toc.yml"), pages)
     present = {str(Path(name).with_suffix("")) for name in files if name.endswith(SUFFIXES)}
     missing = {page for page in toc_pages(toc) if page not in present}
     if missing and not draft:
@@ -166,25 +169,50 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
     return files
 
 
-def labs() -> dict[str, Path]:
+def with_exercises(toc: dict[str, Any], pages: Iterable[str]) -> dict[str, Any]:
+    """Return the table of contents with the exercises' pages in place of `glob: exercises/*`.
+
+    Args:
+        toc: of `_toc.yml`.
+        pages: files of the exercises, in the order in which a reader meets them.
+    """
+    listed = [{"file": name.removesuffix(".md")} for name in pages if name.endswith(".md")]
+    made = dict(toc)
+    for key in ("parts", "chapters", "sections"):
+        if key in toc:
+            made[key] = [
+                one
+                for entry in toc[key]
+                for one in (listed if "glob" in entry else [with_exercises(entry, pages)])
+            ]
+    return made
+
+
+def linked(notebook: bytes) -> bytes:
+    """Return a lab in which a link to a learner's notebook leads to that exercise's page."""
+    return re.sub(rb"\]\(practice/[\w-]+/(\w+)\.ipynb\)", rb"](../exercises/\1.md)", notebook)
+
+
+def labs() -> dict[str, bytes | Path]:
     """Execute the labs (those that changed) and return them, with the plain ones for download."""
-    tree, files = Tree(), {}
+    tree = Tree()
+    files: dict[str, bytes | Path] = {}
     runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
-        files[f"notebooks/{name}.ipynb"] = executed
+        files[f"notebooks/{name}.ipynb"] = linked(executed.read_bytes())
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"
     return files
 
 
 def exercise_pages() -> dict[str, Path]:
-    """Return the page of every exercise with its pictures, and its notebook for download."""
+    """Return every exercise's page and pictures, in the book's order, and its notebook to take."""
     folder = BUILD / "exercises"
     files: dict[str, Path] = {}
     for name in exercises.pages(folder):
         for path in [folder / f"{name}.md", *sorted(folder.glob(f"{name}-*.png"))]:
             files[f"exercises/{path.name}"] = path
-        practice = ROOT / "notebooks" / "practice" / f"{name}.ipynb"
-        files[f"extra/downloads/exercises/{name}.ipynb"] = practice
+    for practice in Tree().practices():
+        files[f"extra/downloads/exercises/{practice.name}"] = practice
     return files
 
 

@@ -1,16 +1,28 @@
-"""The book's page of an exercise: task, stub, expected result, and the solution behind a click."""
+"""The book's page of an exercise, and the book's index of all of them."""
 
 from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from nbformat import NotebookNode
 
-from tools.common import ToolError, is_code, tagged, tags
+from tools.common import ToolError, Tree, is_code, read, tagged, tags
+from tools.exercises.facts import Facts, title_of, with_line
 
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")  # nbgrader's own
+# Cells for learners that the page has in words of its own.
+LEARNERS_ONLY = ("check-it", "expected-title")
+KINDS = {
+    "write a function": "write the function",
+    "repair": "repair a training with planted bugs",
+    "predict": "commit an answer, then see the run",
+    "write a test": "write a test that finds the wrong ones",
+    "diagnose": "say why each run went wrong",
+    "design": "meet a bar within a budget",
+}
 
 
 def strip(source: str) -> str:
@@ -46,34 +58,46 @@ def graded(notebook: NotebookNode, field: str) -> list[NotebookNode]:
     return [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get(field)]
 
 
-def page(name: str, notebook: NotebookNode, executed: NotebookNode) -> tuple[str, dict[str, bytes]]:
-    """The book's page as MyST Markdown, and its pictures by file name."""
+def page(facts: Facts, executed: NotebookNode) -> tuple[str, dict[str, bytes]]:
+    """The book's page as MyST Markdown, and its pictures by file name.
+
+    Args:
+        facts: Of the exercise.
+        executed: Its source, with the outputs of its solution.
+    """
+    name = facts.name
     pictures: dict[str, bytes] = {}
     parts, expected = [f"({'exercise-' + name.replace('_', '-')})="], []
-    solution = graded(notebook, "solution")[0]
-    for source, done in zip(notebook.cells, executed.cells, strict=True):
-        if "explanation" in tags(source) or source.metadata.get("nbgrader", {}).get("grade"):
+    solution, test = graded(executed, "solution")[0], graded(executed, "grade")[0]
+    for cell in executed.cells:
+        if "explanation" in tags(cell) or cell is test or cell.id in LEARNERS_ONLY:
             continue
-        if source.cell_type == "markdown":
-            parts.append(source.source)
-        elif source is solution:
-            parts += ["## Your part", _fence(strip(source.source))]
-        elif "expected" in tags(source):
-            if "hide-input" not in tags(source):
-                expected.append(_fence(source.source))
-            expected += _outputs(name, done, pictures)
-        elif is_code(source):
-            parts.append(_fence(source.source))
-    points = sum(c.metadata["nbgrader"]["points"] for c in graded(notebook, "grade"))
+        if cell is solution:
+            parts += ["## Your part", _fence(strip(cell.source))]
+        elif cell.cell_type == "markdown":
+            line = facts.line(f"../notebooks/{facts.lab}.ipynb")
+            parts.append(with_line(cell.source, line) if len(parts) == 1 else cell.source)
+        elif is_code(cell):
+            shown = [] if "hide-input" in tags(cell) else [_fence(cell.source)]
+            shown += _outputs(name, cell, pictures)
+            (expected if "expected" in tags(cell) else parts).extend(shown)
+    parts.append(
+        f"{'Commit' if facts.kind == 'predict' else 'Check'} it with `checks.{name}({name})`, in "
+        f"[the lab](../notebooks/{facts.lab}.ipynb) or in the notebook "
+        f"`notebooks/practice/{facts.lab}/{name}.ipynb`: {facts.points:g} points, one property at "
+        "a time."
+    )
+    if expected:
+        parts += ["## What a right answer gives", *expected]
+    hidden = [_fence(solved(solution.source))]
+    if facts.kind == "predict":
+        hidden += _outputs(name, test, pictures)[:1]
+    word = "answer" if facts.kind in ("predict", "diagnose") else "solution"
     parts += [
-        f"Check it with `checks.{name}({name})`, in the lab or in the notebook "
-        f"`notebooks/practice/{name}.ipynb`: {points:g} points, one property at a time.",
-        "## What a right answer gives",
-        *expected,
-        "## Solution",
-        "\n".join(
-            ["`````{dropdown} Show the solution", _fence(solved(solution.source)), ""]
-            + [cell.source + "\n" for cell in tagged(notebook, "explanation")]
+        f"## {word.capitalize()}",
+        "\n\n".join(
+            [f"`````{{dropdown}} Show the {word}", *hidden]
+            + [cell.source for cell in tagged(executed, "explanation")]
             + ["`````"]
         ),
     ]
@@ -91,10 +115,38 @@ def _outputs(name: str, cell: NotebookNode, pictures: dict[str, bytes]) -> list[
         if "image/png" in data:
             file = f"{name}-{len(pictures) + 1}.png"
             pictures[file] = base64.b64decode(data["image/png"])
-            alt = " ".join(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "").split())
-            shown.append(f"```{{image}} {file}\n:alt: {alt}\n```")
-        elif output.output_type == "stream":
-            shown.append(_fence(output.text.rstrip("\n"), "text"))
-        elif "text/plain" in data:
-            shown.append(_fence(str(data["text/plain"]), "text"))
+            shown.append(f"```{{image}} {file}\n:alt: {alt_text(cell)}\n```")
+        elif text := text_of_output(output):
+            shown.append(_fence(text, "text"))
     return shown
+
+
+def text_of_output(output: NotebookNode) -> str:
+    """What an output says as plain text."""
+    if output.output_type == "stream":
+        return str(output.text).rstrip("\n")
+    return str(output.get("data", {}).get("text/plain", ""))
+
+
+def alt_text(cell: NotebookNode) -> str:
+    """The description of a cell's picture, on one line."""
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    return " ".join(str(alt).split())
+
+
+def index(known: Mapping[str, Facts], tree: Tree) -> str:
+    """All exercises as Markdown: a table for each lab, in the order of the book."""
+    lines: list[str] = []
+    lab = ""
+    for facts in known.values():
+        if facts.lab != lab:
+            lab = facts.lab
+            lines += ["", f"## [{facts.lab_title}](../notebooks/{lab}.ipynb)", ""]
+            lines += ["| Exercise | What you do | Level | Minutes | Points |"]
+            lines += ["| --- | --- | --- | --- | --- |"]
+        title = title_of(read(tree.exercises / lab / f"{facts.name}.ipynb"))
+        lines.append(
+            f"| [{title}](../exercises/{facts.name}.md) | {KINDS[facts.kind]} | {facts.level} | "
+            f"{facts.minutes} | {facts.points} |"
+        )
+    return "\n".join(lines).lstrip("\n") + "\n"

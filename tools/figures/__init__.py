@@ -1,1 +1,1 @@
-"""Draw the figures of the chapters: `python -m tools.figures.NAME` writes what a test compares."""
+"""The figures that are drawn by code: `python -m tools.figures` writes them, tests compare them."""

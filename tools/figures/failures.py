@@ -1,6 +1,4 @@
-"""Draw the street scenes on which the shipped networks do worst together, side by side.
-
-    python -m tools.figures.comparison --failures
+"""The street scenes on which the shipped networks do worst together, side by side.
 
 Scenes are not picked by eye: they are those with the lowest mean over the networks of the image's
 mean IoU. Networks whose checkpoint is not shipped yet are left out.
@@ -9,7 +7,6 @@ mean IoU. Networks whose checkpoint is not shipped yet are left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
@@ -20,12 +17,11 @@ from course_lib.metrics import confusion_per_image, mean_iou
 from course_lib.train import load_checkpoint, predict
 from course_lib.train.checkpoint import shipped
 
-PICTURE = Path(__file__).resolve().parents[2] / "book" / "images" / "comparison-failures.png"
 CHECKPOINTS = ("fcn-streets", "unet-streets", "deeplab-streets")
 WORST = 4
 
 
-def draw_failures(names: Sequence[str] | None = None, *, num: int = 400) -> Figure:
+def failures(names: Sequence[str] | None = None, *, num: int = 400) -> Figure:
     """Return the figure: input, truth and each network's label map for the worst scenes.
 
     Args:
@@ -52,5 +48,4 @@ def draw_failures(names: Sequence[str] | None = None, *, num: int = 400) -> Figu
             f"{title}\n{score[i]:.2f}" if first else f"{score[i]:.2f}"
             for title, score in zip(titles, scores, strict=True)
         ]
-    viz.use()
     return viz.image_grid(panels, above, columns=2 + len(names))

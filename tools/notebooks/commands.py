@@ -90,7 +90,7 @@ def problems_of_sources(tree: Tree | None = None) -> list[str]:
     """What is wrong with the committed notebooks: labs, exercise sources, learners' notebooks."""
     tree = tree or Tree()
     address, problems = repository(tree), []
-    for path in [*tree.labs(), *tree.sources(), *sorted(tree.practice.glob("*.ipynb"))]:
+    for path in [*tree.labs(), *tree.sources(), *tree.practices()]:
         lab = path.parent == tree.notebooks
         problems += validate.check_source(path, read(path), address=address, lab=lab)
     return problems + sync(tree, check=True)

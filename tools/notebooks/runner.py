@@ -2,19 +2,20 @@
 
 What is kept is not the executed notebook but the outputs of its cells, by cell id. They are put
 into the notebook as it stands now: changing prose executes nothing, and nothing of the machinery
-(the cell that sets the scale, measuring cells) is ever seen.
+(parameter cell, measuring cells, papermill's notes) is ever seen.
 """
 
 from __future__ import annotations
 
-import atexit
 import copy
 import datetime
 import json
+import logging
 import os
 import platform
 import re
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
@@ -34,7 +35,7 @@ from tools.common import (
     read,
     read_json,
     say,
-    tags,
+    tagged,
     text_of,
     without_outputs,
     write_if_changed,
@@ -178,9 +179,8 @@ class Job:
         return Execution(self.name, assemble(self.source, entry), measured)
 
     def _entry(self, kernel: str) -> dict[str, Any]:
-        notebook = self._probed()
         start = time.perf_counter()
-        self._execute(notebook, kernel)
+        notebook = self._execute(self._probed(), kernel)
         seconds = time.perf_counter() - start
         seen = json.loads("".join(output.get("text", "") for output in notebook.cells[-1].outputs))
         ours = {cell.id for cell in self.source.cells if is_code(cell)}
@@ -210,54 +210,68 @@ class Job:
         }
 
     def _probed(self) -> NotebookNode:
-        """A copy with the cells that set the scale and measure."""
+        """A copy with the cells that measure, before and after all others."""
         notebook = copy.deepcopy(self.source)
+        notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3"})
+        notebook.metadata.setdefault("language_info", {"name": "python"})
         roots = [str(self.tree.root) + os.sep]
-        texts = [probe.before(roots), f"scale = {self.scale!r}", probe.after()]
-        before, scale, after = map(nbformat.v4.new_code_cell, texts)
-        cells = [before]
-        for cell in notebook.cells:
-            cells += [cell, scale] if "parameters" in tags(cell) else [cell]
-        notebook.cells = [*cells, after]
+        before, after = map(nbformat.v4.new_code_cell, (probe.before(roots), probe.after()))
+        notebook.cells = [before, *notebook.cells, after]
         return notebook
 
-    def _execute(self, notebook: NotebookNode, kernel: str) -> None:
-        """Run a notebook's cells; its outputs are put into it."""
-        from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError
+    def _execute(self, notebook: NotebookNode, kernel: str) -> NotebookNode:
+        """Let papermill set the scale and run the cells; return the executed notebook.
 
-        client = NotebookClient(
-            notebook,
-            kernel_name=kernel,
-            resources={"metadata": {"path": str(self.path.parent)}},
-            startup_timeout=180,
-            shutdown_kernel="immediate",  # the polite way waits 2.5 s
-            record_timing=False,
-            extra_arguments=["--log-level=ERROR"],  # a warning at each start is noise
-        )
+        The kernel's folder goes by `resources`: papermill's own `cwd` moves the whole process,
+        and other notebooks run in it at the same time.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import papermill
+
+        logging.getLogger("papermill").setLevel(logging.ERROR)
+        work = self.tree.build.resolve() / "work"
+        given, made = work / f"{self.file}.ipynb", work / f"{self.file}.out.ipynb"
+        write_if_changed(given, text_of(notebook))
         try:
-            client.execute()
-        except CellExecutionError as error:
-            raise ToolError(self._failure(notebook, error)) from None
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return papermill.execute_notebook(
+                    str(given),
+                    str(made),
+                    parameters={"scale": self.scale} if tagged(self.source, "parameters") else {},
+                    kernel_name=kernel,
+                    progress_bar=False,
+                    log_output=False,
+                    request_save_on_cell_execute=False,
+                    start_timeout=180,
+                    resources={"metadata": {"path": str(self.path.parent.resolve())}},
+                    shutdown_kernel="immediate",  # the polite way waits 2.5 s
+                    extra_arguments=["--log-level=ERROR"],  # a warning at each start is noise
+                )
+        except papermill.PapermillExecutionError as error:
+            raise ToolError(self._failure(made, error)) from None
         except (RuntimeError, OSError) as error:
             raise ToolError(
                 f"{self.name} ({self.scale}): the kernel stopped or did not start: {error}"
             ) from None
-        finally:  # nbclient forgets this where a kernel does not start
-            atexit.unregister(client._cleanup_kernel)
+        finally:
+            given.unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
 
-    def _failure(self, notebook: NotebookNode, error: Any) -> str:
+    def _failure(self, made: Path, error: Any) -> str:
         """Keep the failed notebook; say where it failed and how."""
+        kept = self.tree.build / "failed" / f"{self.file}.ipynb"
+        notebook = read(made)
         failed = [
             cell.id
             for cell in notebook.cells
             if any(output.output_type == "error" for output in cell.get("outputs", []))
         ]
-        kept = self.tree.build / "failed" / f"{self.file}.ipynb"
         write_if_changed(kept, text_of(notebook))
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback).strip()
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).strip()
         tail = "\n".join("    " + line for line in plain.splitlines()[-12:])
-        place = f"{self.name} ({self.scale}): cell {failed[-1]!r}"
+        place = f"{self.name} ({self.scale}): cell {failed[-1] if failed else '?'!r}"
         return f"{place} failed with {error.ename}\n{tail}\n  look at {kept}"
 
 

@@ -1,1 +1,87 @@
-"""Scenes drawn by code: a module or folder for each kind, and what all of them draw with."""
+"""Scenes drawn by code: one file or folder for each kind, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+from course_lib.data.cards import Card
+from course_lib.data.scenes import cells, shapes
+from course_lib.data.scenes.batch import Scenes
+from course_lib.data.scenes.rooms import scene as rooms
+from course_lib.data.scenes.streets import scene as streets
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """How to draw one kind of scene.
+
+    Args:
+        card: Its name, its tasks and all that is to be known about it.
+        draw: Draws so many of them.
+        pixel_classes: Classes of the semantic labels.
+        object_classes: Classes of the classification task.
+    """
+
+    card: Card
+    draw: Callable[..., Scenes]
+    pixel_classes: tuple[str, ...]
+    object_classes: tuple[str, ...] = ()
+
+
+def _classes(scene: ModuleType) -> str:
+    named = f"{len(scene.CLASSES)}: {', '.join(scene.CLASSES)}"
+    return f"{named}; conditions {', '.join(scene.CONDITIONS)}"
+
+
+_DRAWN = dict(
+    images="as many as you ask for, any size, colour",
+    splits="train, val and test are drawn from separate ranges of scene numbers",
+    licence="the course's own: MIT",
+    download="nothing: drawn on first use, then read from the cache",
+    source="`course_lib.data`",
+)
+_STREETS = Card(
+    name="streets",
+    title="Street scenes drawn by code",
+    purpose="driving: a class for every pixel, objects, and shifts of weather and light",
+    tasks=("semantic", "instance"),
+    classes=_classes(streets),
+    flaws="drawn: no camera noise model of a real car, few object shapes; scores do not carry "
+    "over to photographs",
+    **_DRAWN,
+)
+_CELLS = Card(
+    name="cells",
+    title="Microscope images drawn by code",
+    purpose="medicine: separating nuclei that touch",
+    tasks=("semantic", "instance"),
+    classes=_classes(cells),
+    flaws="drawn: no debris or artefacts of a real slide; scores do not carry over to tissue",
+    **_DRAWN,
+)
+_SHAPES = Card(
+    name="shapes",
+    title="Simple objects drawn by code",
+    purpose="generation with known factors: class, colour, pose",
+    tasks=("classification", "semantic", "instance"),
+    classes=_classes(shapes),
+    flaws="far simpler than any photograph; the factors are independent of each other",
+    **_DRAWN,
+)
+_ROOMS = Card(
+    name="rooms",
+    title="Views of rooms drawn by code",
+    purpose="virtual reality: one room seen from several places",
+    tasks=("semantic", "instance"),
+    classes=_classes(rooms),
+    flaws="drawn: simple light, few kinds of furniture",
+    **_DRAWN,
+)
+SCENES: dict[str, SceneSet] = {
+    "streets": SceneSet(_STREETS, streets.draw, streets.CLASSES),
+    "cells": SceneSet(_CELLS, cells.draw, cells.CLASSES),
+    "shapes": SceneSet(_SHAPES, shapes.draw, shapes.SEMANTIC_CLASSES, shapes.CLASSES),
+    "rooms": SceneSet(_ROOMS, rooms.draw, rooms.CLASSES),
+}

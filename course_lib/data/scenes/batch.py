@@ -4,9 +4,9 @@ Every scene (`streets`, `cells`, `shapes`, `rooms`) is computed for a whole batc
 from four things: a seed, the index of the image, the size and the condition. Three rules make the
 result the same on every machine, bit for bit:
 
-- random numbers are counter-based (`random_numbers`), so an image does not depend on which other
+- random numbers are counter-based (`counter_rng`), so an image does not depend on which other
   images are drawn with it;
-- pixels are touched only by operations that IEEE 754 rounds in one way (`exact`, `drawing`), and
+- pixels are touched only by operations that IEEE 754 rounds in one way (`exact`, `brushes`), and
   nothing is summed in an order that depends on the processor;
 - integers do the hashing.
 """
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
@@ -103,6 +104,13 @@ def check_request(
         raise ValueError(
             f"{scene}.draw: size {pair[0]}x{pair[1]} is too small to show the scene; "
             f"both sides need at least {smallest} pixels. Draw larger and resize."
+        )
+    # Measured: up to 22 bytes for each pixel of the result, up to 304 for each that is being drawn.
+    needed, free = pair[0] * pair[1] * (24 * num + 320), psutil.virtual_memory().available
+    if needed > free:
+        raise ValueError(
+            f"{scene}.draw: {num} images of {pair[0]}x{pair[1]} need {needed / 1e9:.3g} GB of "
+            f"memory, {free / 1e9:.3g} GB are free. Draw fewer or smaller ones."
         )
     if condition not in conditions:
         raise ValueError(

@@ -11,7 +11,7 @@ import torch
 from course_lib.metrics.frechet import Moments, frechet_from_moments, moments
 
 
-def frechet_bench(dimensions: int = 2048, *, seed: int = 0, repeats: int = 1) -> dict[str, float]:
+def bench(dimensions: int = 2048, *, seed: int = 0, repeats: int = 1) -> dict[str, float]:
     """Time both on Gaussians with a decaying spectrum, as features have; the fastest turn counts.
 
     Args:
@@ -59,6 +59,6 @@ def _gaussians(dimensions: int, seed: int) -> tuple[Moments, Moments]:
 
 
 if __name__ == "__main__":
-    measured = frechet_bench()
+    measured = bench()
     for name, value in measured.items():
         print(f"{name:24} {value:10.3g}")

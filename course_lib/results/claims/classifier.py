@@ -1,41 +1,21 @@
 """SimpleCNN on CIFAR-10: a constant learning rate against a schedule."""
 
-import torch
+from functools import partial
 
-from course_lib.data import Augment, load
-from course_lib.models import SimpleCNN
+from course_lib.recipes import Recipe
+from course_lib.recipes.classifier import CONSTANT, SCHEDULE
 from course_lib.results.claim import Claim, Context, Measurement, Published
-from course_lib.train import TrainConfig, evaluate, train_supervised
+from course_lib.train import evaluate, train_supervised
 
 
-def _measure(context: Context, *, schedule: str, lr: float) -> Measurement:
-    num = 640 if context.smoke else None
-    train, val, test = (
-        load("cifar10", split, root=context.root, num=num) for split in ("train", "val", "test")
-    )
-    config = TrainConfig(
-        epochs=1 if context.smoke else 10,
-        batch_size=64,
-        lr=lr,
-        schedule=schedule,
-        augment=Augment(flip=True, crop=2),
-        precision="bf16",
-        channels_last=True,
-        seed=context.seed,
-    )
-    torch.manual_seed(context.seed)
-    model = SimpleCNN()
+def _measure(context: Context, recipe: Recipe) -> Measurement:
+    train, val, test = recipe.sets(context.root, smoke=context.smoke)
+    model = recipe.build(train, context.seed)
+    config = recipe.config_for(context.seed, smoke=context.smoke)
     history = train_supervised(
         model, train, val, config=config, out_dir=context.out_dir, device=context.device
     )
     result = evaluate(model, test, device=context.device)
-    card = {
-        "arguments": {},
-        "classes": test.classes,
-        "task": "classification",
-        "size": test.images.shape[-2:],
-        "dataset": "cifar10",
-    }
     return Measurement(
         metrics={
             "test_accuracy": result.accuracy,
@@ -51,16 +31,9 @@ def _measure(context: Context, *, schedule: str, lr: float) -> Measurement:
         arrays={"confusion": result.confusion.tolist()},
         data=f"CIFAR-10: {len(train)} images to train, {len(val)} to choose the epoch, {len(test)} "
         f"to test. {test.note}".strip(),
-        trained=(model, card),
+        fingerprint=test.fingerprint,
+        trained=(model, recipe.card(train)),
     )
-
-
-def _constant(context: Context) -> Measurement:
-    return _measure(context, schedule="constant", lr=1e-3)
-
-
-def _schedule(context: Context) -> Measurement:
-    return _measure(context, schedule="one-cycle", lr=3e-3)
 
 
 PUBLISHED = (
@@ -74,9 +47,9 @@ PUBLISHED = (
 
 CLAIMS = (
     Claim(
-        name="classifier-cifar10-constant",
+        name=CONSTANT.name,
         title="SimpleCNN on CIFAR-10, 10 epochs, constant learning rate",
-        measure=_constant,
+        measure=partial(_measure, recipe=CONSTANT),
         main="test_accuracy",
         percent=True,
         needs=("cifar10",),
@@ -84,9 +57,9 @@ CLAIMS = (
         minutes=10,
     ),
     Claim(
-        name="classifier-cifar10-schedule",
+        name=SCHEDULE.name,
         title="SimpleCNN on CIFAR-10, 10 epochs, one-cycle learning rate",
-        measure=_schedule,
+        measure=partial(_measure, recipe=SCHEDULE),
         main="test_accuracy",
         percent=True,
         needs=("cifar10",),

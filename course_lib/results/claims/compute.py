@@ -5,32 +5,28 @@ from functools import partial
 import torch
 from torch import nn
 
-from course_lib.results.bench.training import (
-    Variant,
-    against_peers,
-    multiply_adds,
-    peak_memory,
-    step_times,
-)
+from course_lib.recipes import Network
+from course_lib.recipes.segmentation import ARCHITECTURES
 from course_lib.results.claim import Claim, Context, Measurement
-from course_lib.results.claims.segmentation import ARCHITECTURES, Architecture
 from course_lib.train import pick_device
 
 SHAPE = (8, 3, 96, 128)  # one batch of streets
 NUM_CLASSES = 10
 
 
-def _make(architecture: Architecture) -> nn.Module:
-    return architecture.make(num_classes=NUM_CLASSES, **architecture.arguments)
+def _make(network: Network) -> nn.Module:
+    return network.model(num_classes=NUM_CLASSES, **network.arguments)
 
 
 def _costs(context: Context) -> Measurement:
     """Parameters and multiply-adds (exact), memory and time of a training step."""
-    device, rounds = pick_device(context.device), 2 if context.smoke else 12
+    from course_lib.results.bench.training import Variant, multiply_adds, peak_memory, step_times
+
+    device, rounds = pick_device(context.device), context.pick(smoke=2, full=12)
     torch.manual_seed(context.seed)
     variants: dict[str, Variant] = {}
-    for name, architecture in ARCHITECTURES.items():
-        make = partial(_make, architecture)
+    for name, network in ARCHITECTURES.items():
+        make = partial(_make, network)
         variants[name] = Variant(make)
         variants[f"{name}_quick"] = Variant(make, bf16=True, channels_last=True)
     times = step_times(variants, SHAPE, num_classes=NUM_CLASSES, rounds=rounds, device=device)
@@ -55,7 +51,9 @@ def _costs(context: Context) -> Measurement:
 
 
 def _peers(context: Context) -> Measurement:
-    rounds = 2 if context.smoke else 30
+    from course_lib.results.bench.training import against_peers
+
+    rounds = context.pick(smoke=2, full=30)
     torch.manual_seed(context.seed)
     device = pick_device(context.device)
     metrics = against_peers(rounds=rounds, device=device, smoke=context.smoke)

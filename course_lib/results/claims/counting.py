@@ -1,12 +1,13 @@
 """How long it takes to count a confusion matrix, beside the library that everyone uses."""
 
-from course_lib.results.bench.confusion import bench
 from course_lib.results.claim import Claim, Context, Measurement
 
 
 def _measure(context: Context) -> Measurement:
-    shape = (2, 64, 64) if context.smoke else (8, 256, 256)
-    milliseconds = bench(shape, repeats=3 if context.smoke else 31)
+    from course_lib.results.bench.confusion import bench
+
+    shape = context.pick(smoke=(2, 64, 64), full=(8, 256, 256))
+    milliseconds = bench(shape, repeats=context.pick(smoke=3, full=31))
     ours = milliseconds["course_lib"]
     return Measurement(
         metrics={

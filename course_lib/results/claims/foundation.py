@@ -86,7 +86,7 @@ def _overhead(
 
 
 def _engine(context: Context) -> Measurement:
-    rounds, num = (1, 64) if context.smoke else (6, 1280)
+    rounds, num = context.pick(smoke=(1, 64), full=(6, 1280))
     small = _random_set(4 * num, (32, 32), 10, semantic=False)
     cases = {
         # So small a network that the step is nearly all overhead: it shows the milliseconds best.
@@ -110,7 +110,7 @@ def _engine(context: Context) -> Measurement:
 
 
 def _scenes(context: Context) -> Measurement:
-    num = 64 if context.smoke else 2000
+    num = context.pick(smoke=64, full=2000)
     return Measurement(
         metrics=throughput(streets.draw, num=num), data="street scenes at 64x64, drawn anew"
     )

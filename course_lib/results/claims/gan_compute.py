@@ -6,51 +6,50 @@ from dataclasses import replace
 import torch
 
 from course_lib.data import ImageSet
-from course_lib.results.bench.gan import step_times
+from course_lib.recipes.generation import RECIPES
 from course_lib.results.claim import Claim, Context, Measurement
-from course_lib.results.claims.generation import FAMILIES, SIZE, config
 from course_lib.train import pick_device, train_gan
 
 
 def _costs(context: Context) -> Measurement:
     """Time updates of each compared family by its own recipe, in turns, on one thread."""
-    rounds = 1 if context.smoke else 5
+    rounds = context.pick(smoke=1, full=5)
     generator = torch.Generator().manual_seed(context.seed)
-    images = torch.randint(256, (640, 3, SIZE, SIZE), generator=generator, dtype=torch.uint8)
+    images = torch.randint(256, (640, 3, 32, 32), generator=generator, dtype=torch.uint8)
     data = ImageSet(images, torch.zeros(len(images), dtype=torch.int64), ("noise",))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    seconds: dict[str, list[float]] = {name: [] for name in FAMILIES}
+    recipes = {family: r for (family, task), r in RECIPES.items() if task == "cifar10"}
+    seconds: dict[str, list[float]] = {name: [] for name in recipes}
     metrics: dict[str, float] = {}
     try:
         for _ in range(rounds + 1):  # the first one warms up
-            for name, family in FAMILIES.items():
+            for name, recipe in recipes.items():
                 # 16 updates hold one lazy penalty; five critic steps each make a long update.
-                recipe = replace(
-                    config(name, "cifar10", context),
+                config = replace(
+                    recipe.config_for(context.seed, smoke=context.smoke),
                     steps=2 if context.smoke or name == "wgan-gp" else 16,
                     log_every=16,
                 )
-                players = (
-                    family.generator(out_channels=3, **family.arguments),
-                    family.discriminator(in_channels=3, **family.opponent),
-                )
+                players = recipe.build(data, context.seed)
                 started = time.perf_counter()
-                train_gan(*players, data, config=recipe, device="cpu", progress=False)
-                seconds[name].append((time.perf_counter() - started) / recipe.steps)
-                each = recipe.batch_size * recipe.critic_steps
+                train_gan(*players, data, config=config, device="cpu", progress=False)
+                seconds[name].append((time.perf_counter() - started) / config.steps)
+                each = config.batch_size * config.critic_steps
                 metrics[f"{name}_step_ms"] = 1000 * min(seconds[name][-rounds:])
                 metrics[f"{name}_images_per_second"] = each / min(seconds[name][-rounds:])
     finally:
         torch.set_num_threads(threads)
     return Measurement(
         metrics=metrics,
-        data=f"random images at {SIZE}x{SIZE} in colour, each family by its own recipe; one thread "
+        data="random images at 32x32 in colour, each family by its own recipe; one thread "
         f"on a CPU; the fastest of {rounds} rounds in turns",
     )
 
 
 def _measure(context: Context) -> Measurement:
+    from course_lib.results.bench.gan import step_times
+
     size = {"width": 8, "batch_size": 2, "steps": 1, "rounds": 1} if context.smoke else {}
     torch.manual_seed(context.seed)
     return Measurement(

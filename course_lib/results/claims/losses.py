@@ -1,21 +1,18 @@
 """When does each loss help? One small U-Net on street scenes, the same recipe, eight losses.
 
 Ten classes, the rarest with less than a fiftieth of the pixels of the most frequent one. The recipe
-was fixed before any loss was tried, and nothing was tuned for one of them; the epoch is chosen by
-mean IoU on the validation scenes, and each run is judged once on the test scenes, with every score
-of the chapter on metrics.
+stands in `course_lib.recipes.losses`. The epoch is chosen by mean IoU on the validation scenes, and
+each run is judged once on the test scenes, with every score of the chapter on metrics.
 
 Time of one seed on one core: 1 to 3 minutes.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from course_lib.data import Augment, ImageSet, load
-from course_lib.losses import median_frequency_weights
+from course_lib.data import ImageSet
 from course_lib.metrics import (
     averages,
     best_temperature,
@@ -28,78 +25,28 @@ from course_lib.metrics import (
     pixel_accuracy,
     recall,
 )
-from course_lib.models import UNet
+from course_lib.recipes.losses import RECIPES, config_for
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.compact import pack_counts, unpack_counts
-from course_lib.results.record import load as load_result
-from course_lib.train import TrainConfig, predict, train_supervised
+from course_lib.results.files import load as load_result
+from course_lib.train import predict, train_supervised
 
-SIZE = (64, 96)
-WIDTHS = (8, 16, 32, 64)
-RARE = ("pedestrian", "sign", "pole")  # each well below 1 % of the pixels
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One of the compared losses.
-
-    Attributes:
-        title: as the table shows it.
-        loss: of `TrainConfig`.
-        weighted: whether rare classes are lifted by median-frequency weights.
-    """
-
-    title: str
-    loss: str
-    weighted: bool = False
-
-
-CANDIDATES = {
-    "cross-entropy": Candidate("cross-entropy", "cross-entropy"),
-    "weighted": Candidate("cross-entropy, median-frequency weights", "cross-entropy", True),
-    "focal": Candidate("focal loss, gamma 2", "focal"),
-    "dice": Candidate("Dice", "dice"),
-    "lovasz": Candidate("Lovász-softmax", "lovasz"),
-    "cross-entropy-dice": Candidate("cross-entropy + Dice", "cross-entropy+dice"),
-    "cross-entropy-lovasz": Candidate("cross-entropy + Lovász-softmax", "cross-entropy+lovasz"),
-    "cross-entropy-boundary": Candidate("cross-entropy + boundary", "cross-entropy+boundary"),
+TITLES = {
+    "cross-entropy": "cross-entropy",
+    "weighted": "cross-entropy, median-frequency weights",
+    "focal": "focal loss, gamma 2",
+    "dice": "Dice",
+    "lovasz": "Lovász-softmax",
+    "cross-entropy-dice": "cross-entropy + Dice",
+    "cross-entropy-lovasz": "cross-entropy + Lovász-softmax",
+    "cross-entropy-boundary": "cross-entropy + boundary",
 }
+RARE = ("pedestrian", "sign", "pole")  # each well below 1 % of the pixels
 
 
 def claim_name(name: str) -> str:
     """Return the name of the claim of a candidate."""
-    return f"loss-{name}"
-
-
-def _sets(context: Context) -> tuple[ImageSet, ImageSet, ImageSet]:
-    numbers = (16, 8, 8) if context.smoke else (600, 200, 400)
-    train, val, test = (
-        load("streets", split, size=SIZE, num=num, seed=0)
-        for split, num in zip(("train", "val", "test"), numbers, strict=True)
-    )
-    return train, val, test
-
-
-def _config(context: Context, candidate: Candidate, train: ImageSet) -> TrainConfig:
-    weights = None
-    if candidate.weighted:
-        weights = median_frequency_weights(train.targets, train.num_classes)
-    return TrainConfig(
-        epochs=1 if context.smoke else 20,
-        batch_size=8,
-        loss=candidate.loss,
-        class_weights=weights,
-        lr=5e-3,
-        optimizer="adamw",
-        weight_decay=0.01,
-        schedule="one-cycle",
-        clip_norm=1.0,
-        precision="bf16",
-        channels_last=True,
-        augment=Augment(flip=True),
-        evaluate_every=1 if context.smoke else 2,
-        seed=context.seed,
-    )
+    return RECIPES[name].name
 
 
 def scores(logits: Tensor, test: ImageSet, temperature: float) -> tuple[dict[str, float], Tensor]:
@@ -138,10 +85,10 @@ def scores(logits: Tensor, test: ImageSet, temperature: float) -> tuple[dict[str
 
 
 def _measure(context: Context, name: str) -> Measurement:
-    train, val, test = _sets(context)
-    config = _config(context, CANDIDATES[name], train)
-    torch.manual_seed(context.seed)
-    model = UNet(num_classes=train.num_classes, widths=WIDTHS)
+    recipe = RECIPES[name]
+    train, val, test = recipe.sets(smoke=context.smoke)
+    config = config_for(name, train, context.seed, smoke=context.smoke)
+    model = recipe.build(train, context.seed)
     history = train_supervised(
         model, train, val, config=config, out_dir=context.out_dir, device=context.device
     )
@@ -158,8 +105,9 @@ def _measure(context: Context, name: str) -> Measurement:
             "train_loss": history.column("train_loss"),
         },
         arrays={"per_image": pack_counts(per_image)},
-        data=f"streets at {SIZE}: {len(train)} images to train, {len(val)} to choose the epoch "
-        f"and the temperature, {len(test)} to test",
+        data=f"streets at {recipe.data.size}: {len(train)} images to train, {len(val)} to choose "
+        f"the epoch and the temperature, {len(test)} to test",
+        fingerprint=test.fingerprint,
     )
 
 
@@ -172,7 +120,7 @@ def _differences(context: Context) -> Measurement:
                 for run in load_result(claim_name(name), context.results_dir).runs
             ]
         )
-        for name in CANDIDATES
+        for name in TITLES
     }
     metrics: dict[str, float] = {}
     base = counts.pop("cross-entropy")
@@ -196,12 +144,13 @@ CLAIMS = (
     *(
         Claim(
             name=claim_name(name),
-            title=f"Small U-Net on streets at 64x96, trained with {candidate.title}",
+            title=f"Small U-Net on streets at 64x96, trained with {title}",
             measure=partial(_measure, name=name),
+            recipe=RECIPES[name],
             main="test_mean_iou",
             minutes=6,
         )
-        for name, candidate in CANDIDATES.items()
+        for name, title in TITLES.items()
     ),
     Claim(
         name="loss-differences",
@@ -209,7 +158,7 @@ CLAIMS = (
         measure=_differences,
         main="best_difference",
         seeds=(0,),
-        after=tuple(claim_name(name) for name in CANDIDATES),
+        after=tuple(claim_name(name) for name in TITLES),
         minutes=0.5,
     ),
 )

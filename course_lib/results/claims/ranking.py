@@ -9,9 +9,9 @@ from torch import Tensor
 
 from course_lib.metrics import mean_iou, paired_bootstrap
 from course_lib.results.claim import Claim, Context, Measurement
-from course_lib.results.claims.segmentation import ARCHITECTURES, SHIFTS, TASKS, claim_name
+from course_lib.results.claims.segmentation import ARCHITECTURES, SHIFTS, TITLES, claim_name
 from course_lib.results.compact import unpack_counts
-from course_lib.results.record import load as load_result
+from course_lib.results.files import load as load_result
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _counts(task: str, context: Context, condition: str) -> dict[str, Tensor]:
 def _measure(context: Context, task: str, condition: str = "") -> Measurement:
     """All pairs with paired bootstrap intervals, and the ranking."""
     counts = _counts(task, context, condition)
-    resamples = 100 if context.smoke else 10_000
+    resamples = context.pick(smoke=100, full=10_000)
     ranking = rank(counts, resamples=min(resamples, 2000), seed=context.seed)
     metrics: dict[str, float] = {}
     for name, shares in ranking.rank_shares.items():
@@ -132,6 +132,6 @@ CLAIMS = tuple(
         after=tuple(claim_name(task, name) for name in ARCHITECTURES),
         minutes=0.2,
     )
-    for task in TASKS
+    for task in TITLES
     for condition in (("", *SHIFTS) if task == "streets" else ("",))
 )

@@ -1,12 +1,7 @@
-"""Which losses cover a ring of eight Gaussians? One recipe for all, ten seeds each.
+"""Which losses cover a ring of eight Gaussians? One game for all, ten seeds each.
 
-The ring is that of Metz et al., arXiv:1611.02163, with wider Gaussians: radius 2, deviation 0.05.
-Two perceptrons with two hidden layers of 64 ReLU units each, 256 numbers of noise, nothing else;
-Adam with learning rate 2e-3 and betas (0.5, 0.999) for both, batches of 128, alternating steps, the
-same number of generator updates for all. The recipe was chosen with the non-saturating loss in
-view, so that a plain loss does collapse; nothing was tuned for the others. Before it, another one
-(deviation 0.02, learning rate 1e-3, more updates) was measured with the same seeds and dropped:
-no loss had settled within the updates, so the count of modes did not tell collapse from haste.
+The game stands in `course_lib.recipes.ring`: two perceptrons with two hidden layers of 64 ReLU
+units each, 256 numbers of noise, nothing else.
 
 The ten games of a loss are played side by side, as one batched computation: ten pairs of networks,
 each with its own weights (those of its seed), its own part of every batch and its own noise.
@@ -16,7 +11,7 @@ stands at the first seed that is measured.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -26,55 +21,22 @@ from torch import Tensor, nn
 from course_lib.data import ring, ring_centres
 from course_lib.metrics import mode_coverage
 from course_lib.models import PointDiscriminator, PointGenerator
+from course_lib.recipes.ring import CONFIGS, GAME, LATENT_DIM, MODES, NUM_POINTS, STD, networks
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.train import PointsConfig, train_points
 
 SEEDS = tuple(range(10))
-MODES = 8
-LATENT_DIM = 256
-WIDTH = 64
-STD = 0.05
-STEPS = 2000
-NUM_POINTS = 50_000  # of the training set
 NUM_SAMPLES = 10_000  # judged at the end
 FOUND = 0.01  # share of the samples that makes a mode count as found
 KEPT = 200  # samples of each run that the result keeps, to be looked at
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One of the compared ways to train.
-
-    Attributes:
-        title: as the table shows it.
-        loss: of `PointsConfig`.
-        penalty: of `PointsConfig`.
-        penalty_weight: of `PointsConfig`.
-        critic_steps: of `PointsConfig`.
-        minutes: of all seeds on one core.
-    """
-
-    title: str
-    loss: str
-    penalty: str = "none"
-    penalty_weight: float = 1.0
-    critic_steps: int = 1
-    minutes: float = 2.0
-
-
-CANDIDATES = {
-    "minimax": Candidate("minimax", "minimax"),
-    "non-saturating": Candidate("non-saturating", "non-saturating"),
-    "least-squares": Candidate("least squares", "least-squares"),
-    "hinge": Candidate("hinge", "hinge"),
-    "non-saturating-r1": Candidate(
-        "non-saturating + R1, gamma 0.1", "non-saturating", "r1", 0.1, minutes=2.5
-    ),
-    "wgan-gp": Candidate(
-        "Wasserstein + gradient penalty, 0.1, 2 critic steps", "wasserstein", "gradient", 0.1, 2,
-        minutes=4.5,
-    ),
-}  # fmt: skip
+CANDIDATES = {  # of `CONFIGS`: title, and minutes of all seeds on one core
+    "minimax": ("minimax", 2.0),
+    "non-saturating": ("non-saturating", 2.0),
+    "least-squares": ("least squares", 2.0),
+    "hinge": ("hinge", 2.0),
+    "non-saturating-r1": ("non-saturating + R1, gamma 0.1", 2.5),
+    "wgan-gp": ("Wasserstein + gradient penalty, 0.1, 2 critic steps", 4.5),
+}
 
 
 def claim_name(name: str) -> str:
@@ -82,25 +44,12 @@ def claim_name(name: str) -> str:
     return f"ring-{name}"
 
 
-def recipe(name: str, seed: int, *, num: int = 1, steps: int = STEPS) -> PointsConfig:
-    """Return how a candidate is trained.
-
-    Args:
-        name: one of `CANDIDATES`.
-        seed: of batches and noise.
-        num: games side by side.
-        steps: updates of the generator.
-    """
-    candidate = CANDIDATES[name]
-    return PointsConfig(
+def side_by_side(config: PointsConfig, num: int, *, seed: int, steps: int) -> PointsConfig:
+    """Return the configuration of so many games played as one."""
+    return replace(
+        config,
         steps=steps,
-        batch_size=128 * num,
-        loss=candidate.loss,
-        critic_steps=candidate.critic_steps,
-        lr=2e-3,
-        betas=(0.5, 0.999),
-        penalty=candidate.penalty,
-        penalty_weight=candidate.penalty_weight,
+        batch_size=num * config.batch_size,
         seed=seed,
         snapshot_every=max(steps // 8, 1),
         num_samples=1000 * num,
@@ -143,12 +92,6 @@ class SideBySide(nn.Module):
         return flat if self.latent_dim else flat[:, 0]
 
 
-def networks(seed: int) -> tuple[PointGenerator, PointDiscriminator]:
-    """Return fresh networks; the same seed gives all candidates the same weights."""
-    torch.manual_seed(seed)
-    return PointGenerator(latent_dim=LATENT_DIM, width=WIDTH), PointDiscriminator(width=WIDTH)
-
-
 @cache
 def play(name: str, steps: int, seeds: tuple[int, ...] = SEEDS) -> tuple[Tensor, Tensor, list[int]]:
     """Play the games of all seeds, once in a process.
@@ -166,7 +109,7 @@ def play(name: str, steps: int, seeds: tuple[int, ...] = SEEDS) -> tuple[Tensor,
     generators: Any = SideBySide([g for g, _ in pairs])
     discriminators: Any = SideBySide([d for _, d in pairs])
     points = ring(NUM_POINTS, modes=MODES, std=STD, seed=seeds[0])
-    config = recipe(name, seeds[0], num=len(seeds), steps=steps)
+    config = side_by_side(CONFIGS[name], len(seeds), seed=seeds[0], steps=steps)
     history = train_points(generators, discriminators, points, config=config)
     rng = torch.Generator().manual_seed(10_000 + seeds[0])
     parts = []
@@ -179,7 +122,7 @@ def play(name: str, steps: int, seeds: tuple[int, ...] = SEEDS) -> tuple[Tensor,
 
 
 def _measure(context: Context, name: str) -> Measurement:
-    every, shots, steps = play(name, 12 if context.smoke else STEPS)
+    every, shots, steps = play(name, context.pick(smoke=12, full=GAME.steps))
     index = SEEDS.index(context.seed)
     samples, centres = every[index], ring_centres(MODES)
     found = mode_coverage(samples, centres, STD, min_count=round(FOUND * NUM_SAMPLES))
@@ -210,11 +153,12 @@ def _modes(samples: torch.Tensor, centres: torch.Tensor) -> float:
 CLAIMS = [
     Claim(
         name=claim_name(name),
-        title=f"Ring of eight Gaussians, {candidate.title}",
+        title=f"Ring of eight Gaussians, {title}",
         measure=partial(_measure, name=name),
+        recipe=CONFIGS[name],
         main="modes",
         seeds=SEEDS,
-        minutes=candidate.minutes,
+        minutes=minutes,
     )
-    for name, candidate in CANDIDATES.items()
+    for name, (title, minutes) in CANDIDATES.items()
 ]

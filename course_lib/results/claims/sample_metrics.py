@@ -15,7 +15,6 @@ from course_lib.metrics import (
     kernel_distance,
     precision_recall,
 )
-from course_lib.results.bench.frechet import frechet_bench
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.train import sample_features, sample_scores
 
@@ -36,8 +35,11 @@ def shift(images: Tensor) -> Tensor:
 
 
 def _speed(context: Context) -> Measurement:
-    dimensions = 64 if context.smoke else 2048
-    seconds = frechet_bench(dimensions, seed=context.seed, repeats=1 if context.smoke else 3)
+    from course_lib.results.bench.frechet import bench
+
+    dimensions = context.pick(smoke=64, full=2048)
+    repeats = context.pick(smoke=1, full=3)
+    seconds = bench(dimensions, seed=context.seed, repeats=repeats)
     ours, theirs = seconds["course_lib"], seconds["torchmetrics"]
     return Measurement(
         metrics={
@@ -53,7 +55,7 @@ def _speed(context: Context) -> Measurement:
 
 def _by_count(context: Context) -> Measurement:
     """Score real images against other real images of the same split, more and more of them."""
-    counts = COUNTS[:2] if context.smoke else COUNTS
+    counts = context.pick(smoke=COUNTS[:2], full=COUNTS)
     test = _load("cifar10", "test", context, 2 * counts[-1])
     generator = _generator(context)
     halves = test.images[torch.randperm(len(test), generator=generator)].split(counts[-1])
@@ -79,11 +81,11 @@ def _by_count(context: Context) -> Measurement:
 
 def _memoriser(context: Context) -> Measurement:
     """Score training images, moved training images and new images as if they were samples."""
-    num, known = (60, 100) if context.smoke else (1000, 4000)
+    num, known = context.pick(smoke=(60, 100), full=(1000, 4000))
     metrics: dict[str, float] = {}
     notes: set[str] = set()
     for name in ("mnist", "cifar10"):
-        train = _load(name, "train", context, None if not context.smoke else known + num)
+        train = _load(name, "train", context, context.pick(smoke=known + num, full=None))
         test = _load(name, "test", context, num)
         order = torch.randperm(len(train), generator=_generator(context))
         training, new = train.subset(order[:known]), train.images[order[known : known + num]]
@@ -103,8 +105,8 @@ def _memoriser(context: Context) -> Measurement:
 
 def _dropped(context: Context) -> Measurement:
     """Score real digits of fewer and fewer classes."""
-    num = 50 if context.smoke else 2000
-    train = _load("mnist", "train", context, 2000 if context.smoke else None)
+    num = context.pick(smoke=50, full=2000)
+    train = _load("mnist", "train", context, context.pick(smoke=2000, full=None))
     test = _load("mnist", "test", context, num)
     train = train.subset(torch.randperm(len(train), generator=_generator(context)))
     real = sample_features(test.images, device=context.device)

@@ -1,0 +1,1 @@
+"""Checks of the lab `gan-2d`."""

@@ -1,0 +1,106 @@
+"""``course evaluate``: a checkpoint is judged on images that it has never seen."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from course_lib.recipes import DataSpec
+from course_lib.train import evaluate, load_checkpoint, pick_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Judge a checkpoint on images that it has never seen.
+
+    Args:
+        checkpoint: name of a shipped checkpoint, or a .safetensors file.
+        data: name of a data set, see `course data list`.
+        root: folder of the data; ``None``: COURSE_DATA, then the download folder.
+        split: which part of the data set.
+        size: height and width in pixels, or one number for a square; ``None``: those that the
+            checkpoint was trained at.
+        limit: use only so many images.
+        batch_size: images at a time.
+        device: auto, cpu or cuda.
+        as_json: end with one line that holds everything as a JSON object.
+
+    Raises:
+        ValueError: for a number below 1.
+    """
+
+    checkpoint: tyro.conf.Positional[str]
+    data: str
+    root: Path | None = None
+    split: Literal["train", "val", "test"] = "test"
+    size: int | tuple[int, int] | None = None
+    limit: int | None = None
+    batch_size: int = 64
+    device: str = "auto"
+    as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
+
+    def __post_init__(self) -> None:
+        for name, value in (("limit", self.limit), ("batch-size", self.batch_size)):
+            if value is not None and value < 1:
+                raise ValueError(f"--{name} is {value}; it must be at least 1.")
+        self.images(self.size)  # which checks the size
+
+    def images(self, size: int | tuple[int, int] | None, task: str | None = None) -> DataSpec:
+        """Return which images are meant."""
+        num = self.limit
+        return DataSpec(
+            name=self.data, size=size, task=task, num_train=num, num_val=num, num_test=num
+        )
+
+    def run(self) -> int:
+        """Load, judge and print."""
+        model, card = load_checkpoint(self.checkpoint)
+        if card["task"] == "generation":
+            raise ValueError(
+                f"{self.checkpoint} is a generator; `course sample` with --data scores its samples."
+            )
+        height, width = card["size"]
+        images = self.images(self.size or (height, width), card["task"])
+        data = images.load(self.split, self.root)
+        if tuple(data.classes) != tuple(card["classes"]):
+            raise ValueError(
+                f"{self.checkpoint} tells apart {', '.join(card['classes'])}; {self.data} has "
+                f"{', '.join(data.classes)}. Choose a data set with the same classes."
+            )
+        device = pick_device(self.device)
+        result = evaluate(model, data.to(device), batch_size=self.batch_size, device=device)
+        size = tuple(data.images.shape[-2:])
+        per_class = dict(zip(result.classes, result.iou.tolist(), strict=True))
+        print(f"{self.checkpoint} on {self.data}/{self.split}: {len(data)} images at {size}")
+        for name, value in per_class.items():
+            print(f"  IoU {name:15s} {value:.4f}" if value == value else f"  IoU {name:15s} absent")
+        print(f"  mean IoU            {result.mean_iou:.4f}")
+        print(f"  accuracy            {result.accuracy:.4f}")
+        if self.as_json:
+            record = {
+                "checkpoint": self.checkpoint,
+                "data": self.data,
+                "split": self.split,
+                "num_images": len(data),
+                "size": list(size),
+                "fingerprint": data.fingerprint,
+                "mean_iou": _number(result.mean_iou),
+                "accuracy": _number(result.accuracy),
+                "loss": _number(result.loss),
+                "iou": {name: _number(value) for name, value in per_class.items()},
+                "note": data.note,
+            }
+            print(json.dumps(record, allow_nan=False))
+        return 0
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def parse(words: list[str]) -> Evaluate:
+    """Return what these words ask for."""
+    return tyro.cli(Evaluate, args=words, prog="course evaluate")

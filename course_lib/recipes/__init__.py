@@ -1,0 +1,46 @@
+"""Recipes: what is trained how. Each stands here once; command line, claims and labs read it.
+
+`segmentation` holds the networks that are compared and their three data sets, `classifier` the
+SimpleCNN, `losses`, `data_efficiency` and `sample_features` the smaller studies, `generation` the
+families of generators, `ring` the games on points. To use one at another scale, replace what
+differs, in view:
+
+    recipe = recipes.segmentation.RECIPES["deeplabv3plus", "pets"]
+    short = dataclasses.replace(recipe.config, epochs=5)
+"""
+
+from course_lib.recipes import (
+    classifier,
+    data_efficiency,
+    generation,
+    losses,
+    ring,
+    sample_features,
+    segmentation,
+)
+from course_lib.recipes.recipe import DataSpec, Family, GANRecipe, Network, Recipe
+
+# What `course train` and `course train-gan` know: by the network's name, and by (name, data set).
+NETWORKS: dict[str, Network] = segmentation.NETWORKS | classifier.NETWORKS
+SUPERVISED: dict[tuple[str, str], Recipe] = segmentation.RECIPES | classifier.RECIPES
+FAMILIES: dict[str, Family] = generation.FAMILIES
+GANS: dict[tuple[str, str], GANRecipe] = generation.RECIPES
+
+__all__ = [
+    "FAMILIES",
+    "GANS",
+    "NETWORKS",
+    "SUPERVISED",
+    "DataSpec",
+    "Family",
+    "GANRecipe",
+    "Network",
+    "Recipe",
+    "classifier",
+    "data_efficiency",
+    "generation",
+    "losses",
+    "ring",
+    "sample_features",
+    "segmentation",
+]

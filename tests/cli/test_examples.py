@@ -1,0 +1,48 @@
+"""Every command that the course shows anywhere is one that it understands."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from course_lib.cli import COMMANDS, EXAMPLES, parse
+
+ROOT = Path(__file__).resolve().parents[2]
+STANDS_FOR = {"NAME": "pets", "CLAIM": "unet-pets", "...": ""}
+SPANS = re.compile(r"`(course [a-z][^`\n]*)`|^\s*(course [a-z-]+ .*)$", flags=re.MULTILINE)
+
+
+def shown() -> dict[str, str]:
+    """Command to the place that shows it."""
+    pages = {"EXAMPLES": EXAMPLES}
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("book/**/*.md")]:
+        pages[str(path.relative_to(ROOT))] = path.read_text(encoding="utf-8")
+    for path in ROOT.glob("notebooks/*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        pages[path.name] = "\n".join("".join(cell["source"]) for cell in cells)
+    return {
+        (match[1] or match[2]).split("#")[0].strip(): name
+        for name, text in pages.items()
+        for match in SPANS.finditer(text)
+        if name != "CHANGELOG.md"
+    }
+
+
+@pytest.mark.parametrize("command", sorted(shown()))
+def test_a_command_that_is_shown_can_be_given(command: str) -> None:
+    words = [STANDS_FOR.get(word, word) for word in shlex.split(command)[1:]]
+    if len(words) == 1:  # a sentence about the command
+        assert words[0] in COMMANDS, shown()[command]
+    elif words[-1] == "--help":
+        with pytest.raises(SystemExit) as left:
+            parse(words)
+        assert left.value.code == 0, shown()[command]
+    else:
+        assert callable(parse([word for word in words if word]).run), shown()[command]
+
+
+def test_the_pages_are_searched() -> None:
+    places = set(shown().values())
+    assert {"EXAMPLES", "README.md", "CONTRIBUTING.md", "book/install.md"} <= places

@@ -1,0 +1,57 @@
+"""The pictures that checkpoints draw: the worst scenes, and pages of samples that nobody picked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib.models import DCGANGenerator
+from course_lib.train import draw_samples, save_checkpoint
+from tools.common import ROOT
+from tools.figures.__main__ import PICTURES
+from tools.figures.failures import WORST, failures
+from tools.figures.generation import page, sheets
+
+
+def test_every_picture_is_committed():
+    assert all((ROOT / "book" / "images" / f"{name}.png").is_file() for name in PICTURES)
+
+
+def test_the_worst_scenes_are_drawn_for_each_network():
+    figure = failures(["unet-streets"], num=WORST + 1)
+    assert len(figure.axes) == WORST * 3  # input, truth, one network
+    titles = [text.get_text() for text in figure.texts]
+    assert "truth" in titles
+    above = [t for t in titles if t and t[:5] not in ("scene", "truth")]
+    scores = [float(t.removeprefix("UNet\n")) for t in above]
+    assert len(scores) == WORST
+    assert scores == sorted(scores)  # the worst one first
+
+
+def test_a_page_holds_the_first_64_in_their_order():
+    images = np.arange(64, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 4, 3), np.uint8)
+    laid = page(images)
+    assert laid.shape == (8 * 5 - 2, 8 * 6 - 2, 3)
+    assert laid[0, 0, 0] == 0 and laid[5, 6, 0] == 9 and laid[-1, -1, 0] == 63
+    assert laid[3, 0, 0] == 255  # the gap
+
+
+def test_pages_show_generators_beside_test_images(tmp_path: Path):
+    torch.manual_seed(0)
+    model = DCGANGenerator(width=4, size=32).eval()
+    card = {"arguments": {"width": 4, "size": 32}, "classes": (), "task": "generation"}
+    card |= {"size": (32, 32), "data": "nothing"}
+    path = save_checkpoint(tmp_path / "dcgan.safetensors", model, card, half=False)
+    figure = sheets("shapes", {"dcgan": str(path)})
+    assert [text.get_text() for text in figure.texts] == ["DCGAN", "test images"]
+    shown = figure.axes[0].images[0].get_array()
+    first = draw_samples(model, 64)[0].movedim(0, -1).numpy()
+    assert np.array_equal(np.asarray(shown)[:32, :32], first)
+
+
+def test_a_task_without_generators_is_named():
+    with pytest.raises(ValueError, match="no generator of nowhere is shipped"):
+        sheets("nowhere")

@@ -1,0 +1,180 @@
+"""Record the runs that went wrong, for the exercises in which a learner finds out why.
+
+`python -m tools.exercises record` trains them all again, in about two minutes, and writes
+`course_lib/checks/LAB/NAME.json`. Every number in there was measured here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_lib.checks.four_steps.diagnose_training import diagnose_training
+from course_lib.checks.gan_2d.diagnose_games import diagnose_games
+from course_lib.data import load, ring, to_float
+from course_lib.losses import discriminator_loss, generator_loss, r1_penalty
+from course_lib.models import PointDiscriminator, PointGenerator, UNet
+from tools.common import ROOT, say, write_if_changed
+
+SIZE, NUM, NUM_VAL = (48, 64), 96, 24
+PASSES, STEPS, BATCH = 16, 12, 8
+UPDATES = 1500  # of a game
+
+
+def segment(
+    *,
+    lr: float = 1e-2,
+    num: int = NUM,
+    mask_follows: bool = True,
+    scaled: bool = True,
+    renumbered: bool = False,
+) -> dict[str, Any]:
+    """Train a small U-Net on streets, with one thing at a time that can be wrong.
+
+    Args:
+        lr: learning rate of Adam.
+        num: images to train on.
+        mask_follows: whether a mask is mirrored with its image.
+        scaled: whether validation images are brought to [-1, 1], as those of the training are.
+        renumbered: whether the validation labels are counted from 1.
+    """
+    torch.manual_seed(0)
+    train_set = load("streets", "train", size=SIZE, num=num, seed=0)
+    val_set = load("streets", "val", size=SIZE, num=NUM_VAL, seed=0)
+    classes = len(train_set.classes)
+    images, masks = to_float(train_set.images), train_set.targets.long()
+    val_images = to_float(val_set.images) if scaled else val_set.images.float()
+    val_masks = (val_set.targets.long() + renumbered) % classes
+    net = UNet(num_classes=classes, widths=(8, 16, 32, 64))
+    adam = torch.optim.Adam(net.parameters(), lr=lr)
+    generator = torch.Generator().manual_seed(0)
+    curves: dict[str, list[float]] = {"train": [], "val": []}
+    for _ in range(PASSES):
+        net.train()
+        losses = []
+        for _ in range(STEPS):
+            chosen = torch.randint(num, (BATCH,), generator=generator)
+            x, y = images[chosen], masks[chosen]
+            coin = torch.rand(BATCH, generator=generator) < 0.5
+            x = torch.where(coin[:, None, None, None], x.flip(-1), x)
+            y = torch.where(coin[:, None, None], y.flip(-1), y) if mask_follows else y
+            loss = F.cross_entropy(net(x), y)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            losses.append(loss.item())
+        net.eval()
+        with torch.no_grad():
+            logits = net(val_images)
+        curves["train"].append(round(sum(losses) / STEPS, 3))
+        curves["val"].append(round(F.cross_entropy(logits, val_masks).item(), 3))
+    return {**curves, "truth": _rows(val_masks[0]), "answer": _rows(logits[0].argmax(0))}
+
+
+def _rows(labels: Tensor) -> list[str]:
+    """A label map as one digit for each pixel, which a person can read."""
+    return ["".join(map(str, row)) for row in labels.tolist()]
+
+
+def play(
+    *,
+    loss: str = "non-saturating",
+    lr: float = 2e-3,
+    lr_discriminator: float | None = None,
+    penalty: float = 0.0,
+    order: str = "in turns",
+    fake_label: float = 0.0,
+) -> dict[str, Any]:
+    """Play the game on a ring of eight modes, with one thing at a time that can be wrong.
+
+    Args:
+        loss: a name of `course_lib.losses.ADVERSARIAL_LOSSES`.
+        lr: learning rate of Adam.
+        lr_discriminator: the discriminator's own.
+        penalty: weight of R1.
+        order: "in turns", or "together": both `backward` before both `step`.
+        fake_label: what the discriminator is told about generated points.
+    """
+    torch.manual_seed(0)
+    points, latent = ring(50_000, std=0.05, seed=0), 256
+    maker, judge = PointGenerator(latent_dim=latent, width=64), PointDiscriminator()
+    rate = lr if lr_discriminator is None else lr_discriminator
+    step_g = torch.optim.Adam(maker.parameters(), lr=lr, betas=(0.5, 0.999))
+    step_d = torch.optim.Adam(judge.parameters(), lr=rate, betas=(0.5, 0.999))
+    generator = torch.Generator().manual_seed(0)
+    fixed = torch.randn(200, latent, generator=generator)
+    logits: dict[str, list[float]] = {"real": [], "generated": []}
+    for step in range(UPDATES):
+        real = points[torch.randint(len(points), (128,), generator=generator)]
+        fake = maker(torch.randn(128, latent, generator=generator))
+        on_real, on_fake = judge(real), judge(fake.detach())
+        value = discriminator_loss(on_real, on_fake, kind=loss)
+        if fake_label:
+            value = F.softplus(-on_real).mean() + F.softplus(-on_fake).mean()
+        if penalty:
+            value = value + penalty / 2 * r1_penalty(judge, real)
+        step_d.zero_grad()
+        value.backward()
+        if order == "in turns":
+            step_d.step()
+        step_g.zero_grad()
+        generator_loss(judge(fake), kind=loss).backward()
+        if order == "together":
+            step_d.step()
+        step_g.step()
+        if step % 30 == 0:
+            logits["real"].append(round(on_real.mean().item(), 2))
+            logits["generated"].append(round(on_fake.mean().item(), 2))
+    with torch.no_grad():
+        drawn = maker(fixed)
+    return {**logits, "points": [[round(x, 2) for x in point] for point in drawn.tolist()]}
+
+
+RECIPES: dict[str, tuple[Callable[..., dict[str, Any]], dict[str, dict[str, Any]]]] = {
+    diagnose_training.name: (
+        segment,
+        {
+            "sound": {},
+            "mask left behind": {"mask_follows": False},
+            "other scale": {"scaled": False},
+            "few images": {"num": 4},
+            "rate too high": {"lr": 1.0},
+            "other numbers": {"renumbered": True},
+            "rate too low": {"lr": 5e-5},
+        },
+    ),
+    diagnose_games.name: (
+        play,
+        {
+            "sound": {"penalty": 0.1},
+            "leak": {"order": "together"},
+            "judge too fast": {"loss": "minimax", "lr": 2e-4, "lr_discriminator": 2e-2},
+            "no penalty": {},
+            "critic without a bound": {"loss": "wasserstein"},
+            "fakes labelled real": {"fake_label": 1.0},
+        },
+    ),
+}
+
+
+def record(check: Any) -> dict[str, Any]:
+    """Do all runs of an exercise: the sound one, and one for each letter."""
+    runner, recipes = RECIPES[check.name]
+    causes = {"sound": "sound", **{letter: run.cause for letter, run in check.runs.items()}}
+    torch.set_num_threads(1)
+    return {letter: runner(**recipes[cause]) for letter, cause in causes.items()}
+
+
+def main() -> None:
+    """Record the runs of both exercises."""
+    for check in (diagnose_training, diagnose_games):
+        path: Path = ROOT / "course_lib" / "checks" / check.lab / f"{check.name}.json"
+        text = json.dumps(record(check)).replace('], "', '],\n"').replace('}, "', '},\n\n"')
+        write_if_changed(path, text + "\n")
+        say(f"wrote {path.relative_to(ROOT)}")

@@ -1,0 +1,102 @@
+"""Write the figures that code draws.
+
+    python -m tools.figures             all: book/figures/NAME-light.svg and NAME-dark.svg
+    python -m tools.figures NAME ...    these only
+    python -m tools.figures PICTURE     book/images/PICTURE.png: checkpoints and data at work
+
+Run it after `course results run`: a test compares every drawn figure with what it should show. A
+picture is written only when it is named, after its checkpoints have changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+
+from matplotlib.figure import Figure
+
+from course_lib import viz
+from tools.common import ROOT, fail_with, run_main, say
+from tools.figures import (
+    classifier,
+    comparison,
+    convolution,
+    deeplab,
+    failures,
+    fcn,
+    gan,
+    gan_dynamics,
+    generation,
+    judging,
+    sample_metrics,
+    stylegan,
+    unet,
+    wasserstein,
+)
+from tools.figures.drawing import page_style, write
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "convolution-window": convolution.window,
+    "convolution-network": convolution.network,
+    "convolution-field": convolution.field,
+    "unet": unet.architecture,
+    "fcn-phases": fcn.phases,
+    "fcn-fusion": fcn.fusion,
+    "deeplab-network": deeplab.network,
+    "deeplab-holes": deeplab.holes,
+    "metrics-border": judging.border,
+    "losses-gradient": judging.gradient,
+    "comparison-compute": comparison.compute,
+    "comparison-classes": comparison.classes,
+    "comparison-night": comparison.night,
+    "comparison-data": comparison.data,
+    "gan-players": gan.players,
+    "gan-distance": gan.distance,
+    "gan-slopes": gan.slopes,
+    "gan-dynamics-paths": gan_dynamics.paths,
+    "gan-dynamics-gamma": gan_dynamics.gamma,
+    "wasserstein-lines": wasserstein.lines,
+    "wasserstein-bins": wasserstein.bins,
+    "stylegan-network": stylegan.network,
+    "stylegan-size": stylegan.size,
+    "sample-metrics-balls": sample_metrics.balls,
+    "generation-mnist": partial(generation.progress, "mnist"),
+    "generation-cifar10": partial(generation.progress, "cifar10"),
+    "generation-shapes": partial(generation.progress, "shapes"),
+    "generation-mnist-long": partial(generation.progress, "mnist-long"),
+}
+PICTURES: dict[str, Callable[[], Figure]] = {
+    "classifier-answers": classifier.answers,
+    "comparison-failures": failures.failures,
+    "generation-mnist-sheets": partial(generation.sheets, "mnist"),
+    "generation-cifar10-sheets": partial(generation.sheets, "cifar10"),
+    "generation-shapes-sheets": partial(generation.sheets, "shapes"),
+}
+
+
+def draw(name: str) -> Figure:
+    """One figure, in the style of a page."""
+    with page_style():
+        return FIGURES[name]()
+
+
+def main() -> None:
+    known = [*FIGURES, *PICTURES]
+    parser = argparse.ArgumentParser(prog="python -m tools.figures", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
+    names = parser.parse_args().names
+    unknown = [name for name in names if name not in known]
+    fail_with([f"{name}; there are {', '.join(known)}" for name in unknown], "no such figure:")
+    for name in names or FIGURES:
+        if name in FIGURES:
+            write(name, draw(name))
+        else:
+            viz.use()
+            path = ROOT / "book" / "images" / f"{name}.png"
+            PICTURES[name]().savefig(path, metadata={"Software": None})
+        say(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -142,19 +142,18 @@ def test_wrong_names(checkout, cells):
     [
         lambda text: text[:100],
         lambda text: "[]",
-        lambda text: json.dumps({**json.loads(text), "outputs": {}}),
-        lambda text: json.dumps({**json.loads(text), "measured": None}),
+        lambda text: text.replace("all is well", "all is hell"),
+        lambda text: text.replace('"measured"', '"mesured"'),
     ],
 )
-def test_a_damaged_cache_is_made_anew(checkout, cells, capsys, damage):
+def test_a_damaged_cache_is_made_anew(checkout, cells, damage):
     path = checkout.lab("a", cells.code("say", "print('a')"))
     job = runner.Job(path, "smoke", checkout.tree, "")
+    shown = {"output_type": "stream", "name": "stdout", "text": "all is well"}
+    outputs = {"setup": [], "parameters": [], "say": [shown]}
     entry = {"key": job.key, "data": dependencies.data_state(), "files": {}, "widgets": {}}
-    entry["outputs"] = {"setup": [], "parameters": [], "say": []}
-    entry["measured"] = {"date": "2026-11-28"}
-    job.stored.parent.mkdir(parents=True)
-    job.stored.write_text(json.dumps(entry))
-    assert job.cached()
+    job.store({**entry, "outputs": outputs, "measured": {}})
+    assert job.cached().notebook.cells[-1].outputs[0].text == "all is well"
     job.stored.write_text(damage(job.stored.read_text()))
     assert job.cached() is None
 

@@ -104,7 +104,7 @@ def test_a_folder_belongs_to_one_process_until_it_ends_even_by_a_kill(tmp_path: 
 def test_too_little_room_is_told_before_anything_is_written(tmp_path: Path, monkeypatch) -> None:
     usage = namedtuple("usage", "free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(3_000_000))
-    message = "has 3 MB free.* need about 8 MB. The disk is full: free"
+    message = "has 3 MB free, and about 8 MB are needed. The disk is full: free"
     with pytest.raises(OSError, match=message), claimed(tmp_path / "run", 8_000_000):
         pass
 

@@ -13,7 +13,7 @@ JOBS ?= 2
 # `COVERAGE=` (empty) leaves the measurement out; the pages that it writes show every line not run.
 COVERAGE ?= --cov --cov-report=term --cov-report=html:_build/coverage
 
-PY := $(if $(VENV),"$(VENV)/bin/python",$(PYTHON))
+PY := $(if $(strip $(VENV)),"$(VENV)/bin/python",$(PYTHON))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book test lint types pytest labs-smoke lab exercises constraints clean distclean
@@ -23,7 +23,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1#\2/p' Makefile | awk -F'#' '{printf "%-14s %s\n", $$1, $$2}'
 
 setup: ## the environment, with everything (about 3 minutes, 7 GB; then a moment)
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+	@[ "$$($(PYTHON) -c 'import sys; print(sys.version_info >= (3, 10))')" = True ] || { \
 	  echo "The course needs Python 3.10 or newer as '$(PYTHON)'. Name another: make setup PYTHON=python3.12" >&2; \
 	  exit 1; }
 	@$(PYTHON) tools/install.py --venv "$(VENV)" --min-disk $(MIN_DISK_GB)
@@ -57,8 +57,10 @@ lab: setup ## JupyterLab with the labs
 exercises: setup ## the learners' notebooks, from their sources
 	$(PY) -m tools.exercises sync
 
-constraints: setup ## constraints.txt and environment.yml, from the environment
-	$(PY) -m tools.constraints
+constraints: setup ## constraints.txt: what pyproject.toml needs, resolved together (ARGS=--upgrade for newer)
+	$(PY) -m uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate \
+	  $(addprefix --no-emit-package ,course-lib pip setuptools wheel) \
+	  --custom-compile-command "make constraints" --output-file constraints.txt $(ARGS) pyproject.toml
 
 clean: ## remove what the commands above wrote (not the environment)
 	rm -rf _build .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis

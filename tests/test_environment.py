@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,72 +15,78 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tools import constraints, install
+from tools import install
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="module")
-def wanted() -> dict[str, Requirement]:
-    return constraints.direct_requirements(constraints.project())
+def project() -> dict:
+    """The table of the package in pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-@pytest.fixture(scope="module")
-def pins() -> dict[str, str]:
-    return constraints.read_constraints((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+def declared() -> list[Requirement]:
+    """What the package and its extras need on this computer."""
+    table = project()
+    lines = [*table["dependencies"], *sum(table["optional-dependencies"].values(), [])]
+    found = [requirement for requirement in map(Requirement, lines) if applies(requirement)]
+    return [requirement for requirement in found if requirement.name != "course_lib"]
 
 
-@pytest.fixture(scope="module")
-def conda() -> dict:
-    return yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+def applies(requirement: Requirement, **other: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate(other)
 
 
-def test_every_direct_requirement_is_pinned_within_its_bounds(wanted, pins):
+def pinned(**other: str) -> dict[str, str]:
+    """Name to version of constraints.txt, on this computer or one that differs."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if not line.lstrip().startswith("#")]
+    found = [(pin.name, str(pin.specifier)) for pin in pins if applies(pin, **other)]
+    assert len(dict(found)) == len(found), "two versions of one package"
+    return {name: version.removeprefix("==") for name, version in found}
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_everything_is_pinned_within_its_bounds(version, system):
+    pins = pinned(python_version=version, python_full_version=version, sys_platform=system)
+    wanted = {canonicalize_name(r.name): r for r in declared()}
     missing = wanted.keys() - pins.keys()
     assert not missing, "run: make constraints"
     outside = {n: pins[n] for n, r in wanted.items() if not r.specifier.contains(pins[n])}
-    assert not outside
+    assert not outside, "run: make constraints"
+    assert not {"pip", "setuptools", "wheel", "course-lib"} & pins.keys()
 
 
-def test_every_line_of_the_constraints_is_a_name_and_a_version():
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    wrong = [x for x in lines if not re.fullmatch(r"#.*|[a-z0-9][a-z0-9.-]*==[\w.]+", x)]
-    assert not wrong
-    names = [line.split("==")[0] for line in lines if not line.startswith("#")]
-    assert names == sorted(set(names))
-    assert not {"pip", "setuptools", "wheel", "course-lib"} & set(names)
-
-
-def test_conda_gets_the_same_names_and_versions(wanted, pins, conda):
+def test_conda_gets_the_same():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *outside, inside = conda["dependencies"]
-    lines = inside["pip"]
-    assert lines[0] == "--constraint constraints.txt"
-    assert lines[-1] == "--editable ."
-    listed = dict(line.split("==") for line in lines[1:-1])
-    assert listed == {name: pins[name] for name in wanted}
+    assert inside["pip"] == ["--constraint constraints.txt", "--editable .[all]"]
     python = next(x.removeprefix("python=") for x in outside if x.startswith("python="))
-    assert SpecifierSet(constraints.project()["requires-python"]).contains(python)
-    assert tuple(map(int, python.split("."))) >= install.PINNED_FROM
+    assert SpecifierSet(project()["requires-python"]).contains(python)
 
 
 def test_what_the_package_needs_has_no_upper_bounds():
     # Colab brings its own torch, torchvision and numpy, and they must stay.
-    for line in constraints.project()["dependencies"]:
+    for line in project()["dependencies"]:
         operators = {specifier.operator for specifier in Requirement(line).specifier}
         assert operators <= {">="}, line
 
 
 def test_both_supported_versions_of_torch_are_admitted():
-    needs = {Requirement(x).name: Requirement(x) for x in constraints.project()["dependencies"]}
+    needs = {Requirement(x).name: Requirement(x) for x in project()["dependencies"]}
     for torch, torchvision in [("2.11.0", "0.26.0"), ("2.15.0", "0.29.2"), ("3.0.0", "1.0.0")]:
         assert needs["torch"].specifier.contains(torch)
         assert needs["torchvision"].specifier.contains(torchvision)
 
 
 def test_everything_that_the_package_imports_is_declared():
-    table = constraints.project()
-    lines = [*table["dependencies"], *sum(table["optional-dependencies"].values(), [])]
-    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    names = {canonicalize_name(requirement.name) for requirement in declared()}
     distribution_of = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
     distribution_of |= {"yaml": "pyyaml", "IPython": "ipykernel", "bs4": "beautifulsoup4"}
     distribution_of |= {"mpl_toolkits": "matplotlib", "segmentation_models_pytorch": ""}
@@ -91,18 +98,9 @@ def test_everything_that_the_package_imports_is_declared():
             if name in sys.stdlib_module_names or name == "course_lib":
                 continue
             distribution = canonicalize_name(distribution_of.get(name) or name)
-            if distribution not in declared:
+            if distribution not in names:
                 undeclared.setdefault(distribution, []).append(path.name)
     assert not undeclared
-
-
-def test_the_extras_agree_about_what_they_share(monkeypatch):
-    table = {
-        "dependencies": ["numpy>=1"],
-        "optional-dependencies": {"a": ["pytest>=8"], "b": ["pytest>=9"]},
-    }
-    with pytest.raises(ValueError, match="give both the same bounds"):
-        constraints.direct_requirements(table)
 
 
 # The set-up's messages ------------------------------------------------------------
@@ -151,12 +149,53 @@ def test_an_environment_that_exists_keeps_its_torch():
     assert install.constraints_beside(pins, {}) == pins[1:]
 
 
-def test_a_folder_that_is_no_environment_is_left_alone(tmp_path):
-    precious = tmp_path / "precious.txt"
+def test_what_is_no_environment_is_left_alone(tmp_path):
+    precious = tmp_path / "folder" / "deep" / "precious.txt"
+    precious.parent.mkdir(parents=True)
     precious.write_text("keep me")
-    with pytest.raises(install.SetupError, match="not a virtual environment"):
-        install.make_venv(tmp_path)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("folder", "folder/deep/precious.txt", "loop"):
+        with pytest.raises(install.SetupError, match=r"(not a virtual env|is a file).*VENV="):
+            install.check_place(tmp_path / name)
     assert precious.read_text() == "keep me"
+    (tmp_path / "interrupted at once" / "bin").mkdir(parents=True)
+    install.check_place(tmp_path / "interrupted at once")
+    install.check_place(tmp_path / "new")
+
+
+def test_an_interrupted_environment_is_made_anew(tmp_path):
+    """`python -m venv` was killed while it unpacked pip: there is a pip, and it does not work."""
+    venv = tmp_path / "venv"
+    install.make_venv(venv)
+    (pip,) = venv.rglob("site-packages/pip")
+    (record,) = venv.rglob("pip-*.dist-info/RECORD")
+    inode = record.stat().st_ino
+    install.make_venv(venv)
+    assert record.stat().st_ino == inode  # a whole one stays
+    record.rename(tmp_path / "aside")
+    assert install.run_quietly([install.venv_python(venv), "-c", install.PROBE]).returncode
+    (tmp_path / "aside").rename(record)
+    shutil.rmtree(pip / "_vendor")
+    install.make_venv(venv)
+    assert (pip / "_vendor").is_dir()
+
+
+def test_an_environment_of_others_is_not_made_anew(tmp_path):
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    (tmp_path / "theirs.txt").write_text("keep me")
+    with pytest.raises(install.SetupError, match="somebody else's making.*Delete it"):
+        install.make_venv(tmp_path)
+    assert (tmp_path / "theirs.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "pyproject.toml"])
+def test_a_missing_list_is_named(tmp_path, monkeypatch, capsys, name):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "constraints.txt").touch()
+    (tmp_path / name).unlink()
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    assert install.main(["--venv", ".venv", "--min-disk", "0"]) == 1
+    assert f"{name} is missing from {tmp_path}" in capsys.readouterr().err
 
 
 def test_a_second_call_ends_at_once(tmp_path, monkeypatch, capsys):
@@ -164,6 +203,7 @@ def test_a_second_call_ends_at_once(tmp_path, monkeypatch, capsys):
 
     def make_venv(venv):
         install.venv_python(venv).parent.mkdir(parents=True, exist_ok=True)
+        (venv / "pyvenv.cfg").touch()
 
     monkeypatch.setattr(install, "make_venv", make_venv)
     monkeypatch.setattr(install, "run_pip", lambda *arguments: calls.append(arguments))
@@ -182,7 +222,7 @@ def test_a_failed_set_up_leaves_no_stamp(tmp_path, monkeypatch, capsys):
     def fail(*arguments):
         raise install.SetupError("The package index could not be reached.")
 
-    monkeypatch.setattr(install, "make_venv", lambda venv: venv.mkdir())
+    monkeypatch.setattr(install, "make_venv", Path.mkdir)
     monkeypatch.setattr(install, "run_pip", fail)
     assert install.main(["--venv", str(tmp_path / "venv"), "--min-disk", "0"]) == 1
     assert "Set-up stopped. The package index" in capsys.readouterr().err
@@ -224,13 +264,26 @@ def test_an_environment_whose_path_has_spaces_is_quoted():
     assert '"my own env/bin/python" -m ruff check' in planned
 
 
-def test_make_refuses_what_is_no_new_python(tmp_path):
+@pytest.mark.parametrize("status", [0, 1])  # /bin/true is no Python either
+def test_make_refuses_what_is_no_new_python(tmp_path, status):
     old = tmp_path / "old-python"
-    old.write_text("#!/bin/sh\nexit 1\n")
+    old.write_text(f"#!/bin/sh\nexit {status}\n")
     old.chmod(0o755)
     refused = make("setup", f"PYTHON={old}")
     assert refused.returncode != 0
     assert "needs Python 3.10 or newer" in refused.stderr
+
+
+def test_a_blank_venv_is_an_empty_one():
+    planned = subprocess.run(
+        ["make", "--dry-run", "lint", "PYTHON=mine"],
+        cwd=ROOT,
+        env={**os.environ, "VENV": " "},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "\nmine -m ruff check" in planned
 
 
 def test_the_ci_script_is_sound_shell():

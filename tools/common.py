@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import yaml
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,12 +65,13 @@ def read(path: Path) -> NotebookNode:
     """Read a notebook; a clear error if the file is not one."""
     try:
         text = path.read_text(encoding="utf-8")
-        ids = [cell.get("id") for cell in json.loads(text)["cells"]]
-        twice = {name for name in ids if name is not None and ids.count(name) > 1}
-        if twice:  # nbformat would replace them by random ones
-            raise ToolError(
-                f"{path}: two cells have the id {sorted(twice)[0]!r}: give each its own"
-            )
+        cells = json.loads(text)["cells"]
+        if bare := [number for number, cell in enumerate(cells, 1) if "source" not in cell]:
+            raise ToolError(f"{path}: its cell number {bare[0]} has no source: delete the cell")
+        ids = [cell.get("id") for cell in cells]
+        if twice := {name for name in ids if name is not None and ids.count(name) > 1}:
+            # nbformat would replace them by random ones
+            raise ToolError(f"{path}: two cells have the id {min(twice)!r}: give each its own")
         return nbformat.reads(text, as_version=4)
     except ToolError:
         raise
@@ -91,19 +93,41 @@ def write_if_changed(path: Path, content: str | bytes) -> bool:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return True
 
 
-def read_json(path: Path, default: Any) -> Any:
-    """A JSON file's content, or `default` if there is no such file."""
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds; an empty one if there is no such file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return default
+        return {}
     except (OSError, ValueError) as error:
-        raise ToolError(f"{path} is not readable JSON: {error}") from None
+        raise damaged(path, str(error)) from None
+    if not isinstance(value, dict):
+        raise damaged(path, f"it holds a {type(value).__name__}, wanted an object {{...}}")
+    return value
+
+
+def damaged(path: Path, fault: str) -> ToolError:
+    """The error for a file that was written by a command and is not as that left it."""
+    return ToolError(f"{path} is damaged: {fault}. Mend it, or take it back: git checkout {path}")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The settings that a YAML file holds."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise damaged(path, " ".join(str(error).split())) from None
+    if not isinstance(value, dict):
+        raise damaged(path, f"it holds {'nothing' if value is None else repr(value)[:60]}")
+    return value
 
 
 def json_text(value: Any) -> str:
@@ -149,7 +173,11 @@ def run_main(main: Callable[[], None]) -> None:
     """Run a command: known faults give one message and exit code 1, Ctrl-C gives 130."""
     try:
         main()
-    except ToolError as error:
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except (ToolError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:

@@ -21,8 +21,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 10)
-PINNED_FROM = (3, 11)  # what constraints.txt was resolved for; 3.10 takes older versions of some
 STAMP = "course-setup.txt"
+PROMPT = "segment-and-generate"  # of an environment that is made here; its pyvenv.cfg says so
+# Ends well where Python is new enough and pip is whole. An interruption leaves half of it.
+PROBE = f"""
+import sys
+from importlib.metadata import files
+there = [file.locate().exists() for file in files("pip") or () if file.suffix != ".pyc"]
+sys.exit(sys.version_info[:2] < {OLDEST} or not there or not all(there))
+"""
 
 # What pip's log says when something outside it is wrong, and what to do about it.
 CAUSES = [
@@ -84,6 +91,11 @@ def fingerprint(python):
     """Hash of all that decides what is installed: the two lists, this Python, this place."""
     digest = hashlib.sha256()
     for name in ("pyproject.toml", "constraints.txt"):
+        if not (ROOT / name).is_file():
+            raise SetupError(
+                f"{name} is missing from {ROOT}: this copy of the course is not whole. Get the "
+                f"file back (git checkout {name}), or the course once more."
+            )
         digest.update((ROOT / name).read_bytes())
     digest.update(f"{ROOT}\n{python}\n".encode())
     return digest.hexdigest()
@@ -99,21 +111,34 @@ def run_quietly(command):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
 
 
-def make_venv(venv):
-    """Make a virtual environment, unless there is a working one. Nothing else is overwritten."""
-    python = venv_python(venv)
-    ours = (venv / "pyvenv.cfg").exists()
-    if python.exists():
-        probe = f"import sys, pip; sys.exit(sys.version_info[:2] < {OLDEST})"
-        if run_quietly([str(python), "-c", probe]).returncode == 0:
+def check_place(venv):
+    """Raise SetupError unless `venv` is free, or a virtual environment. Nothing is overwritten."""
+    if venv.is_dir():
+        holds_files = any(files for _, _, files in os.walk(venv))
+        if (venv / "pyvenv.cfg").is_file() or not holds_files:
             return
-    if venv.exists() and any(venv.iterdir()) and not ours:
+        what = "holds something that is not a virtual environment"
+    elif venv.is_symlink() or venv.exists():
+        what = "is a file, or a link that leads nowhere, and no folder"
+    else:
+        return
+    raise SetupError(f"{venv} {what}. Name another folder: make setup VENV=.venv-course")
+
+
+def make_venv(venv):
+    """Make a virtual environment, unless there is a whole one; what an interruption left goes."""
+    python = venv_python(venv)
+    if python.exists() and run_quietly([str(python), "-c", PROBE]).returncode == 0:
+        return
+    settings = venv / "pyvenv.cfg"
+    ours = (venv / STAMP).exists() or not settings.exists() or PROMPT in settings.read_text()
+    if not ours:
         raise SetupError(
-            f"{venv} holds something that is not a virtual environment. Name another folder: "
-            "make setup VENV=.venv-course"
+            f"{venv} is a virtual environment of somebody else's making, with an old Python or "
+            "without a whole pip. Delete it, or name another folder: make setup VENV=.venv-course"
         )
     print(f"[1/2] an environment of its own in {venv}", flush=True)
-    made = run_quietly([sys.executable, "-m", "venv", "--clear", str(venv)])
+    made = run_quietly([sys.executable, "-m", "venv", "--clear", "--prompt", PROMPT, str(venv)])
     if made.returncode:
         version = "{}.{}".format(*sys.version_info[:2])
         raise SetupError(
@@ -162,8 +187,7 @@ def run_pip(python, constraints, extras):
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch, "pip.log")
         command = [python, "-m", "pip", "--disable-pip-version-check", "--log", str(log), "install"]
-        command += ["--constraint", str(constraints)] if constraints else []
-        command += ["--editable", f".[{extras}]"]
+        command += ["--constraint", str(constraints), "--editable", f".[{extras}]"]
         environment = dict(os.environ, PIP_ROOT_USER_ACTION="ignore")
         failed = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         if failed:
@@ -187,8 +211,10 @@ def set_up(venv, extras, needed_gb):
     home = venv if venv else Path(sys.prefix)
     stamp = home / STAMP
     mark = f"{fingerprint(python)} {extras}\n"
-    if Path(python).exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == mark:
+    if Path(python).exists() and stamp.is_file() and stamp.read_bytes() == mark.encode():
         return python
+    if venv:
+        check_place(venv)
     started = time.monotonic()
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     with tempfile.TemporaryDirectory() as scratch:
@@ -202,9 +228,6 @@ def set_up(venv, extras, needed_gb):
             check_disk(sys.prefix, 2 if "torch" in installed else needed_gb)
             constraints = Path(scratch, "constraints.txt")
             constraints.write_text("\n".join(constraints_beside(pins, installed)), encoding="utf-8")
-        if sys.version_info < PINNED_FROM:
-            print("Python 3.10: newest versions that suit it; constraints.txt is for 3.11 on")
-            constraints = None
         print(f"[2/2] the course and what it needs into {home} (minutes)", flush=True)
         run_pip(python, constraints, extras)
     try:
@@ -224,10 +247,10 @@ def main(arguments=None):
     parser.add_argument("--extras", default="all", help="extras of pyproject.toml (all)")
     parser.add_argument("--min-disk", type=float, default=8, help="GB that must be free (8)")
     options = parser.parse_args(arguments)
-    venv = (ROOT / options.venv).absolute() if options.venv else None
+    venv = (ROOT / options.venv).absolute() if options.venv.strip() else None
     try:
         set_up(venv, options.extras, options.min_disk)
-    except SetupError as problem:
+    except (SetupError, OSError) as problem:
         print(f"\nSet-up stopped. {problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -10,12 +10,14 @@ wrong answers that it must tell apart stand in `tests/checks/LAB.py`.
 
 from __future__ import annotations
 
-from course_lib.checks.batch_norm import batch_norm
 from course_lib.checks.classifier.accuracy import accuracy
 from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
 from course_lib.checks.compare import assert_close
-from course_lib.checks.core import Check, Mistake, Property, grade
+from course_lib.checks.core import Check
+from course_lib.checks.dcgan.batch_norm import batch_norm
+from course_lib.checks.dcgan.latent_walk import latent_walk
+from course_lib.checks.dcgan.up_padding import up_padding
 from course_lib.checks.deeplab.atrous import atrous
 from course_lib.checks.deeplab.choose_rates import choose_rates
 from course_lib.checks.deeplab.stack_field import stack_field
@@ -25,37 +27,36 @@ from course_lib.checks.fcn.scatter import scatter
 from course_lib.checks.four_steps.clean_mask import clean_mask
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.four_steps.resize_pair import resize_pair
-from course_lib.checks.frechet_gaussians import frechet_gaussians
-from course_lib.checks.game_step import game_step
 from course_lib.checks.gan_2d.cheapest_game import cheapest_game
 from course_lib.checks.gan_2d.diagnose_games import diagnose_games
 from course_lib.checks.gan_2d.generator_gradient import generator_gradient
 from course_lib.checks.gan_2d.modes_covered import modes_covered
 from course_lib.checks.gan_2d.optimal_discriminator import optimal_discriminator
-from course_lib.checks.generator_step import generator_step
-from course_lib.checks.gradient_penalty import gradient_penalty
 from course_lib.checks.judging.dice_from_iou import dice_from_iou
 from course_lib.checks.judging.examine_iou import examine_iou
 from course_lib.checks.judging.soft_dice import soft_dice
 from course_lib.checks.judging.two_means import two_means
 from course_lib.checks.judging_samples.fewer_samples import fewer_samples
-from course_lib.checks.latent_walk import latent_walk
-from course_lib.checks.minibatch_std import minibatch_std
-from course_lib.checks.modulate import modulate
-from course_lib.checks.precision_recall import precision_recall
-from course_lib.checks.r1_penalty import r1_penalty
+from course_lib.checks.judging_samples.frechet_gaussians import frechet_gaussians
+from course_lib.checks.judging_samples.precision_recall import precision_recall
 from course_lib.checks.report import Report, Result
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
+from course_lib.checks.simple_gan.generator_step import generator_step
 from course_lib.checks.simple_gan.play_rounds import play_rounds
-from course_lib.checks.truncate import truncate
+from course_lib.checks.stylegan.minibatch_std import minibatch_std
+from course_lib.checks.stylegan.modulate import modulate
+from course_lib.checks.stylegan.truncate import truncate
 from course_lib.checks.unet.flip_together import flip_together
 from course_lib.checks.unet.iou import iou
 from course_lib.checks.unet.match_skip import match_skip
 from course_lib.checks.unet.shift_map import shift_map
 from course_lib.checks.unet.smallest_net import smallest_net
 from course_lib.checks.unet.train_pass import train_pass
-from course_lib.checks.up_padding import up_padding
+from course_lib.checks.wgan_gp.examine_penalty import examine_penalty
+from course_lib.checks.wgan_gp.game_step import game_step
+from course_lib.checks.wgan_gp.gradient_penalty import gradient_penalty
 from course_lib.checks.wgan_gp.more_friction import more_friction
+from course_lib.checks.wgan_gp.r1_penalty import r1_penalty
 
 # Every exercise, in the order of the labs in `_toc.yml`, in each lab in the order of the lab.
 ALL: dict[str, Check] = {
@@ -89,17 +90,28 @@ ALL: dict[str, Check] = {
         diagnose_games,
         cheapest_game,
         discriminator_step,
+        generator_step,
         play_rounds,
+        up_padding,
+        batch_norm,
+        latent_walk,
+        gradient_penalty,
+        examine_penalty,
+        game_step,
         more_friction,
+        r1_penalty,
+        modulate,
+        minibatch_std,
+        truncate,
+        frechet_gaussians,
         fewer_samples,
+        precision_recall,
     )
 }
 
 __all__ = [
     "ALL",
     "Check",
-    "Mistake",
-    "Property",
     "Report",
     "Result",
     "accuracy",
@@ -117,13 +129,13 @@ __all__ = [
     "dice_from_iou",
     "discriminator_step",
     "examine_iou",
+    "examine_penalty",
     "fewer_samples",
     "flip_together",
     "frechet_gaussians",
     "game_step",
     "generator_gradient",
     "generator_step",
-    "grade",
     "gradient_penalty",
     "heat_map",
     "iou",

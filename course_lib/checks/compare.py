@@ -25,6 +25,13 @@ def one_number(function: Any, arguments: tuple) -> Any:
     return got.reshape(()) if isinstance(got, Tensor) and got.numel() == 1 else got
 
 
+def number(value: Any) -> Any:
+    """Return a tensor's or an array's only number as Python's; anything else as it is."""
+    if isinstance(value, Tensor | np.ndarray | np.generic) and math.prod(value.shape) == 1:
+        return value.item()
+    return value
+
+
 def gradient_at(place: int) -> Probe:
     """Make a probe that gives the gradient of the result at one argument, a tensor or a module.
 

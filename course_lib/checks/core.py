@@ -223,7 +223,7 @@ def recognise(
 
     Args:
         functions: The learner's, then the mutants.
-        reference: A right answer; None if there is none.
+        reference: A right answer.
         example: Draws arguments.
         probe: What is compared.
         report: Of the learner's function: nothing is looked for if it did not end, or is not
@@ -235,7 +235,7 @@ def recognise(
     if any(r.message == NOT_WRITTEN or r.message.startswith(STOPPED) for r in report.results):
         return None
     learner, *mutants = functions
-    candidates, differs = list(range(len(mutants))), reference is None
+    candidates, differs = list(range(len(mutants))), False
 
     def search() -> int | None:
         nonlocal candidates, differs
@@ -337,26 +337,3 @@ def _not_a_function(
     )
     results = [Result(p.name, p.points, False, message) for p in properties]
     return Report(exercise, results, seed=seed)
-
-
-def grade(
-    exercise: str,
-    student: Student,
-    *,
-    properties: Sequence[Property],
-    mistakes: Sequence[Mistake],
-    example: Example,
-    probe: Probe = call,
-    seed: int | None = None,
-) -> Report:
-    """Check a function of an exercise that is not a `Check` yet: no copies are made for it."""
-    seed = fresh_seed() if seed is None else seed
-    if not callable(student):
-        return _not_a_function(exercise, properties, student, seed)
-    report = examine(exercise, properties, student, seed=seed)
-    if not report.passed:
-        functions = [student, *(m.mutant for m in mistakes)]
-        found = recognise(functions, None, example, probe, report)
-        if found is not None:
-            report.hint, report.mistake = mistakes[found].hint, mistakes[found].name
-    return report

@@ -43,9 +43,10 @@ class Evaluate:
     as_json: Annotated[bool, tyro.conf.arg(name="json"), tyro.conf.FlagCreatePairsOff] = False
 
     def __post_init__(self) -> None:
-        self.images(self.size)  # which checks the numbers
-        if self.batch_size < 1:
-            raise ValueError(f"--batch-size is {self.batch_size}; it must be at least 1.")
+        for name, value in (("limit", self.limit), ("batch-size", self.batch_size)):
+            if value is not None and value < 1:
+                raise ValueError(f"--{name} is {value}; it must be at least 1.")
+        self.images(self.size)  # which checks the size
 
     def images(self, size: int | tuple[int, int] | None, task: str | None = None) -> DataSpec:
         """Return which images are meant."""

@@ -8,6 +8,7 @@ import tyro
 from torchvision.utils import save_image
 
 from course_lib.cli.options import (
+    SMALLEST_DISK,
     Hidden,
     Images,
     Place,
@@ -15,7 +16,6 @@ from course_lib.cli.options import (
     arguments_of,
     asked,
     changes,
-    check_folder,
     chosen,
     first_process,
     images_of,
@@ -36,6 +36,7 @@ from course_lib.train import (
     save_checkpoint,
     train_gan,
 )
+from course_lib.train.files import check_room
 
 MOST_SAMPLES = 10_000  # on one sheet
 
@@ -109,7 +110,7 @@ class TrainGAN:
         changed += changes(base.family.arguments, recipe.family.arguments)
         changed += changes(base.family.opponent, recipe.family.opponent)
         print(said(base.name, self.pair in GANS, changed), flush=True)
-        check_folder(self.out)
+        check_room(self.out, SMALLEST_DISK)
         train_set = recipe.data.load("train", self.root)
         generator, discriminator = recipe.build(train_set, recipe.config.seed)
         train_gan(

@@ -1,7 +1,5 @@
 """What the commands' options have in common. They are read by tyro from dataclasses."""
 
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import Field, asdict, dataclass, field, make_dataclass
 from inspect import signature
@@ -18,7 +16,7 @@ Value = TypeVar("Value")
 Hidden = tyro.conf.Fixed[tyro.conf.Suppress[Value]]  # no option
 Plain = tyro.conf.OmitArgPrefixes[Value]  # its options are called --epochs, not --training.epochs
 WITH_THE_DATA = ("in_channels", "out_channels", "num_classes", "size")
-SMALLEST_DISK = 100e6  # bytes that must be free where a run is saved
+SMALLEST_DISK = 100_000_000  # bytes that must be free where a run is saved
 
 
 def _named(words: list[str]) -> Path:
@@ -166,19 +164,6 @@ def asked(
     pairs = zip(words, [*words[1:], ""], strict=True)
     data = [v for w, v in pairs if w == "--data"] + [w[7:] for w in words if w[:7] == "--data="]
     return words[0], data[0] if data else None
-
-
-def check_folder(folder: Path) -> None:
-    """Make the folder of a run, and notice before hours of training that nothing can be saved.
-
-    Raises:
-        OSError: if it cannot be made or written to, or if its disk is full.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        free = shutil.disk_usage(folder).free
-    if free < SMALLEST_DISK:
-        raise OSError(f"{folder} has {free / 1e6:.0f} MB left; free some, or choose another --out.")
 
 
 def first_process() -> bool:

@@ -24,11 +24,11 @@ class List:
         for claim in CLAIMS.values():
             try:
                 result = load(claim.name)
-            except ValueError as error:
-                print(f"course: {error}", file=sys.stderr)
+                value = format_value(result, claim.main, "percent" if claim.percent else "")
+            except (ValueError, KeyError) as error:  # KeyError: it lacks the main metric
+                print(f"course: {error.args[0]}", file=sys.stderr)
                 status = 1
                 continue
-            value = format_value(result, claim.main, "percent" if claim.percent else "")
             state = f"{len(result.runs)}/{len(claim.seeds)} seeds"
             older = ", ".join(map(str, result.older(claim.digest)))
             note = f" [measured by an older recipe: seed {older}]" if older else ""

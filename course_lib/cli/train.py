@@ -7,6 +7,7 @@ from typing import Any
 import tyro
 
 from course_lib.cli.options import (
+    SMALLEST_DISK,
     Hidden,
     Images,
     Place,
@@ -14,7 +15,6 @@ from course_lib.cli.options import (
     arguments_of,
     asked,
     changes,
-    check_folder,
     chosen,
     first_process,
     images_of,
@@ -26,6 +26,7 @@ from course_lib.cli.options import (
 from course_lib.data import Augment
 from course_lib.recipes import NETWORKS, SUPERVISED, DataSpec, Recipe
 from course_lib.train import TrainConfig, save_checkpoint, train_supervised
+from course_lib.train.files import check_room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Train:
         changed = changes(base.data, recipe.data) + changes(base.config, recipe.config)
         changed += changes(base.network.arguments, recipe.network.arguments)
         print(said(base.name, self.pair in SUPERVISED, changed), flush=True)
-        check_folder(self.out)
+        check_room(self.out, SMALLEST_DISK)
         train_set, val_set = (recipe.data.load(split, self.root) for split in ("train", "val"))
         model = recipe.build(train_set, recipe.config.seed)
         history = train_supervised(

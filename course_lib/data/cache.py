@@ -95,6 +95,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         OSError: When it is not there.
         ValueError: When it is not what was written; SafetensorError or KeyError in its head.
     """
+    if not path.is_file():  # a pipe would never end
+        raise FileNotFoundError(path)
     with safe_open(path, framework="pt") as file:
         tensors = {label: file.get_tensor(label) for label in file.keys()}  # noqa: SIM118
         facts = file.metadata()

@@ -141,7 +141,7 @@ def _readable(name: str, task: str, root: Path) -> Path | None:
 
 def _by_hand(file: str, places: Sequence[Path]) -> Path | None:
     for place in places:
-        if (place / file).is_file():
+        if os.path.isfile(place / file):
             return place / file
     return None
 

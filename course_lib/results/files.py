@@ -185,8 +185,10 @@ def _fault(name: str, content: Any) -> str:
     if not isinstance(runs, list):
         return f"its runs are {_kind(runs)}, not a list"
     for run in runs:
-        if not isinstance(run, dict) or not isinstance(run.get("seed"), int):
+        if not isinstance(run, dict) or type(run.get("seed")) is not int:
             return "one of its runs has no seed"
+        if sum(run["seed"] == other.get("seed") for other in runs if isinstance(other, dict)) > 1:
+            return f"it has seed {run['seed']} twice"
         where = f"of seed {run['seed']}"
         metrics, curves = run.get("metrics"), run.get("curves", {})
         if not isinstance(metrics, dict) or not isinstance(curves, dict):
@@ -201,7 +203,7 @@ def _fault(name: str, content: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def _kind(value: Any) -> str:

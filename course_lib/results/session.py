@@ -46,6 +46,7 @@ class Session:
 def unfinished(folder: Path) -> dict[str, Any] | None:
     """Return a folder's session, if one was begun and not ended: "began", "before", "again"."""
     try:
-        return json.loads((folder / NAME).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        found = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        return {**found, **{key: float(found[key]) for key in ("began", "before")}}
+    except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, or one that was damaged
         return None

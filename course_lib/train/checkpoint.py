@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "task": str,
     "size": (list, tuple),
     "data": str,
+}
+TASKS = ("classification", "semantic", "generation")
+SOUND: dict[str, Callable[[Any], bool]] = {  # what a card's values must be, besides their kind
+    "classes": lambda names: all(isinstance(name, str) for name in names),
+    "task": lambda task: task in TASKS,
+    "size": lambda size: len(size) == 2 and all(type(side) is int and side > 0 for side in size),
 }
 
 
@@ -192,6 +199,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(
             f"{path} has no card of the course: its {', '.join(wrong)} are missing or of another "
             "kind. Fetch or train it again."
+        )
+    odd = [key for key, holds in SOUND.items() if not holds(card[key])]
+    if odd:
+        raise ValueError(
+            f"{path} has a card of which the {odd[0]} is {card[odd[0]]!r}. Fetch or train it again."
         )
     if card["model"] not in MODELS:
         raise ValueError(

@@ -34,7 +34,10 @@ def one_of(*names: str) -> Rule:
     return Rule(f"choose one of {', '.join(names)}", lambda value: value in names)
 
 
-Whole = Annotated[int, Rule("it must be a whole number", _whole)]
+Seed = Annotated[
+    int,
+    Rule("it must be a whole number of at most 63 bits", lambda n: _whole(n) and abs(n) < 2**63),
+]
 Count = Annotated[int, Rule("it must be at least 1", lambda n: _whole(n) and n >= 1)]
 CountOrZero = Annotated[int, Rule("it must be at least 0", lambda n: _whole(n) and n >= 0)]
 Positive = Annotated[float, Rule("it must be positive", lambda x: _number(x) and 0 < x < math.inf)]
@@ -132,7 +135,7 @@ class TrainConfig(Config):
     ema: Share | None = None
     precision: Precision = "no"
     channels_last: bool = False
-    seed: Whole = 0
+    seed: Seed = 0
     augment: Augment | None = None
     log_every: Count = 50
     evaluate_every: Count = 1

@@ -271,7 +271,7 @@ def pick_device(device: str | torch.device | None = "auto") -> torch.device:
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = one_line(error)
+        reason = one_line(error).split(". ")[0]
         raise ValueError(
             f'device is {name!r}, which cannot be used here ({reason}); use "auto" or "cpu".'
         ) from error

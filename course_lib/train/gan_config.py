@@ -11,9 +11,9 @@ from course_lib.train.config import (
     Count,
     Positive,
     Precision,
+    Seed,
     Share,
     Weight,
-    Whole,
     one_of,
 )
 
@@ -78,7 +78,7 @@ class GANConfig(Config):
     augment: Augment | None = None
     precision: Precision = "no"
     channels_last: bool = False
-    seed: Whole = 0
+    seed: Seed = 0
     log_every: Count = 50
     sample_every: Count | None = None
     checkpoint_every: Count | None = None

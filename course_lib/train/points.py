@@ -26,8 +26,8 @@ from course_lib.train.config import (
     Count,
     CountOrZero,
     Positive,
+    Seed,
     Weight,
-    Whole,
     one_of,
 )
 from course_lib.train.optimizers import make_adam
@@ -68,7 +68,7 @@ class PointsConfig(Config):
     penalty: Annotated[str, one_of("none", "r1", "gradient", "clip")] = "none"
     penalty_weight: Weight = 1.0
     simultaneous: bool = False
-    seed: Whole = 0
+    seed: Seed = 0
     snapshot_every: CountOrZero = 0
     num_samples: Count = 512
     extent: Positive = 3.0

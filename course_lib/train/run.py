@@ -258,6 +258,8 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        if not path.is_file():
+            raise ValueError("it is a folder, a pipe or a device")
         with zipfile.ZipFile(path) as archive:  # PyTorch writes the checksums and never reads them
             if changed := archive.testzip():
                 raise ValueError(f"{changed} has changed")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from course_lib.checks.simple_gan import discriminator_step as step
-from course_lib.losses import discriminator_loss
+from course_lib.checks.simple_gan import generator_step as wish
+from course_lib.losses import discriminator_loss, generator_loss
 
 
 def by_the_package(discriminator, real, fake):
@@ -90,7 +93,88 @@ def two_losses(discriminator, real, fake):
     return step._bce(discriminator(real), 1.0), step._bce(discriminator(fake.detach()), 0.0)
 
 
-RIGHT_ANSWERS = {"discriminator_step": [by_the_package, with_probabilities, shape_of_one]}
+def wish_by_the_package(discriminator, fake):
+    """With a copy of the parameters that requires no gradient; buffers are still updated."""
+    values = {k: p.detach() for k, p in discriminator.named_parameters()}
+    return generator_loss(torch.func.functional_call(discriminator, values, (fake,)))
+
+
+def wish_parameter_by_parameter(discriminator, fake):
+    for parameter in discriminator.parameters():
+        parameter.requires_grad = False
+    try:
+        logits = discriminator(fake)
+        return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+    finally:
+        for parameter in discriminator.parameters():
+            parameter.requires_grad = True
+
+
+def wish_by_log_sigmoid(discriminator, fake):
+    frozen = copy.deepcopy(discriminator).requires_grad_(False)
+    return -F.logsigmoid(frozen(fake)).mean().reshape(1)
+
+
+def wish_with(loss):
+    """Another loss of the logits, and no trace."""
+    return lambda discriminator, fake: wish._frozen(discriminator, fake, loss)
+
+
+def wish_stepped(discriminator, fake):
+    loss = wish.reference(discriminator, fake)
+    loss.backward(retain_graph=True)
+    return loss
+
+
+def wish_grad_cleared_early(discriminator, fake):
+    """Clears what is not there yet: backward() comes later."""
+    loss = F.softplus(-discriminator(fake)).mean()
+    discriminator.zero_grad()
+    return loss
+
+
+def wish_only_weights_frozen(discriminator, fake):
+    for name, parameter in discriminator.named_parameters():
+        parameter.requires_grad_("weight" not in name)
+    loss = F.softplus(-discriminator(fake)).mean()
+    discriminator.requires_grad_(True)
+    return loss
+
+
+def wish_eval_for_ever(discriminator, fake):
+    discriminator.eval()
+    return wish.reference(discriminator, fake)
+
+
+def wish_fake_detached_in_place(discriminator, fake):
+    fake.detach_().requires_grad_()
+    return wish.reference(discriminator, fake)
+
+
+def wish_image_by_image(discriminator, fake):
+    """BatchNorm sees each image alone, in eval mode so that it does not refuse."""
+    discriminator.eval()
+    losses = [wish.reference(discriminator, image[None]) for image in fake]
+    discriminator.train()
+    return torch.stack(losses).mean()
+
+
+def wish_fresh_noise(discriminator, fake):
+    return wish.reference(discriminator, fake + 0.1 * torch.randn_like(fake))
+
+
+def wish_bce_clamped(discriminator, fake):
+    return wish_with(lambda z: -z.sigmoid().clamp(min=1e-6).log().mean())(discriminator, fake)
+
+
+def wish_relativistic(discriminator, fake):
+    return wish_with(lambda z: F.softplus(-(z - z.mean())).mean())(discriminator, fake)
+
+
+RIGHT_ANSWERS = {
+    "discriminator_step": [by_the_package, with_probabilities, shape_of_one],
+    "generator_step": [wish_by_the_package, wish_parameter_by_parameter, wish_by_log_sigmoid],
+}
 
 WRONG_ANSWERS = {
     "discriminator_step": [
@@ -110,7 +194,26 @@ WRONG_ANSWERS = {
         (lambda *arguments: step.reference(*arguments).item(), "is a float, wanted a torch.Tensor"),
         (lambda *arguments: step._loss(*arguments, detach=False), "that the generator receives"),
         (lambda *arguments: step._loss(*arguments, reduction="sum"), "You add up over the images"),
-    ]
+    ],
+    "generator_step": [
+        (wish_with(lambda z: -(z.sigmoid() + 1e-8).log().mean()), "small number inside"),
+        (wish_with(lambda z: 0.5 * F.softplus(-z).mean()), "half of what is wanted"),
+        (wish_with(lambda z: -z.sigmoid().mean()), ""),
+        (wish_with(lambda z: (z.sigmoid() - 1).square().mean()), ""),
+        (wish_with(lambda z: F.relu(1 - z).mean()), ""),
+        (wish_with(lambda z: F.softplus(-z.mean())), ""),
+        (wish_with(lambda z: F.softplus(-z)), "shape"),
+        (wish_with(lambda z: F.softplus(-z).mean().item()), "is a float"),
+        (wish_bce_clamped, "for logits around -30"),
+        (wish_relativistic, ""),
+        (wish_stepped, "after one backward()"),
+        (wish_grad_cleared_early, "Freeze it for this call"),
+        (wish_only_weights_frozen, "left a gradient in the discriminator"),
+        (wish_eval_for_ever, "you changed your input `discriminator`"),
+        (wish_fake_detached_in_place, "no gradient arrives"),
+        (wish_image_by_image, ""),
+        (wish_fresh_noise, ""),
+    ],
 }
 
 POINTS = {
@@ -118,5 +221,10 @@ POINTS = {
         "forgot to detach": 3,
         "fakes labelled real": 0,
         "no_grad around the discriminator": 3,
-    }
+    },
+    "generator_step": {
+        "the discriminator collects a gradient": 3,
+        "detached": 1,
+        "a small number inside of the logarithm": 3,
+    },
 }

@@ -1,6 +1,7 @@
 """Every exercise's check: right answers get all points, wrong ones lose some and are told why.
 
-The answers stand in one file for each lab, `tests/checks/LAB.py`:
+The answers stand in one file for each lab, `tests/checks/LAB.py`, and for the exercises that are
+not "write a function" in `tests/checks/kinds.py`:
 
 * `RIGHT_ANSWERS[exercise]`: functions;
 * `WRONG_ANSWERS[exercise]`: pairs of a function and a text that its report must contain;
@@ -10,6 +11,7 @@ The answers stand in one file for each lab, `tests/checks/LAB.py`:
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -18,11 +20,12 @@ import pytest
 import torch
 
 from course_lib.checks import ALL
+from course_lib.checks.kinds import Predict, Repair, WriteTest
 from course_lib.checks.report import NOT_WRITTEN
 
 ROOT = Path(__file__).parents[2]
 LABS = sorted({check.lab for check in ALL.values()})
-TABLES = {lab: importlib.import_module(f"tests.checks.{lab}") for lab in LABS}
+TABLES = {lab: importlib.import_module(f"tests.checks.{lab}") for lab in [*LABS, "kinds"]}
 NONSENSE = [None, 3, "text", (1,), torch.zeros(2), object()]
 
 
@@ -30,10 +33,28 @@ def answers(table: str) -> list:
     """The rows of a table, as pytest's parameters: (check, answer)."""
     return [
         pytest.param(ALL[name], row, id=f"{name}-{index}-{getattr(row, '__name__', '')}")
-        for lab in LABS
-        for name, rows in getattr(TABLES[lab], table).items()
+        for module in TABLES.values()
+        for name, rows in getattr(module, table).items()
         for index, row in enumerate(rows)
     ]
+
+
+def table_of(check):
+    """The module with the answers to an exercise."""
+    return TABLES[check.lab if check.kind == "write a function" else "kinds"]
+
+
+def seeds(check, number: int) -> range:
+    """So many seeds; one where nothing is drawn."""
+    return range(number if check.seeded else 1)
+
+
+@pytest.fixture(autouse=True)
+def no_attempts_yet():
+    """A prediction remembers the answers that it got; each test begins without."""
+    for check in ALL.values():
+        if isinstance(check, Predict):
+            check.attempts.clear()
 
 
 @pytest.fixture(params=ALL.values(), ids=ALL)
@@ -62,13 +83,13 @@ def test_every_lab_names_its_exercises_by_tag():
 
 
 def test_every_exercise_has_right_and_wrong_answers(check):
-    table = TABLES[check.lab]
+    table = table_of(check)
     assert table.RIGHT_ANSWERS[check.name]
     assert len(table.WRONG_ANSWERS[check.name]) >= 10
 
 
 def test_the_reference_gets_everything_on_60_seeds(check):
-    for seed in range(60):
+    for seed in seeds(check, 60):
         report = check(check.reference, seed=seed)
         assert report.points == report.total == check.points > 0, str(report)
 
@@ -85,7 +106,7 @@ def test_the_untouched_gets_nothing(check):
 
 @pytest.mark.parametrize(("check", "mistake"), MISTAKES)
 def test_each_known_mistake_loses_points_and_gets_its_own_hint(check, mistake):
-    for seed in range(4):
+    for seed in seeds(check, 4):
         report = check(mistake.mutant, seed=seed)
         assert report.points < report.total, f"not caught: {report}"
         assert (report.mistake, report.hint) == (mistake.name, mistake.hint), str(report)
@@ -98,7 +119,7 @@ def test_hints_differ_and_there_are_some(check):
 
 @pytest.mark.parametrize(("check", "right"), answers("RIGHT_ANSWERS"))
 def test_right_answers_get_everything(check, right):
-    for seed in range(4):
+    for seed in seeds(check, 4):
         report = check(right, seed=seed)
         assert (report.points, report.hint) == (report.total, None), str(report)
 
@@ -106,14 +127,14 @@ def test_right_answers_get_everything(check, right):
 @pytest.mark.parametrize(("check", "wrong"), answers("WRONG_ANSWERS"))
 def test_wrong_answers_lose_points_and_are_told_why(check, wrong):
     answer, text = wrong
-    for seed in range(4):
+    for seed in seeds(check, 4):
         report = check(answer, seed=seed)
         assert report.points < report.total, str(report)
         assert text in str(report)
 
 
 def test_credit_is_partial(check):
-    wanted = TABLES[check.lab].POINTS.get(check.name, {})
+    wanted = table_of(check).POINTS.get(check.name, {})
     mutants = {mistake.name: mistake.mutant for mistake in check.mistakes}
     found = {name: check(mutants[name], seed=1).points for name in wanted}
     assert found == wanted
@@ -123,7 +144,8 @@ def test_credit_is_partial(check):
 def test_nonsense_is_reported_and_never_raised(check, answer):
     report = check(lambda *arguments, **options: answer)
     assert report.points < report.total
-    assert report.hint is None or answer is not None
+    may_be_meant = answer is not None or isinstance(check, WriteTest)  # which returns nothing
+    assert report.hint is None or may_be_meant
 
 
 def spoil(value) -> bool:
@@ -143,6 +165,14 @@ def spoil(value) -> bool:
     return True
 
 
+GIVEN_SOMETHING = [
+    check
+    for check in ALL.values()
+    if inspect.signature(check.reference).parameters and not isinstance(check, Repair)
+]
+
+
+@pytest.mark.parametrize("check", GIVEN_SOMETHING, ids=lambda check: check.name)
 def test_who_changes_an_input_is_told_so(check):
     spoiled = []
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_lib.checks.compare import assert_close, gradient_at, one_number, whole, wholes
-from course_lib.checks.core import Check, Mistake, Property, grade
+from course_lib.checks.core import Check
 
 
 def mean(x: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
@@ -235,16 +235,14 @@ def test_gradients_at_a_module_are_those_of_the_copy():
     ],
 )
 def test_what_counts_as_the_same_answer(answer, same):
+    check = Check("pair", "unet", "build", 1, reference=lambda: None, example=lambda generator: ())
+    check.mistake("pair", lambda: (torch.ones(2), 3), hint="A pair.")
+
+    @check.holds("never", points=1)
     def fails(student, generator):
         raise AssertionError("no")
 
-    report = grade(
-        "pair",
-        lambda: answer,
-        properties=[Property("never", 1, fails)],
-        mistakes=[Mistake("pair", lambda: (torch.ones(2), 3), "A pair.")],
-        example=lambda generator: (),
-    )
+    report = check(lambda: answer)
     assert (report.hint is not None) == same
 
 

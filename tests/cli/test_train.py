@@ -131,7 +131,7 @@ def test_json_is_json_even_where_nothing_is_a_number(
         (["evaluate", "unet-streets", "--data", "nonsense"], "nonsense"),
         (["evaluate", "unet-pets", "--data", "streets", "--limit", "2"], "same classes"),
         (["evaluate", "unet-streets", "--data", "streets", "--limit", 10**30], "do not fit"),
-        (["evaluate", "unet-streets", "--data", "streets", "--limit", 0], "at least 1"),
+        (["evaluate", "unet-streets", "--data", "streets", "--limit", 0], "--limit is 0"),
         (["evaluate", "unet-streets", "--data", "streets", "--batch-size", 0], "at least 1"),
         ([*TRAIN, "--out", "{tmp}", "--lr", "-1"], "positive"),
         ([*TRAIN, "--out", "{tmp}", "--device", "gpu"], '"cuda"'),
@@ -139,6 +139,7 @@ def test_json_is_json_even_where_nothing_is_a_number(
         ([*TRAIN, "--out", "{tmp}", "--size", "100000"], "100000"),
         ([*TRAIN, "--out", "{tmp}", "--stride", "8"], "Unrecognized options: --stride"),
         ([*TRAIN, "--out", "{tmp}", "--loss", "best"], "best"),
+        ([*TRAIN, "--out", "{tmp}", "--seed", 10**30], "at most 63 bits"),
         ([*TRAIN, "--out", "{tmp}", "--widths", "8", "0"], "widths is (8, 0)"),
         ([*TRAIN, "--out", "{tmp}", "--widths", "-4"], "widths is (-4,)"),
         ([*TRAIN, "--out", "{tmp}", "--dropout", "nan"], "dropout is nan"),
@@ -162,16 +163,22 @@ def test_a_mistake_is_said_and_status_2(
     assert not list(tmp_path.rglob("*.*"))  # nothing was written
 
 
-@pytest.mark.parametrize("kind", ["a file", "full"])
+@pytest.mark.parametrize("kind", ["a file", "full", "locked"])
 def test_a_folder_that_cannot_be_written_is_noticed_before_the_training(
     kind: str, course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "taken"
     if kind == "a file":
         out.write_text("")
-    else:
+    elif kind == "full":
         usage = type("Usage", (), {"free": 1e6})
         monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    else:
+
+        def refuse(dir: Path) -> None:
+            raise PermissionError(13, "Permission denied", str(dir))
+
+        monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     monkeypatch.setattr("course_lib.cli.train.train_supervised", lambda *_, **__: pytest.fail())
     status, _, err = course(*TRAIN, "--out", out)
-    assert status == 1 and str(out) in err and len(err.splitlines()) == 1
+    assert status in (1, 2) and str(out) in err and len(err.splitlines()) == 1

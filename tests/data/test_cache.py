@@ -83,6 +83,16 @@ def test_a_damaged_cache_file_is_made_again_with_one_warning(build, own_folder, 
     assert load("pets", "test", root=root).fingerprint == wanted and len(counted) == 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+def test_a_pipe_in_the_cache_is_not_waited_for(build, own_folder, counted):
+    root = build.folders("mine", size=(60, 60))
+    wanted = load("pets", "test", root=root).fingerprint
+    (path,) = own_folder.rglob("*.safetensors")
+    path.unlink()
+    os.mkfifo(path)
+    assert load("pets", "test", root=root).fingerprint == wanted and path.is_file()
+
+
 def test_changed_class_names_of_a_cached_scene_are_noticed(own_folder):
     wanted = load("shapes", "val", num=2, size=16)
     (path,) = own_folder.rglob("*.safetensors")

@@ -284,8 +284,9 @@ def test_a_zip_that_cannot_be_unpacked(build, tmp_path, at, value, message):
 
 def test_a_root_that_cannot_be_written(pets, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="cannot be written"):
-        fetch("pets", tmp_path / "file" / "data")
+    for root in (tmp_path / "file" / "data", tmp_path / ("x" * 300)):
+        with pytest.raises(DataError, match="cannot be written"):
+            fetch("pets", root)
 
 
 def test_scenes_and_unknown_names():

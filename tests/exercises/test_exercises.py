@@ -1,94 +1,80 @@
-"""Every exercise: untouched 0 %, solution 100 %, each known mistake fails with its own hint."""
+"""Every exercise: untouched 0 points, solution all, links both ways, and nothing given away."""
 
 from __future__ import annotations
 
-import inspect
-import sys
+import re
 
 import pytest
 
-from course_lib import checks
-from tools.common import Tree, is_code, read
+from course_lib.checks import ALL
+from course_lib.checks.kinds import Repair
+from tools.common import Tree, is_code, read, tagged, tags
 from tools.exercises import commands as exercises
 from tools.exercises.page import graded, solved, strip
 
 TREE = Tree()
 PATHS = {path.stem: path for path in TREE.sources()}
-NAMES = list(PATHS)
-SEEDS = range(5)
-
-
-def mistakes(name: str) -> list:
-    """The known mistakes of a check; those of `checks.ALL` are tried in tests/checks."""
-    if name in checks.ALL:
-        return []
-    getattr(checks, name)
-    return sys.modules[f"course_lib.checks.{name}"].MISTAKES
+NAMES = list(ALL)
+KINDS = {"repair", "predict", "write a test", "diagnose", "design"}
 
 
 def learner(name: str, change):
     """What the solution cell defines, after `change` of its text; the cells above it have run."""
     space: dict = {"__name__": "__learner__"}
     for cell in read(PATHS[name]).cells:
-        if not is_code(cell):
-            continue
-        if cell.id == name:
+        if is_code(cell) and cell.id == name:
             exec(compile(change(cell.source), f"<{name}>", "exec"), space)
             return space[name]
-        exec(compile(cell.source, f"<{cell.id}>", "exec"), space)
+        if is_code(cell) and ".show()" not in cell.source:
+            exec(compile(cell.source, f"<{cell.id}>", "exec"), space)
     raise AssertionError(f"no solution cell in {name}")
 
 
+def practice(name: str):
+    return read(TREE.practice / PATHS[name].parent.name / f"{name}.ipynb")
+
+
 def test_there_are_exercises():
-    """Two for each lab, and no check without its exercise."""
+    """Two for each lab, of every kind two, one for segmentation and one for generation."""
+    assert set(PATHS) == set(NAMES)
     assert len(NAMES) >= 2 * len(TREE.labs())
-    functions = {n for n in checks.__all__ if inspect.isfunction(getattr(checks, n))}
-    assert (functions - {"assert_close", "grade"}) | set(checks.ALL) == set(NAMES)
+    generation = {"gan_2d", "simple_gan", "dcgan", "wgan_gp", "stylegan", "judging_samples"}
+    for kind in KINDS:
+        halves = [check.lab in generation for check in ALL.values() if check.kind == kind]
+        assert set(halves) == {True, False}, kind
+
+
+def test_in_each_lab_they_come_in_the_lab_s_order():
+    for path in TREE.labs():
+        there = [t.partition(":")[2] for c in read(path).cells for t in tags(c) if "exercise:" in t]
+        ours = [n for n, check in ALL.items() if check.lab.replace("_", "-") == path.stem]
+        assert there == ours, path.name
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_untouched_gets_nothing(name):
-    report = getattr(checks, name)(learner(name, strip))
+    report = ALL[name](learner(name, strip))
     assert (report.points, report.hint) == (0, None), str(report)
-    assert all(result.message == "not written yet" for result in report.results), str(report)
+    assert report.untouched
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solution_gets_everything(name):
-    for seed in SEEDS:
-        report = getattr(checks, name)(learner(name, solved), seed=seed)
+    check = ALL[name]
+    for seed in range(5 if check.seeded else 1):
+        report = check(learner(name, solved), seed=seed)
         assert report.points == report.total > 0, str(report)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_points_of_the_notebook(name):
     (cell,) = graded(read(PATHS[name]), "grade")
-    report = getattr(checks, name)(learner(name, solved))
-    assert cell.metadata["nbgrader"]["points"] == report.total
+    assert cell.metadata["nbgrader"]["points"] == check.points
 
 
-MISTAKES = [
-    pytest.param(name, mistake, id=f"{name}-{mistake.name}")
-    for name in NAMES
-    if hasattr(checks, name)
-    for mistake in mistakes(name)
-]
-
-
-@pytest.mark.parametrize(("name", "mistake"), MISTAKES)
-def test_each_known_mistake_fails_with_its_own_hint(name, mistake):
-    for seed in SEEDS:
-        report = getattr(checks, name)(mistake.mutant, seed=seed)
-        assert report.points < report.total, f"not caught: {report}"
-        assert report.mistake == mistake.name, str(report)
-        assert report.hint == mistake.hint
-
-
-@pytest.mark.parametrize("name", sorted(set(NAMES) - set(checks.ALL)))
-def test_hints_differ_and_there_are_some(name):
-    hints = [mistake.hint for mistake in mistakes(name)]
-    assert len(hints) >= 2
-    assert len(set(hints)) == len(hints)
+@pytest.mark.parametrize("name", [n for n in NAMES if isinstance(ALL[n], Repair)])
+def test_what_is_to_be_repaired_is_what_the_check_knows(name):
+    space: dict = {}
+    (given,) = tagged(read(PATHS[name]), "given")
+    exec(compile(given.source, f"<{name}>", "exec"), space)
+    report = ALL[name](space["with_bugs"])
+    assert (report.points, report.mistake) == (0, "unchanged"), str(report)
 
 
 def test_everything_made_from_the_sources_is_in_step():
@@ -97,14 +83,30 @@ def test_everything_made_from_the_sources_is_in_step():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_learners_notebook_gives_nothing_away(name):
-    source = read(PATHS[name])
-    learners = TREE.practice / PATHS[name].parent.name / f"{name}.ipynb"
-    text = learners.read_text(encoding="utf-8")
+    source, made = read(PATHS[name]), practice(name)
+    (cell,) = graded(source, "solution")
+    allowed = {line for c in tagged(source, "given") for line in c.source.splitlines()}
+    allowed |= set(strip(cell.source).splitlines())
+    secret = [line for line in solved(cell.source).splitlines() if line not in allowed]
+    assert secret
+    shown = {line for c in made.cells for line in c.source.splitlines()}
+    assert not [line for line in secret if len(line.strip()) > 12 and line in shown]
+    text = "\n".join(c.source for c in made.cells)
     assert "BEGIN SOLUTION" not in text
     assert "HIDDEN" not in text
-    (cell,) = graded(source, "solution")
-    kept = set(strip(cell.source).splitlines())
-    secret = [line for line in solved(cell.source).splitlines() if line not in kept]
-    assert secret
-    shown = {line for cell in read(learners).cells for line in cell.source.splitlines()}
-    assert not [line for line in secret if len(line.strip()) > 12 and line in shown]
+    assert not re.search(r"\{[\w:]+\}`", text), "a role that a notebook does not know"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_both_ways(name):
+    """From the lab to the notebook, and from there back; the lab's heading says level, minutes."""
+    check, lab = ALL[name], PATHS[name].parent.name
+    assert f"](../../{lab}.ipynb)" in practice(name).cells[0].source
+    cells = read(TREE.notebooks / f"{lab}.ipynb").cells
+    (stub,) = [i for i, cell in enumerate(cells) if f"exercise:{name}" in tags(cell)]
+    above = next(c.source for c in reversed(cells[:stub]) if c.cell_type == "markdown")
+    assert f"](practice/{lab}/{name}.ipynb)" in above
+    heading = re.search(r"### Exercise: (.*)", above)
+    assert heading, above
+    assert check.level in heading[1]
+    assert f"{check.minutes} minutes)" in heading[1]

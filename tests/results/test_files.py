@@ -37,6 +37,9 @@ DAMAGED = {
     "no runs": ("{}", "its runs are nothing, not a list"),
     "a run that is text": (changed(runs=["x"]), "one of its runs has no seed"),
     "a run without seed": (one_run(seed=None), "one of its runs has no seed"),
+    "a seed twice": (changed(runs=2 * WHOLE["runs"]), "it has seed 0 twice"),
+    "a seed that is true": (one_run(seed=True), "one of its runs has no seed"),
+    "a metric that is true": (one_run(metrics={"a": True}), "a of seed 0 is True, not a number"),
     "metrics that are text": (
         one_run(metrics="x"),
         "the metrics or curves of seed 0 are no object",
@@ -83,6 +86,16 @@ def test_a_damaged_file_is_one_line_everywhere(
     assert len(told.out.splitlines()) == len(CLAIMS) - 1  # the others are listed
     assert main(["results", "queue", "--runs", str(folder / "runs")]) == 0
     assert f"unet-pets: {path} is no result" in capsys.readouterr().out
+
+
+def test_a_result_without_its_main_metric_is_one_line_of_the_list(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "unet-pets.json").write_text(one_run(metrics={"other": 0.5}))
+    assert main(["results", "list"]) == 1
+    told = capsys.readouterr()
+    assert told.err == "course: unet-pets has no 'test_mean_iou'; it has other.\n"
+    assert len(told.out.splitlines()) == len(CLAIMS) - 1
 
 
 def test_a_folder_in_place_of_a_file_is_a_clear_line(folder: Path) -> None:

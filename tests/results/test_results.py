@@ -224,6 +224,13 @@ def test_the_seconds_are_those_of_all_sessions(tmp_path: Path) -> None:
     assert Session(tmp_path).seconds() < 5
 
 
+@pytest.mark.parametrize("text", ["", "[1]", "3", "{}", '{"began": "a", "before": 0}'])
+def test_a_damaged_session_is_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "session.json").write_text(text)
+    assert unfinished(tmp_path) is None
+    Session(tmp_path).end()
+
+
 def vars_of(session: Session) -> dict[str, object]:
     return {"began": session.began, "before": session.before, "again": False}
 

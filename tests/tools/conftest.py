@@ -11,6 +11,7 @@ import pytest
 from nbformat import NotebookNode
 
 from tools.common import Tree, text_of
+from tools.notebooks import warm
 from tools.notebooks.setup_cell import setup_source
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -69,6 +70,8 @@ def exercise_cells(name: str = "double", *, points: int = 2) -> list[NotebookNod
     solution = {**rules, "grade": False, "solution": True, "locked": False, "grade_id": name}
     test = {**rules, "grade": True, "solution": False, "locked": True, "points": points}
     test["grade_id"] = f"{name}-check"
+    shown = code("what", f"print({name}(21))", "expected")
+    shown.outputs = [nbformat.v4.new_output("stream", name="stdout", text="42\n")]
     return [
         prose("task", "# Exercise: twice\n\nWrite a function that doubles a number."),
         code(
@@ -77,7 +80,7 @@ def exercise_cells(name: str = "double", *, points: int = 2) -> list[NotebookNod
             "    ### END SOLUTION",
             nbgrader=solution,
         ),
-        code("what", f"print({name}(21))", "expected"),
+        shown,
         code(
             f"{name}-check",
             "from course_lib import checks\n\n"
@@ -87,6 +90,12 @@ def exercise_cells(name: str = "double", *, points: int = 2) -> list[NotebookNod
         ),
         prose("why", "Because *twice* is two times.", "explanation"),
     ]
+
+
+@pytest.fixture(autouse=True)
+def no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebooks of these tests import none, so none are imported ahead."""
+    monkeypatch.setattr(warm, "LIBRARIES", ())
 
 
 @pytest.fixture

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import nbformat
 import pytest
 
 from tools.common import ToolError, read
 from tools.exercises import commands as exercises
-from tools.exercises.page import page, solved, strip
+from tools.exercises import facts
+from tools.exercises.facts import Facts
+from tools.exercises.learner import book_page, practice
+from tools.exercises.page import index, page, solved, strip
 from tools.notebooks import commands as notebooks
 
 CHECK = """\
@@ -24,8 +28,12 @@ def double(student):
 """
 
 
+FACTS = Facts("double", "lab", "A lab", "write a function", "warm-up", 5, 2)
+
+
 @pytest.fixture
-def course(checkout, cells):
+def course(checkout, cells, monkeypatch):
+    monkeypatch.setattr(facts, "known", lambda tree: {"double": FACTS})
     checkout.write("course_lib/checks.py", CHECK)
     checkout.notebook("notebooks/exercises/lab/double.ipynb", cells.exercise())
     checkout.lab("lab", cells.code("stub", "", "exercise:double"))
@@ -44,6 +52,11 @@ def test_the_learners_notebook(course, cells):
     )
     assert by_id["double-check"].endswith("report.points")
     assert "course_lib" in by_id["setup"]
+    assert by_id["task"].startswith(
+        "# Exercise: twice\n\n*Lab: [A lab](../../lab.ipynb). Write a fun"
+    )
+    assert "warm-up, about 5 minutes, 2 points" in by_id["task"]
+    assert "](../../../_build/html/exercises/double.html)" in by_id["stuck"]
     notebooks.sync(course.tree)
     assert notebooks.problems_of_sources(course.tree) == []
 
@@ -58,15 +71,100 @@ def test_out_of_step(course, cells):
     changed = cells.exercise()
     changed[0].source += " Quickly."
     changed[1].source = changed[1].source.replace("(x)", "(number)")
-    path = course.notebook("notebooks/exercises/lab/double.ipynb", changed)
+    course.notebook("notebooks/exercises/lab/double.ipynb", changed)
     problems = exercises.sync(course.tree, check=True)
     assert len(problems) == 2
     assert all("python -m tools.exercises sync" in problem for problem in problems)
-    path.unlink()
+
+
+def test_a_source_and_its_check_belong_together(course, monkeypatch):
+    monkeypatch.setattr(facts, "known", lambda tree: {"triple": FACTS})
+    with pytest.raises(
+        ToolError, match=r"double: a source and no check[\s\S]*triple: a check and no"
+    ):
+        exercises.sync(course.tree)
+    moved = dataclasses.replace(FACTS, lab="other")
+    monkeypatch.setattr(facts, "known", lambda tree: {"double": moved})
+    with pytest.raises(ToolError, match="lies in lab/, its check belongs to the lab other"):
+        exercises.sync(course.tree)
+
+
+def test_a_learners_notebook_without_a_source_goes(course, monkeypatch):
+    (course.root / "notebooks/exercises/lab/double.ipynb").unlink()
     course.lab("lab")
+    monkeypatch.setattr(facts, "known", lambda tree: {})
     assert "no source any more" in exercises.sync(course.tree, check=True)[0]
     exercises.sync(course.tree)
     assert not course.tree.practices()
+
+
+def test_what_is_given_stands_in_the_lab_too(course, cells):
+    made = cells.exercise()
+    made.insert(1, cells.code("given", "start = 3", "given"))
+    course.notebook("notebooks/exercises/lab/double.ipynb", made)
+    stub, given = cells.code("stub", "", "exercise:double"), cells.code("g", "", "given:double")
+    path = course.lab("lab", given, stub)
+    exercises.sync(course.tree)
+    assert {c.id: c.source for c in read(path).cells}["g"] == "start = 3"
+
+
+def test_what_a_right_answer_prints_is_stored_and_shown(course, cells):
+    path = course.tree.exercises / "lab" / "double.ipynb"
+    without = cells.exercise()
+    without[2].outputs = []
+    course.notebook("notebooks/exercises/lab/double.ipynb", without)
+    exercises.expect(tree=course.tree)
+    source = read(path)
+    (cell,) = [c for c in source.cells if c.id == "what"]
+    assert cell.outputs[0].text == "42\n"
+    shown = (course.tree.practice / "lab" / "double.ipynb").read_text()
+    assert 'It prints\\n",\n    "\\n",\n    "```text\\n",\n    "42' in shown
+    notebooks.sync(course.tree)
+    assert notebooks.problems_of_sources(course.tree) == []
+    cell.outputs[0].text = "43\n"
+    path.write_text(nbformat.writes(source))
+    with pytest.raises(ToolError, match="a right answer prints '42'[\\s\\S]*the source says '43'"):
+        exercises.verify(course.tree)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("x 0.4213", "x 0.4215", True),
+        ("x 0.42", "x 0.52", False),
+        ("x 3 of 4", "x 3 of 5", False),
+        ("1.00e-03 y", "1.01e-03 y", True),
+        ("0.5", "0.5 0.5", False),
+    ],
+)
+def test_last_digits_may_differ(a, b, same):
+    assert exercises.alike(a, b) is same
+
+
+def test_roles_of_the_book_are_not_shown_to_learners(cells):
+    made = cells.exercise()
+    made[0].source += " It holds {eq}`eq-twice`."
+    book = practice(nbformat.v4.new_notebook(cells=made), FACTS, "")
+    assert "It holds." in book.cells[0].source
+    made[0].source += " See {cite:t}`someone`."
+    with pytest.raises(ToolError, match="would show"):
+        practice(nbformat.v4.new_notebook(cells=made), FACTS, "")
+
+
+def test_where_the_page_is():
+    assert book_page("iou", "") == "../../../_build/html/exercises/iou.html"
+    wanted = "https://someone.github.io/course/exercises/iou.html"
+    for address in ("https://github.com/someone/course", "https://github.com/someone/course.git"):
+        assert book_page("iou", address) == wanted
+
+
+def test_the_index(course):
+    other = dataclasses.replace(FACTS, kind="design", level="stretch", minutes=40)
+    text = index({"double": FACTS, "again": other}, course.tree)
+    assert text.startswith("## [A lab](../notebooks/lab.ipynb)\n\n| Exercise |")
+    row = "| [Exercise: twice](../exercises/double.md) | write the function | warm-up | 5 | 2 |"
+    assert row in text
+    assert text.count("## ") == 1
 
 
 def test_an_unknown_exercise_in_a_lab(course, cells):
@@ -80,7 +178,11 @@ def test_pages(course):
     assert exercises.pages(out, course.tree) == ["double"]
     text = (out / "double.md").read_text()
     before, after = text.split("{dropdown}")
-    assert "(exercise-double)=" in text
+    assert text.startswith(
+        "(exercise-double)=\n\n# Exercise: twice\n\n*Lab: [A lab](../notebooks/lab"
+    )
+    assert text.count("What a right answer gives") == 1
+    assert "[the lab](../notebooks/lab.ipynb)" in before
     assert "raise NotImplementedError()" in before
     assert "secret" not in before
     assert "42" in before  # the expected result
@@ -123,7 +225,6 @@ def set_rule(index, **values):
     [
         (lambda c: c.pop(1), "one solution cell"),
         (lambda c: c.pop(3), "one test cell"),
-        (lambda c: c.pop(2), "tagged 'expected'"),
         (lambda c: c[1].update(source="def double(x): return 2 * x"), "mark the solution"),
         (lambda c: c[1].update(source="### BEGIN SOLUTION\nx = 1"), "without its END"),
         (lambda c: c[3].update(source="assert double(1) == 2"), "`report.points`"),
@@ -156,6 +257,6 @@ def test_pictures_of_the_expected_result(cells):
     done = copy.deepcopy(source)
     data = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure>"}
     done.cells[2].outputs = [nbformat.v4.new_output("display_data", data=data)]
-    text, pictures = page("double", source, done)
+    text, pictures = page(FACTS, done)
     assert list(pictures) == ["double-1.png"]
     assert "```{image} double-1.png\n:alt: A line that rises.\n```" in text

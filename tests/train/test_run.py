@@ -173,6 +173,13 @@ def test_a_file_with_something_else_is_named_in_one_line(tmp_path: Path, name: s
     assert "\n" not in str(told.value) and "checkpoint.pt" in str(told.value)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_place_of_a_checkpoint_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match="is damaged .it is a folder, a pipe or a device.: delete"):
+        read_checkpoint(tmp_path / "checkpoint.pt")
+
+
 def test_a_damaged_record_beside_a_finished_run_is_written_again(tmp_path: Path) -> None:
     model = trained(tmp_path)  # in evaluation mode now, which makes it no other network
     path = tmp_path / "history.json"
@@ -236,7 +243,7 @@ def test_a_disk_without_room_for_the_checkpoints_is_told_first(tmp_path: Path, m
 
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage)
     steps: list[int] = []
-    with pytest.raises(OSError, match="MB are needed. The disk is full"):
+    with pytest.raises(OSError, match="MB are needed"):
         train_supervised(
             unet(), masks(), loss=lambda x, y: steps.append(1) or x.sum(), out_dir=tmp_path, **QUIET
         )

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.book.build import HTML, server
+from tools.book.build import built, server
 from tools.common import ToolError, run_main, say
 
 ARGUMENTS = (
@@ -216,12 +216,10 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", help="addresses such as book/index.html; default: all")
     parser.add_argument("--shots", type=Path, help="folder for a picture of each page")
     given = parser.parse_args()
-    if not (HTML / "index.html").is_file():
-        raise ToolError("nothing is built yet: run `python -m tools.book build`")
-    faults = []
+    site, faults = built(), []
     with browser(find_chromium()) as running:
         for view in VIEWS.values():
-            faults += inspect(running, HTML, view, given.pages or None, given.shots)
+            faults += inspect(running, site, view, given.pages or None, given.shots)
     for fault in faults:
         say(fault)
     if faults:

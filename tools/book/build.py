@@ -12,10 +12,10 @@ works there works in the book too. Only what changed is written, so Sphinx rende
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import hashlib
 import http.server
-import json
 import os
 import re
 import shutil
@@ -27,10 +27,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import filelock
 import yaml
 
 from tools.book import cover, links
-from tools.common import ROOT, ToolError, Tree, say
+from tools.common import (
+    ROOT,
+    ToolError,
+    Tree,
+    json_text,
+    read_json,
+    read_yaml,
+    say,
+    write_if_changed,
+)
 from tools.equations import commands as equations
 from tools.exercises import commands as exercises
 from tools.notebooks import commands as notebooks
@@ -39,8 +49,10 @@ from tools.notebooks.setup_cell import repository
 BUILD = ROOT / "_build"
 SOURCE = BUILD / "source"
 HTML = BUILD / "html"
+MADE = (BUILD / ".doctrees", BUILD / "jupyter_execute", HTML)
 STAMP = BUILD / "book.json"
 SUFFIXES = (".md", ".ipynb")
+PORT = 8000
 # What the rendered pages depend on besides their own sources.
 RENDERERS = (
     "sphinx",
@@ -82,7 +94,7 @@ def without(toc: dict[str, Any], missing: set[str]) -> dict[str, Any]:
 
 def configuration(address: str) -> dict[str, Any]:
     """Return `_config.yml`, with repository and launch buttons if `address` is set."""
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config = read_yaml(ROOT / "_config.yml")
     if not address:
         return config
     config["repository"] = {"url": address, "branch": "main"}
@@ -141,7 +153,7 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
     # After the labs, which it reports on.
     for name, text in generated_pages().items():
         files[f"book/{name}"] = text.encode()
-    toc = with_exercises(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")), pages)
+    toc = with_exercises(read_yaml(ROOT / "_toc.yml"), pages)
     present = {str(Path(name).with_suffix("")) for name in files if name.endswith(SUFFIXES)}
     missing = {page for page in toc_pages(toc) if page not in present}
     if missing and not draft:
@@ -242,8 +254,25 @@ def fingerprint(files: dict[str, bytes | Path]) -> str:
     return digest.hexdigest()
 
 
+def written() -> dict[str, int]:
+    """The size of every file that rendering has written and the next one builds upon."""
+    files = (path for folder in MADE for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(BUILD).as_posix(): path.stat().st_size for path in files}
+
+
+def whole(stamp: str) -> bool:
+    """Tell whether the last rendering was of this fingerprint, ended well, and is still there."""
+    try:
+        return read_json(STAMP) == {"fingerprint": stamp, "files": written()}
+    except ToolError:
+        return False
+
+
 def render(*, strict: bool = True) -> None:
-    """Run jupyter-book on the assembled sources."""
+    """Run jupyter-book on the assembled sources.
+
+    In one process: Sphinx's parallel reading hangs with these extensions, its writing gains 5 s.
+    """
     program = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", program, "build", str(SOURCE)]
     command += ["--path-output", str(ROOT), "-n", "--keep-going"]
@@ -262,6 +291,22 @@ def render(*, strict: bool = True) -> None:
         raise ToolError("jupyter-book wrote no site; see its message above")
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other process builds this book."""
+    BUILD.mkdir(exist_ok=True)
+    lock = filelock.FileLock(BUILD / "book.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        say("another process builds this book: waiting for its end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def build(*, draft: bool = False) -> None:
     """Execute, assemble, render and check the book."""
     start = time.perf_counter()
@@ -269,23 +314,25 @@ def build(*, draft: bool = False) -> None:
         equations.check()
         cover.ensure()
     files = plan(repository(), draft=draft)
+    stamp = fingerprint(files)
+    good = whole(stamp)
+    STAMP.unlink(missing_ok=True)  # from here on an interruption leaves something half done
     changed = assemble(files)
     say(f"sources: {len(files)} files, {len(changed)} changed")
-    stamp = fingerprint(files)
-    if not STAMP.is_file() or json.loads(STAMP.read_text())["fingerprint"] != stamp:
-        # After a failed build too: Sphinx repeats a warning only if it reads the page again.
-        for stale in (BUILD / ".doctrees", HTML):
-            shutil.rmtree(stale, ignore_errors=True)
-    STAMP.unlink(missing_ok=True)
-    render(strict=not draft)
-    (HTML / ".nojekyll").touch()  # GitHub Pages leaves out folders that begin with _ otherwise
-    faults = links.check(HTML)
-    for fault in faults:
-        print(fault, file=sys.stderr)
-    if faults and not draft:
-        raise ToolError(f"{len(faults)} dead link(s) or outside resource(s), listed above")
+    if changed or not good:
+        if not good:
+            # After a failed build too: Sphinx repeats a warning only if it reads the page again.
+            for stale in MADE:
+                shutil.rmtree(stale, ignore_errors=True)
+        render(strict=not draft)
+        (HTML / ".nojekyll").touch()  # GitHub Pages leaves out folders that begin with _ otherwise
+        faults = links.check(HTML)
+        for fault in faults:
+            print(fault, file=sys.stderr)
+        if faults and not draft:
+            raise ToolError(f"{len(faults)} dead link(s) or outside resource(s), listed above")
     if not draft:
-        STAMP.write_text(json.dumps({"fingerprint": stamp}))
+        write_if_changed(STAMP, json_text({"fingerprint": stamp, "files": written()}))
     size = sum(path.stat().st_size for path in HTML.rglob("*") if path.is_file())
     say(
         f"book: {HTML.relative_to(ROOT) / 'index.html'}, {size / 1e6:.0f} MB,"
@@ -301,7 +348,20 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 def server(folder: Path = HTML, port: int = 0) -> http.server.ThreadingHTTPServer:
     """Return a server for the built site on this machine only; port 0 takes a free one."""
     handler = functools.partial(_QuietHandler, directory=str(folder))
-    return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    try:
+        return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except (OSError, OverflowError) as error:
+        raise ToolError(
+            f"port {port} cannot be had ({error}): name another, `--port {PORT + 1}`, or "
+            "`--port 0` for any that is free"
+        ) from None
+
+
+def built(folder: Path = HTML) -> Path:
+    """Return the folder of the built site; an error if there is none."""
+    if not (folder / "index.html").is_file():
+        raise ToolError("nothing is built yet: run `python -m tools.book build`")
+    return folder
 
 
 def main() -> None:
@@ -312,12 +372,12 @@ def main() -> None:
     builder = commands.add_parser("build", help="execute what changed, render, check every link")
     builder.add_argument("--draft", action="store_true", help="skip missing pages, allow warnings")
     viewer = commands.add_parser("serve", help="serve the built book on this machine")
-    viewer.add_argument("--port", type=int, default=8000)
+    viewer.add_argument("--port", type=int, default=PORT)
     args = parser.parse_args()
     if args.command == "build":
-        build(draft=args.draft)
+        with alone():
+            build(draft=args.draft)
         return
-    if not (HTML / "index.html").is_file():
-        raise ToolError("nothing is built yet: run `python -m tools.book build`")
-    say(f"http://127.0.0.1:{args.port} (stop with Ctrl-C)")
-    server(port=args.port).serve_forever()
+    running = server(built(), args.port)
+    say(f"http://127.0.0.1:{running.server_port} (stop with Ctrl-C)")
+    running.serve_forever()

@@ -16,6 +16,7 @@ from pathlib import Path
 from tools.common import (
     ToolError,
     Tree,
+    damaged,
     fail_with,
     json_text,
     read,
@@ -92,11 +93,20 @@ def _lock(tree: Tree) -> Path:
     return tree.root / "tests" / "equations.lock.json"
 
 
+def _locked(tree: Tree) -> dict[str, dict[str, str]]:
+    """The hashes of each locked equation and of its test."""
+    found = read_json(_lock(tree))
+    for label, entry in found.items():
+        if not isinstance(entry, dict) or not {"equation", "test"} <= entry.keys():
+            raise damaged(_lock(tree), f"{label} has no hashes")
+    return found
+
+
 def problems_of(tree: Tree | None = None) -> list[str]:
     """Everything that is wrong with equations, their tests and the lock file."""
     tree = tree or Tree()
     equations, marked = collect(tree), tests(tree)
-    locked = read_json(_lock(tree), {})
+    locked = _locked(tree)
     problems, places = [], {}
     checked = {label: test for test in marked for label in test.labels}
     for equation in equations:
@@ -156,7 +166,7 @@ def update(labels: list[str], *, looked: bool = False, tree: Tree | None = None)
     tree = tree or Tree()
     equations = {e.label: e for e in collect(tree) if e.label}
     marked = tests(tree)
-    locked = read_json(_lock(tree), {})
+    locked = _locked(tree)
     for label in labels:
         own = [test for test in marked if label in test.labels]
         if label not in equations:
@@ -205,7 +215,7 @@ def main() -> None:
     else:
         labels = list(given.labels)
         if given.new:
-            locked = read_json(_lock(Tree()), {})
+            locked = _locked(Tree())
             labels += [e.label for e in collect() if e.label and e.label not in locked]
         if not labels:
             raise ToolError("name the labels, or give --new")

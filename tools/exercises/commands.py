@@ -98,13 +98,12 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
     problems = [p for path in tree.sources() for p in problems_of(path, sources[path.stem])]
     fail_with(problems, "Problems in exercise sources:")
     address, known = repository(tree), facts.known(tree)
-    # While exercises are being converted to checks: the others' notebooks stay as they are.
+    fail_with(_strangers(tree, known), "Exercises and checks that do not fit together:")
     wanted = {
         tree.practice / path.parent.name / path.name: text_of(
             practice(sources[path.stem], known[path.stem], address)
         )
         for path in tree.sources()
-        if path.stem in known
     }
     for path in tree.labs():
         lab = read(path)
@@ -129,7 +128,7 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
         if not check:
             write_if_changed(path, text)
             say(f"wrote {shown}")
-    for path in sorted(p for p in set(tree.practices()) - set(wanted) if p.stem not in sources):
+    for path in sorted(set(tree.practices()) - set(wanted)):
         shown = path.relative_to(tree.root).as_posix()
         changed.append(f"{shown} has no source any more: run sync")
         if not check:
@@ -144,10 +143,9 @@ def pages(out_dir: Path, tree: Tree | None = None) -> list[str]:
     """
     tree = tree or Tree()
     known = facts.known(tree)
-    for name, one in known.items():
-        path = tree.exercises / one.lab / f"{name}.ipynb"
-        fail_with(problems_of(path, read(path)), "Problems in exercise sources:")
-        text, pictures = page(one, solution_executed(path, tree))
+    for path, done in solutions_executed(tree).items():
+        name = path.stem
+        text, pictures = page(known[name], done)
         write_if_changed(out_dir / f"{name}.md", text)
         for old in set(out_dir.glob(f"{name}-*.png")) - {out_dir / file for file in pictures}:
             old.unlink()
@@ -162,11 +160,12 @@ def index_page(tree: Tree | None = None) -> str:
     return index(facts.known(tree), tree)
 
 
-def expect(tree: Tree | None = None) -> None:
+def expect(only: list[str] | None = None, tree: Tree | None = None) -> None:
     """Store what a right answer prints in the sources; look at the difference before committing."""
     tree = tree or Tree()
-    for path in tree.sources():
-        source, done = read(path), solution_executed(path, tree, compare=False)
+    wanted = [path for path in tree.sources() if not only or path.stem in only]
+    for path, done in solutions_executed(tree, wanted, compare=False).items():
+        source = read(path)
         for cell, ran in zip(source.cells, done.cells, strict=True):
             if "expected" in tags(cell):
                 text = _printed(ran)
@@ -192,15 +191,24 @@ def alike(a: str, b: str) -> bool:
     return all(math.isclose(float(x), float(y), rel_tol=0.01, abs_tol=0.01) for x, y in pairs)
 
 
-def solution_executed(path: Path, tree: Tree, *, compare: bool = True) -> NotebookNode:
-    """Execute a source, with its solution, in a kernel; all points, or an error.
+def solutions_executed(
+    tree: Tree, paths: list[Path] | None = None, *, compare: bool = True
+) -> dict[Path, NotebookNode]:
+    """Execute sources, with their solutions, in kernels; all points, or an error.
 
     Args:
-        path: The source.
         tree: The checkout.
+        paths: The sources; default all.
         compare: Fail if a right answer prints something else than the source says.
     """
-    done = runner.run(path, "quick", tree)
+    paths = tree.sources() if paths is None else paths
+    problems = [found for path in paths for found in problems_of(path, read(path))]
+    fail_with(problems, "Problems in exercise sources:")
+    executed = runner.run_all(paths, "quick", tree)
+    return {path: _all_points(path, done, tree, compare) for path, done in executed.items()}
+
+
+def _all_points(path: Path, done: runner.Execution, tree: Tree, compare: bool) -> NotebookNode:
     runner.keep(done, "quick", tree)
     fail_with(validate.check_executed(path, done.notebook), "Problems in an executed exercise:")
     test = graded(done.notebook, "grade")[0]
@@ -269,8 +277,7 @@ def verify(tree: Tree | None = None) -> None:
     """Run every solution (all points) and every untouched notebook (none)."""
     tree = tree or Tree()
     played = untouched(tree)
-    for path in tree.sources():
-        notebook = solution_executed(path, tree)
+    for path, notebook in solutions_executed(tree).items():
         seen = played.get(path.stem, {"points": "missing", "total": None, "errors": {}})
         if seen["points"] != 0 or not seen["total"]:
             raise ToolError(f"practice/{path.name}, untouched: {seen}; wanted 0 points")
@@ -286,7 +293,8 @@ def main() -> None:
     commands.add_parser("sync", help="write the learners' notebooks and the labs' cells")
     commands.add_parser("check", help="fail if one of them is out of step with its source")
     commands.add_parser("verify", help="run the solutions and the untouched notebooks")
-    commands.add_parser("expect", help="store in the sources what right answers print")
+    stored = commands.add_parser("expect", help="store in the sources what right answers print")
+    stored.add_argument("--only", nargs="+", metavar="NAME", help="only these exercises")
     commands.add_parser("record", help="train the runs to diagnose again, and store them")
     made = commands.add_parser("pages", help="write the book's pages")
     made.add_argument("folder", type=Path)
@@ -298,7 +306,7 @@ def main() -> None:
     elif given.command == "verify":
         verify()
     elif given.command == "expect":
-        expect()
+        expect(given.only)
     elif given.command == "record":
         from tools.exercises import record  # it imports torch
 

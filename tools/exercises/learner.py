@@ -12,7 +12,7 @@ from tools.exercises.facts import Facts, with_line
 from tools.exercises.page import alt_text, strip, text_of_output
 from tools.notebooks.setup_cell import setup_source
 
-ROLE = re.compile(r" ?\{(\w+)\}`([^`<]*)`")
+ROLE = re.compile(r" ?\{([\w:]+)\}`([^`<]*)`")
 
 
 def practice(notebook: NotebookNode, facts: Facts, address: str) -> NotebookNode:

@@ -24,6 +24,7 @@ from tools.common import ROOT, say, write_if_changed
 
 SIZE, NUM, NUM_VAL = (48, 64), 96, 24
 PASSES, STEPS, BATCH = 16, 12, 8
+UPDATES = 1500  # of a game
 
 
 def segment(
@@ -109,7 +110,7 @@ def play(
     generator = torch.Generator().manual_seed(0)
     fixed = torch.randn(200, latent, generator=generator)
     logits: dict[str, list[float]] = {"real": [], "generated": []}
-    for step in range(1500):
+    for step in range(UPDATES):
         real = points[torch.randint(len(points), (128,), generator=generator)]
         fake = maker(torch.randn(128, latent, generator=generator))
         on_real, on_fake = judge(real), judge(fake.detach())

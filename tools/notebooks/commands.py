@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ from tools.common import (
     text_of,
     write_if_changed,
 )
-from tools.notebooks import cost, runner, validate
+from tools.notebooks import cost, runner, validate, warm
 from tools.notebooks.setup_cell import repository, setup_source
 
 
@@ -50,8 +50,7 @@ def execute(
     tree = tree or Tree()
     paths = _chosen(tree.labs(), only)
     executed, problems = {}, []
-    for number, path in enumerate(paths, start=1):
-        done = runner.run(path, scale, tree, force=force, number=f"[{number}/{len(paths)}] ")
+    for path, done in runner.run_all(paths, scale, tree, force=force).items():
         executed[done.name] = runner.keep(done, scale, tree)
         problems += validate.check_executed(path, done.notebook)
         if limits and not done.cached:
@@ -106,9 +105,8 @@ def mark(only: list[str] | None = None, tree: Tree | None = None) -> None:
     Look at the difference before committing it: it is what the labs claim to hold everywhere.
     """
     tree = tree or Tree()
-    for path in _chosen(tree.labs(), only):
-        done = runner.run(path, "smoke", tree).notebook
-        marked = {cell.id: cell for cell in tagged(done, validate.MARKED)}
+    for path, done in runner.run_all(_chosen(tree.labs(), only), "smoke", tree).items():
+        marked = {cell.id: cell for cell in tagged(done.notebook, validate.MARKED)}
         notebook = read(path)
         for cell in notebook.cells:
             if cell.cell_type == "code":
@@ -142,7 +140,8 @@ def status_markdown(tree: Tree | None = None) -> str:
     for path in sorted(folder.rglob("*.cost.json")):
         name = path.relative_to(folder).as_posix().removesuffix(".cost.json")
         if (tree.notebooks / f"{name}.ipynb").is_file():
-            built[name] = read_json(path, {})
+            with contextlib.suppress(ToolError):  # cut short: the next build writes it again
+                built[name] = read_json(path)
     return cost.status(built, tree)
 
 
@@ -152,12 +151,13 @@ def nbval(extra: list[str] | None = None, tree: Tree | None = None) -> None:
     labs = [str(path) for path in tree.labs()]
     if labs:
         say(f"{len(labs)} labs at smoke, comparing the cells tagged {validate.MARKED!r}")
-        command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
-        command += ["--nbval-cell-timeout=600", "-p", "no:cacheprovider", "-q", *(extra or [])]
-        environment = {**os.environ, "COURSE_SCALE": "smoke", "COURSE_PROGRESS": "0"}
-        environment.pop("MPLBACKEND", None)
-        done = subprocess.run([*command, *labs], cwd=tree.root, env=environment, check=False)
-        if done.returncode:
+        command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=600"]
+        command += ["-p", "no:cacheprovider", "-q", "--dist=loadscope"]
+        command += ["-n", str(runner.room(len(labs)))] if len(labs) > 1 else []
+        with runner.environment("smoke", tree, **runner.THREADS), warm.kernels() as kernel:
+            command += [f"--nbval-kernel-name={kernel}", *(extra or []), *labs]
+            status = subprocess.run(command, cwd=tree.root, check=False).returncode
+        if status:
             raise ToolError("labs failed at smoke; see above")
 
 

@@ -10,13 +10,14 @@ Two parts, both needed for an execution to be used again:
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.metadata
 import os
 import platform
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -60,6 +61,13 @@ def parse(source: str) -> ast.Module | None:
         return None
 
 
+@cache
+def imports_of(source: str, package: str) -> frozenset[str]:
+    """The names that a file's text imports; each text is parsed once, not for each notebook."""
+    module = parse(source)
+    return frozenset(imports(module, package) if module else ())
+
+
 def imports(module: ast.Module, package: str = "") -> set[str]:
     """Names that may be modules: `from a.b import c` gives a.b and a.b.c."""
     found: set[str] = set()
@@ -97,9 +105,7 @@ def module_files(names: Iterable[str], root: Path, package: str = "course_lib") 
         else:
             continue
         files.add(path)
-        module = parse(path.read_text(encoding="utf-8"))
-        if module is not None:
-            todo |= imports(module, inside)
+        todo |= imports_of(path.read_text(encoding="utf-8"), inside)
     return files
 
 
@@ -137,25 +143,27 @@ def versions() -> dict[str, str]:
 
 
 def data_state() -> str:
-    """A hash that changes when a data set arrives, goes, or gains a file."""
-    named = os.environ.get("COURSE_DATA", "")
-    parts = [named]
-    if named and Path(named).is_dir():
-        base = Path(named)
-        for folder, names, files in os.walk(base):
-            names.sort()
-            parts.append(f"{folder} {os.stat(folder).st_mtime_ns}")
-            if folder == str(base):
-                parts += sorted(f"{f} {os.stat(base / f).st_size}" for f in files)
-    cache = os.environ.get("COURSE_CACHE")
-    if cache is None:
-        import platformdirs
+    """A hash of the real data that is there, wherever it lies: names, sizes, times; or "none"."""
+    import platformdirs
 
-        cache = platformdirs.user_cache_dir("course_lib", appauthor=False)
-    if Path(cache).is_dir():  # downloads; what was decoded follows from code and data
-        parts += sorted(f"{p.parent.name}/{p.name}" for p in Path(cache).glob("*/*"))
-        parts = [part for part in parts if not part.startswith("decoded/")]
-    return digest(*parts)
+    cache = os.environ.get("COURSE_CACHE") or platformdirs.user_cache_dir("course_lib", False)
+    named = os.environ.get("COURSE_DATA", "")
+    return _data_state(named and os.path.expanduser(named), os.path.join(cache, "downloads"))
+
+
+@cache  # a look at 130,000 files takes half a second
+def _data_state(*folders: str) -> str:
+    found = []
+    for folder in filter(os.path.isdir, folders):
+        linked = [entry.path for entry in os.scandir(folder) if entry.is_symlink()]
+        for place, _, files in (step for top in (folder, *linked) for step in os.walk(top)):
+            inside = os.path.relpath(place, folder)
+            for name in files:
+                with contextlib.suppress(OSError):  # it has just gone
+                    state = os.stat(os.path.join(place, name))
+                    if name[0] != ".":  # the mark of an unpacked archive
+                        found.append(f"{inside}/{name} {state.st_size} {int(state.st_mtime)}")
+    return digest(*sorted(found)) if found else "none"
 
 
 def key(notebook: NotebookNode, scale: str, tree: Tree) -> str:

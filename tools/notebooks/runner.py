@@ -7,7 +7,6 @@ into the notebook as it stands now: changing prose executes nothing, and nothing
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import datetime
 import json
@@ -17,10 +16,13 @@ import platform
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nbformat
 from nbformat import NotebookNode
@@ -38,11 +40,13 @@ from tools.common import (
     without_outputs,
     write_if_changed,
 )
-from tools.notebooks import dependencies, probe
+from tools.notebooks import cost, dependencies, probe, warm
 from tools.notebooks.clean import clean_outputs, prune_widgets
 
 SCALES = ("smoke", "quick", "full")
 KEPT = 4  # executions kept per notebook and scale, so that going back is free
+THREADS = {"OMP_NUM_THREADS": "1"}  # where several run: the same results on any machine
+ROOM = 3e9  # bytes of free memory for each notebook that runs; the largest takes 2
 
 
 @dataclass(frozen=True)
@@ -56,32 +60,212 @@ class Execution:
 
 
 def run(path: Path, scale: str, tree: Tree, *, force: bool = False, number: str = "") -> Execution:
-    """Execute a notebook at a scale, or read its execution from the cache.
+    """Execute a notebook as a learner does, alone and with all threads, unless it is in the cache.
+
+    Args:
+        path: The notebook.
+        scale: smoke, quick or full.
+        tree: The checkout.
+        force: Execute even if nothing has changed.
+        number: Stands before what is printed.
 
     Raises:
         ToolError: A cell failed; the message names it, and a copy with the error is kept.
     """
-    if scale not in SCALES:
-        raise ToolError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
-    source = without_outputs(read(path))
-    name = path.relative_to(tree.notebooks).with_suffix("").as_posix()
-    key = dependencies.key(source, scale, tree)
-    stored = tree.build / "cache" / f"{name.replace('/', '.')}-{scale}-{key[:16]}.json"
-    if not force:
-        entry = _usable(stored, key, tree)
-        if entry is not None:
-            say(f"{number}{name} ({scale}): unchanged, executed {entry['measured']['date']}")
-            stored.touch()
-            return Execution(name, assemble(source, entry), entry["measured"], True)
-    cells = sum(map(is_code, source.cells))
-    say(f"{number}{name} ({scale}): executing {cells} code cells …")
-    entry = _execute(source, name, scale, tree)
-    entry["key"] = key
-    write_if_changed(stored, json_text(entry))
-    _prune(stored, name, scale)
-    measured = entry["measured"]
-    say(f"  {measured['seconds']:.1f} s, peak {measured['peak_mb']:.0f} MB")
-    return Execution(name, assemble(source, entry), measured, False)
+    job = Job(path, scale, tree, number)
+    with environment(scale, tree):
+        return (None if force else job.cached()) or job.executed(warm.PLAIN)
+
+
+def run_all(
+    paths: Sequence[Path], scale: str, tree: Tree, *, force: bool = False
+) -> dict[Path, Execution]:
+    """Execute notebooks side by side, each with a warm start and one thread, the longest first.
+
+    So the cores are better used than by the threads of one notebook, and what is printed does not
+    depend on their number. Where kernels have no warm start, it is one notebook after the other.
+
+    Raises:
+        ToolError: A cell failed; what runs beside it is stopped.
+    """
+    jobs = [Job(path, scale, tree, f"[{n}/{len(paths)}] ") for n, path in enumerate(paths, 1)]
+    done = {} if force else {job.path: found for job in jobs if (found := job.cached())}
+    stated = cost.stored(tree)
+    waiting = sorted(
+        (job for job in jobs if job.path not in done),
+        key=lambda job: -stated.get(job.name, {}).get(scale, {}).get("seconds", 0),
+    )
+    if len(waiting) == 1 or not warm.POSSIBLE:
+        with environment(scale, tree, **THREADS):
+            done.update({job.path: job.executed(warm.PLAIN) for job in waiting})
+    elif waiting:
+        with (
+            environment(scale, tree, **THREADS),
+            ThreadPoolExecutor(room(len(waiting))) as pool,
+            warm.kernels() as kernel,  # inside of the pool: a fault or Ctrl-C ends what runs
+        ):
+            futures = {pool.submit(job.executed, kernel): job.path for job in waiting}
+            try:
+                finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                done.update({futures[future]: future.result() for future in finished})
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+    return {path: done[path] for path in paths}
+
+
+def room(wanted: int) -> int:
+    """How many notebooks run side by side: one for each core, if memory allows."""
+    import psutil
+
+    cores = len(os.sched_getaffinity(0)) if warm.POSSIBLE else 1
+    return max(1, min(wanted, cores, int(psutil.virtual_memory().available / ROOM)))
+
+
+def environment(scale: str, tree: Tree, **more: str) -> AbstractContextManager[Any]:
+    """What kernels inherit, in `os.environ`; everything is as before afterwards."""
+    path = os.pathsep.join(filter(None, [str(tree.root), os.environ.get("PYTHONPATH")]))
+    fixed = {"COURSE_SCALE": scale, "COURSE_PROGRESS": "0", "TQDM_DISABLE": "1"}
+    fixed |= {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+    fixed |= {"MPLBACKEND": warm.BACKEND}  # inline figures, whatever the caller prefers
+    return mock.patch.dict(os.environ, fixed | more)
+
+
+class Job:
+    """A notebook that is to be executed at a scale."""
+
+    def __init__(self, path: Path, scale: str, tree: Tree, number: str) -> None:
+        if scale not in SCALES:
+            raise ToolError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
+        self.path, self.scale, self.tree, self.number = path, scale, tree, number
+        self.name = path.relative_to(tree.notebooks).with_suffix("").as_posix()
+        self.file = self.name.replace("/", ".")
+        self.source = without_outputs(read(path))
+        self.key = dependencies.key(self.source, scale, tree)
+        self.stored = tree.build / "cache" / f"{self.file}-{scale}-{self.key[:16]}.json"
+
+    def cached(self) -> Execution | None:
+        """The execution that is in the cache, if nothing it depends on has changed."""
+        try:
+            entry = read_json(self.stored)
+            if entry["key"] != self.key or entry["data"] != dependencies.data_state():
+                return None
+            if dependencies.changed(entry["files"], self.tree):
+                return None
+            measured, notebook = entry["measured"], assemble(self.source, entry)
+            say(f"{self.number}{self.name} ({self.scale}): unchanged since {measured['date']}")
+        except (ToolError, LookupError, TypeError, AttributeError):
+            return None  # there is none, or it is damaged: executing makes it anew
+        self.stored.touch()
+        return Execution(self.name, notebook, measured, True)
+
+    def executed(self, kernel: str) -> Execution:
+        """Execute it in a kernel of this name; keep its outputs in the cache."""
+        cells = sum(map(is_code, self.source.cells))
+        say(f"{self.number}{self.name} ({self.scale}): executing {cells} code cells …")
+        entry = {**self._entry(kernel), "key": self.key}
+        write_if_changed(self.stored, json_text(entry))
+        others = self.stored.parent.glob(f"{self.file}-{self.scale}-*.json")
+        for old in sorted(others, key=lambda file: -file.stat().st_mtime)[KEPT:]:
+            old.unlink()
+        measured = entry["measured"]
+        say(f"  {self.name}: {measured['seconds']:.1f} s, peak {measured['peak_mb']:.0f} MB")
+        return Execution(self.name, assemble(self.source, entry), measured, False)
+
+    def _entry(self, kernel: str) -> dict[str, Any]:
+        start = time.perf_counter()
+        notebook = self._execute(self._probed(), kernel)
+        seconds = time.perf_counter() - start
+        seen = json.loads("".join(output.get("text", "") for output in notebook.cells[-1].outputs))
+        ours = {cell.id for cell in self.source.cells if is_code(cell)}
+        ran = [cell for cell in notebook.cells if cell.id in ours]
+        counts = [cell.execution_count for cell in ran]
+        if None in counts or counts != sorted(counts):
+            raise ToolError(
+                f"{self.name} ({self.scale}): not every cell was executed in order: {counts}"
+            )
+        outputs = {cell.id: clean_outputs(cell.outputs) for cell in ran}
+        return {
+            "outputs": outputs,
+            "widgets": prune_widgets(notebook.metadata.get("widgets", {}), outputs),
+            "files": dependencies.record([*seen["opened"], *seen["modules"]], self.tree),
+            "data": dependencies.data_state(),
+            "measured": {
+                "seconds": round(seconds, 1),
+                "cpu_seconds": round(seen["cpu_seconds"], 1),
+                "peak_mb": round(seen["peak_bytes"] / 1e6),
+                "gpu_peak_mb": round(seen["gpu_peak_bytes"] / 1e6),
+                "device": seen["device"],
+                "cores": os.cpu_count(),
+                "system": platform.system(),
+                "date": datetime.date.today().isoformat(),
+                "versions": seen["versions"],
+            },
+        }
+
+    def _probed(self) -> NotebookNode:
+        """A copy with the cells that measure, before and after all others."""
+        notebook = copy.deepcopy(self.source)
+        notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3"})
+        notebook.metadata.setdefault("language_info", {"name": "python"})
+        roots = [str(self.tree.root) + os.sep]
+        before, after = map(nbformat.v4.new_code_cell, (probe.before(roots), probe.after()))
+        notebook.cells = [before, *notebook.cells, after]
+        return notebook
+
+    def _execute(self, notebook: NotebookNode, kernel: str) -> NotebookNode:
+        """Let papermill set the scale and run the cells; return the executed notebook.
+
+        The kernel's folder goes by `resources`: papermill's own `cwd` moves the whole process,
+        and other notebooks run in it at the same time.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import papermill
+
+        logging.getLogger("papermill").setLevel(logging.ERROR)
+        work = self.tree.build.resolve() / "work"
+        given, made = work / f"{self.file}.ipynb", work / f"{self.file}.out.ipynb"
+        write_if_changed(given, text_of(notebook))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return papermill.execute_notebook(
+                    str(given),
+                    str(made),
+                    parameters={"scale": self.scale} if tagged(self.source, "parameters") else {},
+                    kernel_name=kernel,
+                    progress_bar=False,
+                    log_output=False,
+                    request_save_on_cell_execute=False,
+                    start_timeout=180,
+                    resources={"metadata": {"path": str(self.path.parent.resolve())}},
+                    shutdown_kernel="immediate",  # the polite way waits 2.5 s
+                    extra_arguments=["--log-level=ERROR"],  # a warning at each start is noise
+                )
+        except papermill.PapermillExecutionError as error:
+            raise ToolError(self._failure(made, error)) from None
+        except (RuntimeError, OSError) as error:
+            raise ToolError(
+                f"{self.name} ({self.scale}): the kernel stopped or did not start: {error}"
+            ) from None
+        finally:
+            given.unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
+
+    def _failure(self, made: Path, error: Any) -> str:
+        """Keep the failed notebook; say where it failed and how."""
+        kept = self.tree.build / "failed" / f"{self.file}.ipynb"
+        notebook = read(made)
+        failed = [
+            cell.id
+            for cell in notebook.cells
+            if any(output.output_type == "error" for output in cell.get("outputs", []))
+        ]
+        write_if_changed(kept, text_of(notebook))
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).strip()
+        tail = "\n".join("    " + line for line in plain.splitlines()[-12:])
+        place = f"{self.name} ({self.scale}): cell {failed[-1] if failed else '?'!r}"
+        return f"{place} failed with {error.ename}\n{tail}\n  look at {kept}"
 
 
 def assemble(source: NotebookNode, entry: dict[str, Any]) -> NotebookNode:
@@ -89,7 +273,7 @@ def assemble(source: NotebookNode, entry: dict[str, Any]) -> NotebookNode:
     notebook = copy.deepcopy(source)
     count = 0
     for cell in notebook.cells:
-        if cell.cell_type != "code" or cell.id not in entry["outputs"]:
+        if not is_code(cell):
             continue
         count += 1
         cell.execution_count = count
@@ -100,129 +284,6 @@ def assemble(source: NotebookNode, entry: dict[str, Any]) -> NotebookNode:
     if entry["widgets"]:
         notebook.metadata["widgets"] = nbformat.from_dict(entry["widgets"])
     return notebook
-
-
-def _usable(stored: Path, key: str, tree: Tree) -> dict[str, Any] | None:
-    try:
-        entry = read_json(stored, None)
-    except ToolError:  # cut short, or not ours
-        return None
-    if not isinstance(entry, dict) or entry.get("key") != key:
-        return None
-    if entry["data"] != dependencies.data_state():
-        return None
-    return None if dependencies.changed(entry["files"], tree) else entry
-
-
-def _prune(stored: Path, name: str, scale: str) -> None:
-    others = sorted(
-        stored.parent.glob(f"{name.replace('/', '.')}-{scale}-*.json"),
-        key=lambda file: file.stat().st_mtime,
-        reverse=True,
-    )
-    for old in others[KEPT:]:
-        old.unlink()
-
-
-def _execute(source: NotebookNode, name: str, scale: str, tree: Tree) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import papermill
-
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    work = tree.build / "work"
-    given, made = (
-        work / f"{name.replace('/', '.')}.ipynb",
-        work / f"{name.replace('/', '.')}.out.ipynb",
-    )
-    probed = copy.deepcopy(source)
-    probed.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3"})
-    probed.metadata.setdefault("language_info", {"name": "python"})
-    roots = [str(tree.root) + os.sep]
-    probed.cells.insert(0, nbformat.v4.new_code_cell(probe.before(roots), id="probe-before"))
-    probed.cells.append(nbformat.v4.new_code_cell(probe.after(), id="probe-after"))
-    write_if_changed(given, text_of(probed))
-    parameters = {"scale": scale} if tagged(source, "parameters") else {}
-    start = time.perf_counter()
-    with _environment(scale, tree), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            done = papermill.execute_notebook(
-                str(given),
-                str(made),
-                parameters=parameters,
-                kernel_name="python3",
-                cwd=str((tree.notebooks / name).parent),
-                progress_bar=False,
-                log_output=False,
-                start_timeout=180,
-                extra_arguments=["--log-level=ERROR"],  # a warning at each start is noise
-            )
-        except papermill.PapermillExecutionError as error:
-            raise ToolError(_failure(name, scale, error, made, tree)) from None
-        except (RuntimeError, OSError) as error:
-            raise ToolError(
-                f"{name} ({scale}): the kernel stopped or did not start: {error}"
-            ) from None
-    seconds = time.perf_counter() - start
-    seen = json.loads("".join(output.get("text", "") for output in done.cells[-1].outputs))
-    ours = {cell.id for cell in source.cells if is_code(cell)}
-    ran = [cell for cell in done.cells if cell.cell_type == "code" and cell.id in ours]
-    counts = [cell.execution_count for cell in ran]
-    if None in counts or counts != sorted(counts) or len(ran) != len(ours):
-        raise ToolError(f"{name} ({scale}): not every cell was executed in order: {counts}")
-    widgets = done.metadata.get("widgets", {})
-    outputs = {cell.id: clean_outputs(cell.outputs) for cell in ran}
-    given.unlink(missing_ok=True)
-    made.unlink(missing_ok=True)
-    return {
-        "outputs": outputs,
-        "widgets": prune_widgets(widgets, outputs),
-        "files": dependencies.record([*seen["opened"], *seen["modules"]], tree),
-        "data": dependencies.data_state(),
-        "measured": {
-            "seconds": round(seconds, 1),
-            "cpu_seconds": round(seen["cpu_seconds"], 1),
-            "peak_mb": round(seen["peak_bytes"] / 1e6),
-            "gpu_peak_mb": round(seen["gpu_peak_bytes"] / 1e6),
-            "device": seen["device"],
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-            "date": datetime.date.today().isoformat(),
-            "versions": seen["versions"],
-        },
-    }
-
-
-@contextlib.contextmanager
-def _environment(scale: str, tree: Tree) -> Iterator[None]:
-    """What the kernel inherits; everything is as before afterwards."""
-    before = dict(os.environ)
-    path = os.pathsep.join(filter(None, [str(tree.root), before.get("PYTHONPATH", "")]))
-    os.environ.update(COURSE_SCALE=scale, PYTHONPATH=path, PYTHONHASHSEED="0")
-    os.environ.update(COURSE_PROGRESS="0", TQDM_DISABLE="1")
-    os.environ.pop("MPLBACKEND", None)  # inline figures, whatever the caller prefers
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _failure(name: str, scale: str, error: Any, made: Path, tree: Tree) -> str:
-    kept = tree.build / "failed" / f"{name.replace('/', '.')}.ipynb"
-    cell = f"cell number {error.cell_index}"
-    with contextlib.suppress(Exception):
-        notebook = read(made)
-        failed = [
-            c for c in notebook.cells if any(o.output_type == "error" for o in c.get("outputs", []))
-        ]
-        cell = f"cell {failed[-1].id!r}"
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        made.replace(kept)
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).strip()
-    tail = "\n".join("    " + line for line in plain.splitlines()[-12:])
-    return f"{name} ({scale}): {cell} failed with {error.ename}\n{tail}\n  look at {kept}"
 
 
 def keep(done: Execution, scale: str, tree: Tree) -> Path:

@@ -1,1 +1,1 @@
-"""Checks of the lab `four-steps`."""
+"""Checks of the lab `four_steps`."""

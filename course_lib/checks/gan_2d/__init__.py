@@ -1,1 +1,1 @@
-"""Checks of the lab `gan_2d`."""
+"""Checks of the lab `gan-2d`."""

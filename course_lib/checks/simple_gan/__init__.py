@@ -1,1 +1,1 @@
-"""Checks of the lab `simple_gan`."""
+"""Checks of the lab `simple-gan`."""

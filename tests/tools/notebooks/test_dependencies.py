@@ -75,21 +75,38 @@ def test_a_result_or_checkpoint_that_arrives_counts(package, file):
 
 
 def test_data_that_arrives_counts(tmp_path, monkeypatch):
+    """Names, sizes and times count; the folder's own place does not."""
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("COURSE_DATA", raising=False)
-    states = [d.data_state()]
-    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
-    states.append(d.data_state())
-    (tmp_path / "data" / "mnist").mkdir(parents=True)
-    states.append(d.data_state())
-    assert d.data_state() == states[-1]
-    os.utime(tmp_path / "data" / "mnist", (1, 1))
-    (tmp_path / "data" / "mnist" / "images").write_text("1")
-    states.append(d.data_state())
-    assert len(set(states)) == 4
+
+    def state(folder: str = "data") -> str:
+        monkeypatch.setenv("COURSE_DATA", str(tmp_path / folder))
+        d._data_state.cache_clear()
+        return d.data_state()
+
+    assert d.data_state() == "none" == state()
+    file = tmp_path / "data" / "mnist" / "raw" / "images"
+    file.parent.mkdir(parents=True)
+    assert state() == "none"
+    file.write_text("1")
+    states = [state()]
+    file.write_text("12")
+    states.append(state())
+    os.utime(file, (1, 1))
+    states.append(state())
+    (tmp_path / "data" / ".mnist.done").touch()
+    assert state() == states[-1]
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    assert state("elsewhere") == states[-1]
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "mnist").symlink_to(tmp_path / "elsewhere" / "mnist")
+    assert state("linked") == states[-1]
     (tmp_path / "cache" / "decoded").mkdir(parents=True)
     (tmp_path / "cache" / "decoded" / "x.safetensors").write_text("")
-    assert d.data_state() == states[-1]  # follows from code and data
+    assert state("elsewhere") == states[-1]  # follows from code and data
+    (tmp_path / "cache" / "downloads").mkdir()
+    (tmp_path / "cache" / "downloads" / "x.tar").write_text("")
+    assert len({*states, state("elsewhere")}) == 4
 
 
 def test_record_and_changed(checkout):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import nbformat
 import pytest
 
-from tools.common import ToolError, read
+from tools.common import ROOT, ToolError, read
 from tools.notebooks import commands as notebooks
-from tools.notebooks import runner
+from tools.notebooks import cost, dependencies, runner
 
 
 def executed(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -132,11 +137,75 @@ def test_wrong_names(checkout, cells):
         notebooks.execute("smoke", only=["broken"], tree=checkout.tree)
 
 
-def test_a_damaged_cache_is_not_used(checkout, cells, capsys):
-    checkout.lab("a", cells.code("say", "print('a')"))
-    notebooks.execute("smoke", tree=checkout.tree)
-    (entry,) = (checkout.root / "_build" / "cache").glob("*.json")
-    entry.write_text(entry.read_text()[:100])
-    capsys.readouterr()
-    notebooks.execute("smoke", tree=checkout.tree)
-    assert executed(capsys) == ["a"]
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:100],
+        lambda text: "[]",
+        lambda text: json.dumps({**json.loads(text), "outputs": {}}),
+        lambda text: json.dumps({**json.loads(text), "measured": None}),
+    ],
+)
+def test_a_damaged_cache_is_made_anew(checkout, cells, capsys, damage):
+    path = checkout.lab("a", cells.code("say", "print('a')"))
+    job = runner.Job(path, "smoke", checkout.tree, "")
+    entry = {"key": job.key, "data": dependencies.data_state(), "files": {}, "widgets": {}}
+    entry["outputs"] = {"setup": [], "parameters": [], "say": []}
+    entry["measured"] = {"date": "2026-11-28"}
+    job.stored.parent.mkdir(parents=True)
+    job.stored.write_text(json.dumps(entry))
+    assert job.cached()
+    job.stored.write_text(damage(job.stored.read_text()))
+    assert job.cached() is None
+
+
+def test_the_longest_first_and_in_order_given_back(checkout, cells, capsys, monkeypatch):
+    monkeypatch.setattr(runner, "room", lambda wanted: 1)
+    values = {"seconds": 5, "cpu_seconds": 5, "peak_mb": 5}
+    cost.store({"b": values}, "smoke", checkout.tree)
+    paths = [checkout.lab(name, cells.code("say", "print(scale)")) for name in "ab"]
+    cost.store({"b": values}, "smoke", checkout.tree)
+    done = runner.run_all(paths, "smoke", checkout.tree)
+    assert executed(capsys) == ["b", "a"]
+    assert list(done) == paths
+    assert done[paths[0]].notebook.cells[-1].outputs[0].text == "smoke\n"
+
+
+def test_a_fault_stops_what_runs_beside_it(checkout, cells, monkeypatch):
+    monkeypatch.setattr(runner, "room", lambda wanted: 2)
+    slow = checkout.lab("slow", cells.code("sleep", "import time\ntime.sleep(300)"))
+    wrong = checkout.lab("wrong", cells.code("breaks", "import time\ntime.sleep(1)\n1 / 0"))
+    never = checkout.lab("never", cells.code("say", "open('ran', 'w')"))
+    start = time.monotonic()
+    with pytest.raises(ToolError, match="cell 'breaks' failed with ZeroDivisionError"):
+        runner.run_all([slow, wrong, never], "smoke", checkout.tree)
+    assert time.monotonic() - start < 120
+    assert not (checkout.root / "notebooks" / "ran").exists()
+
+
+def test_ctrl_c_ends_everything(checkout, cells, tmp_path):
+    """The command ends at once, and so do the kernels that it started."""
+    note = "import os, time\nopen(f'pid{os.getpid()}', 'w')\ntime.sleep(300)"
+    for name in ("a", "b"):
+        checkout.lab(name, cells.code("sleep", note))
+    script = (
+        "import pathlib\nfrom tools import common\n"
+        "from tools.notebooks import commands, runner, warm\n"
+        "warm.LIBRARIES, runner.room = (), lambda wanted: 2\n"
+        f"tree = common.Tree(pathlib.Path({str(checkout.root)!r}))\n"
+        "common.run_main(lambda: commands.execute('smoke', tree=tree))"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while len(pids := list((checkout.root / "notebooks").glob("pid*"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    command.send_signal(signal.SIGINT)
+    assert command.communicate(timeout=60)[1].splitlines()[-1] == "stopped"
+    assert command.returncode == 130
+    time.sleep(0.5)
+    for path in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.name.removeprefix("pid")), 0)

@@ -1,5 +1,7 @@
 """How the book's sources are put together."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,111 @@ def test_the_fingerprint_follows_extensions_and_the_list_of_pages(tmp_path: Path
     assert book.fingerprint({**files, "book/a.md": b"two"}) == first
     assert book.fingerprint({**files, "book/_ext/e.py": b"x = 2"}) != first
     assert book.fingerprint({**files, "book/b.md": b""}) != first
+
+
+@pytest.fixture
+def renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A book of one page in a folder of its own; the list says how it was rendered."""
+    done: list[str] = []
+    html, pictures, trees = (tmp_path / name for name in ("html", "jupyter_execute", ".doctrees"))
+    monkeypatch.setattr(book, "ROOT", tmp_path)
+    monkeypatch.setattr(book, "BUILD", tmp_path)
+    monkeypatch.setattr(book, "HTML", html)
+    monkeypatch.setattr(book, "MADE", (html, pictures, trees))
+    monkeypatch.setattr(book, "STAMP", tmp_path / "book.json")
+    monkeypatch.setattr(book.assemble, "__defaults__", (tmp_path / "source",))
+    monkeypatch.setattr(book, "plan", lambda address, draft: {"a.md": PAGE.read_bytes()})
+    for name in ("equations.check", "cover.ensure"):
+        monkeypatch.setattr(f"tools.book.build.{name}", lambda: None)
+    PAGE = tmp_path / "page.md"
+    PAGE.write_text("# A page")
+
+    def render(strict: bool) -> None:
+        done.append("more" if html.exists() else "anew")
+        for folder in (html, pictures, trees):
+            folder.mkdir(exist_ok=True)
+            (folder / "index.html").write_text("<p>some text")
+
+    monkeypatch.setattr(book, "render", render)
+    return done
+
+
+def test_what_is_there_is_not_rendered_again(renders: list[str], tmp_path: Path) -> None:
+    book.build()
+    book.build()
+    assert renders == ["anew"]
+    (tmp_path / "page.md").write_text("# Another")
+    book.build()
+    assert renders == ["anew", "more"]
+
+
+@pytest.mark.parametrize("file", ["jupyter_execute/index.html", ".doctrees/index.html"])
+def test_a_cut_file_is_noticed(renders: list[str], tmp_path: Path, file: str) -> None:
+    book.build()
+    (tmp_path / file).write_text("<p>so")
+    book.build()
+    book.build()
+    assert renders == ["anew", "anew"]
+
+
+@pytest.mark.parametrize("text", ["", '{"finger', "[]", '{"fingerprint": "old"}'])
+def test_a_damaged_stamp_costs_one_rendering(renders: list[str], tmp_path: Path, text: str) -> None:
+    book.build()
+    (tmp_path / "book.json").write_text(text)
+    book.build()
+    book.build()
+    assert renders == ["anew", "anew"]
+
+
+@pytest.mark.parametrize("step", ["assemble", "render"])
+def test_after_a_full_disk_everything_is_rendered(
+    renders: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    book.build()
+    (tmp_path / "page.md").write_text("# Another")
+    work = getattr(book, step)
+
+    def full(*arguments: object, **options: object) -> None:
+        work(*arguments, **options)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(book, step, full)
+        book.build()
+    renders.clear()
+    book.build()
+    assert renders == ["anew"]
+
+
+def test_two_builds_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(book, "BUILD", tmp_path / "_build")
+    order = []
+
+    def second() -> None:
+        with book.alone():
+            order.append("second")
+
+    with book.alone():
+        thread = threading.Thread(target=second)
+        thread.start()
+        while "waiting for its end" not in capsys.readouterr().out:
+            time.sleep(0.05)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    taken = book.server(tmp_path)
+    try:
+        with pytest.raises(ToolError, match=rf"port {taken.server_port} cannot.*`--port 8001`"):
+            book.server(tmp_path, taken.server_port)
+    finally:
+        taken.server_close()
+    with pytest.raises(ToolError, match="port 70000 cannot be had"):
+        book.server(tmp_path, 70000)
 
 
 def test_the_cover_was_drawn_by_the_model_that_is_shipped() -> None:

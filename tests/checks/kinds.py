@@ -1,0 +1,458 @@
+"""Answers to the exercises that are not "write a function": right ones, and wrong ones."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_lib.checks.four_steps import diagnose_training as training
+from course_lib.checks.gan_2d import diagnose_games as games
+from course_lib.checks.judging import examine_iou as by_iou
+from course_lib.checks.simple_gan import play_rounds as rounds_of
+from course_lib.checks.unet import smallest_net as net
+from course_lib.checks.unet import train_pass as training_pass
+from course_lib.checks.wgan_gp import examine_penalty as by_penalty
+from course_lib.models import UNet
+from course_lib.train import PointsConfig
+
+bugs = training_pass.BUGS
+flaws = rounds_of.BUGS
+
+
+def with_autograd(model, batches, lr, ignore_index=255):
+    """By hand: gradients are asked for, never stored."""
+    model.train()
+    losses = []
+    for images, masks in batches:
+        keep = masks != ignore_index
+        logits = model(images).movedim(1, -1)[keep]
+        loss = -logits.log_softmax(1).gather(1, masks[keep][:, None]).mean()
+        slopes = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for p, slope in zip(model.parameters(), slopes, strict=True):
+                p -= lr * slope
+        losses.append(loss.item())
+    return losses
+
+
+def cleared_at_the_end(model, batches, lr, ignore_index=255):
+    model.train()
+    optimiser = torch.optim.SGD(model.parameters(), lr=lr)
+    optimiser.zero_grad()
+    losses = []
+    for images, masks in batches:
+        loss = nn.CrossEntropyLoss(ignore_index=ignore_index)(model(images), masks)
+        loss.backward()
+        optimiser.step()
+        model.zero_grad()
+        losses.append(loss.item())
+    return losses
+
+
+def reweighted(model, batches, lr, ignore_index=255):
+    """A mean for each image first."""
+    model.train()
+    optimiser, losses = torch.optim.SGD(model.parameters(), lr=lr), []
+    for images, masks in batches:
+        each = F.cross_entropy(
+            model(images), masks, ignore_index=ignore_index, reduction="none"
+        ).flatten(1)
+        labelled = (masks != ignore_index).flatten(1).sum(1).clamp(min=1)
+        loss = (each.sum(1) / labelled).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
+def by_adam(model, batches, lr, ignore_index=255):
+    model.train()
+    optimiser, losses = torch.optim.Adam(model.parameters(), lr=lr), []
+    for images, masks in batches:
+        loss = F.cross_entropy(model(images), masks, ignore_index=ignore_index)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
+def losses_afterwards(model, batches, lr, ignore_index=255):
+    training_pass.reference(model, batches, lr, ignore_index)
+    return [
+        F.cross_entropy(model(images), masks, ignore_index=ignore_index).item()
+        for images, masks in batches
+    ]
+
+
+def still_255(model, batches, lr, ignore_index=255):
+    """Whoever calls it with another label is forgotten."""
+    return training_pass.reference(model, batches, lr)
+
+
+def frozen_and_free(generator, discriminator, rounds, lr):
+    """The discriminator is frozen in the generator's turn."""
+    step_d = torch.optim.SGD(discriminator.parameters(), lr=lr)
+    step_g = torch.optim.SGD(generator.parameters(), lr=lr)
+    record = []
+    for real, codes_d, codes_g in rounds:
+        with torch.no_grad():
+            fake = generator(codes_d)
+        loss_d = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake)).mean()
+        step_d.zero_grad()
+        loss_d.backward()
+        step_d.step()
+        discriminator.requires_grad_(False)
+        loss_g = F.softplus(-discriminator(generator(codes_g))).mean()
+        generator.zero_grad()
+        loss_g.backward()
+        discriminator.requires_grad_(True)
+        step_g.step()
+        record.append((loss_d.item(), loss_g.item()))
+    return record
+
+
+def asked_for(generator, discriminator, rounds, lr):
+    """Gradients are asked for, player by player."""
+    record = []
+    for real, codes_d, codes_g in rounds:
+        on_fake = discriminator(generator(codes_d))
+        loss_d = rounds_of._bce(discriminator(real), 1.0) + rounds_of._bce(on_fake, 0.0)
+        _follow(discriminator, loss_d, lr)
+        loss_g = rounds_of._bce(discriminator(generator(codes_g)), 1.0)
+        _follow(generator, loss_g, lr)
+        record.append((loss_d.item(), loss_g.item()))
+    return record
+
+
+def _follow(player, loss, lr):
+    slopes = torch.autograd.grad(loss, list(player.parameters()))
+    with torch.no_grad():
+        for p, slope in zip(player.parameters(), slopes, strict=True):
+            p.sub_(lr * slope)
+
+
+def first_round_only(generator, discriminator, rounds, lr):
+    return rounds_of.reference(generator, discriminator, list(rounds)[:1], lr)
+
+
+def same_codes(generator, discriminator, rounds, lr):
+    same = [(real, codes, codes) for real, codes, _ in rounds]
+    return rounds_of.reference(generator, discriminator, same, lr)
+
+
+def twice_as_fast(generator, discriminator, rounds, lr):
+    return rounds_of.reference(generator, discriminator, rounds, 2 * lr)
+
+
+def generator_first(generator, discriminator, rounds, lr):
+    record = []
+    for real, codes_d, codes_g in rounds:
+        loss_g = rounds_of._bce(discriminator(generator(codes_g)), 1.0)
+        _follow(generator, loss_g, lr)
+        on_fake = discriminator(generator(codes_d))
+        loss_d = rounds_of._bce(discriminator(real), 1.0) + rounds_of._bce(on_fake, 0.0)
+        _follow(discriminator, loss_d, lr)
+        record.append((loss_d.item(), loss_g.item()))
+    return record
+
+
+def one_of_each(iou):
+    """One call for each promise."""
+    close = partial(torch.allclose, atol=1e-5, equal_nan=True)
+
+    def score(predictions, targets, classes, **options):
+        return iou(torch.tensor(predictions), torch.tensor(targets), classes, **options).double()
+
+    def wanted(*values):
+        return torch.tensor(values).double()
+
+    assert close(score([[[0, 0, 0, 1, 1]]], [[[0, 0, 1, 1, 1]]], 2), wanted(2 / 3, 2 / 3))
+    assert close(score([[[0, 0, 0, 1]]], [[[0, 1, 1, 1]]], 2), wanted(1 / 3, 1 / 3))
+    assert close(score([[[1, 1]], [[0, 0]]], [[[0, 1]], [[0, 0]]], 2), wanted(2 / 3, 1 / 2))
+    assert close(score([[[0, 1]]], [[[0, 255]]], 2), wanted(1.0, float("nan")))
+    assert close(score([[[0, 1]]], [[[0, 7]]], 2, ignore_index=7), wanted(1.0, float("nan")))
+    assert close(score([[[0, 1, 1]]], [[[1, 1, 255]]], 3), wanted(0.0, 0.5, float("nan")))
+
+
+def against_my_own(iou):
+    """Random maps against a function of one's own."""
+    rng = torch.Generator().manual_seed(3)
+    for _ in range(3):
+        targets = torch.randint(0, 4, (3, 5, 6), generator=rng)
+        predictions = torch.where(torch.rand(3, 5, 6, generator=rng) < 0.6, targets, 4)
+        targets[:, 0, :3] = 255
+        got = iou(predictions, targets, 6)
+        keep = targets != 255
+        for k in range(6):
+            a, b = predictions[keep] == k, targets[keep] == k
+            both, either = (a & b).sum().item(), (a | b).sum().item()
+            if either:
+                assert abs(got[k].item() - both / either) < 1e-5
+            else:
+                assert torch.isnan(got[k])
+
+
+def with_an_error(iou):
+    raise RuntimeError("not finished")
+
+
+def only_shapes(iou):
+    assert iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4).shape == (4,)
+
+
+def only_the_sum(iou):
+    """Compares the mean of all classes, from one image without anything special."""
+    got = iou(torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 1]]]), 2)
+    assert abs(got.mean().item() - 0.5) < 1e-6
+
+
+def wants_float32(iou):
+    assert iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4).dtype == torch.float32
+    by_iou.reference(iou)
+
+
+def zero_for_absent(iou):
+    got = iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4)
+    assert torch.allclose(got.double(), torch.tensor([4 / 5, 1 / 3, 0, 0]).double(), atol=1e-6)
+
+
+def returns_its_verdict(iou):
+    try:
+        by_iou.reference(iou)
+    except AssertionError:
+        return False
+    return True
+
+
+def swallows(iou):
+    try:
+        by_iou.reference(iou)
+    except AssertionError:
+        print("wrong!")
+
+
+def by_the_name(iou):
+    assert iou.__name__ == "reference"
+
+
+def wrong_by_hand(iou):
+    got = iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4)
+    assert abs(got[0].item() - 3 / 5) < 1e-6
+
+
+def asks_for_a_list(iou):
+    assert iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4)[:2].tolist() == [4 / 5, 1 / 3]
+
+
+def penalty_by_finite_differences(gradient_penalty):
+    """The value by hand, the gradient by a difference."""
+    real, fake = torch.tensor([[3.0, 0.0], [0.0, 0.5]]), torch.tensor([[0.0, 1.0], [0.2, 0.0]])
+    real, fake = real.reshape(2, 1, 1, 2), fake.reshape(2, 1, 1, 2)
+    mix = torch.tensor([0.5, 0.9])
+
+    def penalty(scale):
+        critic = by_penalty.Bowl(scale)
+        return critic, gradient_penalty(critic, real, fake, mix)
+
+    critic, value = penalty(1.0)
+    points = mix.reshape(2, 1, 1, 1) * real + (1 - mix).reshape(2, 1, 1, 1) * fake
+    wanted = ((points.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    assert torch.isclose(value, wanted, atol=1e-5)
+    value.backward()
+    difference = (penalty(1.001)[1] - penalty(0.999)[1]).item() / 0.002
+    assert critic.scale.grad is not None
+    assert abs(critic.scale.grad.item() - difference) < 1e-2
+
+
+def not_negative(gradient_penalty):
+    assert (
+        gradient_penalty(by_penalty.Bowl(), by_penalty.REAL, by_penalty.FAKE, by_penalty.MIX) >= 0
+    )
+
+
+def penalty_returns(gradient_penalty):
+    return by_penalty.reference(gradient_penalty) is None
+
+
+def penalty_at_one(gradient_penalty):
+    """At mix = 1 everything lies at the real images."""
+    value = gradient_penalty(
+        by_penalty.Bowl(), by_penalty.REAL, by_penalty.FAKE, torch.ones_like(by_penalty.MIX)
+    )
+    assert abs(value.item() - 1) < 1e-5
+
+
+def penalty_slope_one(gradient_penalty):
+    """Where the slope is 1 everywhere the penalty is 0."""
+    value = gradient_penalty(
+        lambda x: x.flatten(1).sum(1) / 2, by_penalty.REAL, by_penalty.FAKE, by_penalty.MIX
+    )
+    assert value.abs() < 1e-6
+
+
+def wider():
+    """The reference with one channel more."""
+    channels = 17
+    parts = [net._Separable(channels, rate) for rate in (1, 2, 4, 1)]
+    first = [net._Placed(), nn.Conv2d(5, channels, 3, padding=1), nn.BatchNorm2d(channels)]
+    return nn.Sequential(*first, nn.ReLU(), *parts, nn.Conv2d(channels, 10, 1))
+
+
+def frozen():
+    return net.reference().requires_grad_(False)
+
+
+def schedule(**options):
+    return lambda: PointsConfig(**{"batch_size": 128, "penalty": "r1", **options})
+
+
+def causes(module, **changes):
+    return lambda: {**module.reference(), **changes}
+
+
+def letters(answer):
+    return lambda: answer
+
+
+RIGHT_ANSWERS = {
+    "train_pass": [with_autograd, cleared_at_the_end],
+    "play_rounds": [frozen_and_free, asked_for],
+    "shift_map": [lambda: 8],
+    "more_friction": [lambda: "c"],
+    "fewer_samples": [lambda: "c"],
+    "examine_iou": [one_of_each, against_my_own],
+    "examine_penalty": [penalty_by_finite_differences],
+    "diagnose_training": [causes(training)],
+    "diagnose_games": [causes(games)],
+    "smallest_net": [wider],
+    "cheapest_game": [
+        schedule(steps=580, lr=4e-3, lr_discriminator=8e-3, penalty_weight=0.05),
+    ],
+}
+
+WRONG_ANSWERS = {
+    "train_pass": [
+        (reweighted, "FAIL after several batches"),
+        (by_adam, "should move the weights by the sum"),
+        (losses_afterwards, "FAIL after several batches"),
+        (still_255, "Target 9 is out of bounds"),
+        (partial(training_pass._pass, **{**bugs, "numbers": True}), "FAIL every layer learns"),
+        (partial(training_pass._pass, all_layers=False, mode="eval"), "body.weight"),
+        (partial(training_pass._pass, softmax=True, clear="never"), "the first loss is"),
+        (lambda *args: None, "wanted a list"),
+        (lambda *args: training_pass.reference(*args)[-1], "wanted a list"),
+        (lambda model, batches, lr, ignore_index=255: [0.0] * len(batches), "does not move"),
+        (lambda *args: [torch.tensor(x) for x in training_pass.reference(*args)], "a Tensor"),
+    ],
+    "play_rounds": [
+        (first_round_only, "FAIL after several rounds"),
+        (same_codes, "FAIL the discriminator's turn leaves the generator alone"),
+        (twice_as_fast, "FAIL after several rounds"),
+        (generator_first, "FAIL after several rounds"),
+        (partial(rounds_of._play, **{**flaws, "aim": 1.0}), "its fakes is not lower"),
+        (partial(rounds_of._play, **{**flaws, "detach": "both turns"}), "does not move"),
+        (partial(rounds_of._play, order="leak", clear_g=False), "FAIL a round does not feel"),
+        (partial(rounds_of._play, labels=(0.9, 0.0)), "FAIL after several rounds"),
+        (lambda *args: None, "FAIL the discriminator learns"),
+        (lambda *args: rounds_of.reference(*args)[0], "FAIL after several rounds"),
+    ],
+    "shift_map": [
+        *[(letters(n), "you committed") for n in (1, 2, 3, 4, 7, 9, 16)],
+        *[(letters(n), "nothing is committed") for n in (0, 17, 8.0, "8", True, [8])],
+    ],
+    "more_friction": [
+        *[(letters(n), "you committed") for n in "abd"],
+        *[(letters(n), "nothing is committed") for n in ("C", "e", 1.0, "γ = 1", ["c"], None, "")],
+    ],
+    "fewer_samples": [
+        *[(letters(n), "you committed") for n in "abd"],
+        *[(letters(n), "nothing is committed") for n in ("C", "e", 10, "10", {"c"}, None, b"c")],
+    ],
+    "examine_iou": [
+        (with_an_error, "RuntimeError"),
+        (only_shapes, "accepts it"),
+        (only_the_sum, "accepts it"),
+        (wants_float32, "rejects a right function"),
+        (zero_for_absent, "rejects a right function"),
+        (returns_its_verdict, "returns True"),
+        (swallows, "accepts wrong ones"),
+        (by_the_name, "rejects a right function"),
+        (wrong_by_hand, "rejects a right function"),
+        (asks_for_a_list, "rejects a right function"),
+    ],
+    "examine_penalty": [
+        (not_negative, "accepts wrong ones"),
+        (penalty_returns, "returns True"),
+        (penalty_at_one, "accepts it"),
+        (penalty_slope_one, "accepts it"),
+        (with_an_error, "RuntimeError"),
+        (by_the_name, "rejects a right function"),
+        (lambda p: p(by_penalty.Bowl(), by_penalty.REAL), "TypeError"),
+        (lambda p: p(None, by_penalty.REAL, by_penalty.FAKE, by_penalty.MIX), "TypeError"),
+        (lambda p: 0, "returns 0"),
+        (lambda p: by_penalty._value_only(p), "accepts it"),
+    ],
+    "diagnose_training": [
+        (causes(training, A="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(training, B="few images"), "not 'few images'"),
+        (causes(training, D="mask left behind"), "not 'mask left behind'"),
+        (causes(training, C="overfitting"), "wanted one of"),
+        (causes(training, E=None), "your cause is None"),
+        (causes(training, F=["rate too low"]), "wanted one of"),
+        (lambda: {"A": "mask left behind"}, "says nothing about run 'B'"),
+        (lambda: {k.lower(): v for k, v in training.reference().items()}, "says nothing"),
+        (lambda: list(training.reference().values()), "wanted a dictionary"),
+        (lambda: {v: k for k, v in training.reference().items()}, "says nothing"),
+        (lambda: dict.fromkeys("ABCDEF", "other scale"), "not 'other scale'"),
+    ],
+    "diagnose_games": [
+        (causes(games, A="no penalty"), "not 'no penalty'"),
+        (causes(games, B="no penalty"), "not 'no penalty'"),
+        (causes(games, C="rate too high"), "not 'rate too high'"),
+        (causes(games, D="leak"), "not 'leak'"),
+        (causes(games, E="critic without a bound"), "not 'critic without a bound'"),
+        (causes(games, A="Leak"), "wanted one of"),
+        (lambda: {"B": "leak"}, "says nothing about run 'A'"),
+        (lambda: tuple(games.reference().items()), "wanted a dictionary"),
+        (lambda: {}, "says nothing"),
+        (lambda: "leak", "wanted a dictionary"),
+    ],
+    "smallest_net": [
+        (lambda: 3, "wanted a network"),
+        (lambda: UNet, "wanted a network"),
+        (lambda: [net.reference()], "wanted a network"),
+        (lambda: nn.Conv2d(3, 11, 1), "wanted logits"),
+        (lambda: nn.Sequential(nn.Conv2d(3, 10, 3, padding=1), nn.MaxPool2d(2)), "wanted logits"),
+        (lambda: nn.Sequential(nn.Conv2d(3, 10, 1), nn.Flatten()), "wanted logits"),
+        (lambda: nn.Conv2d(1, 10, 1), "RuntimeError"),
+        (lambda: UNet(num_classes=10, widths=(32, 64)), "over the budget"),
+        (frozen, "RuntimeError"),
+        (lambda: nn.Upsample(scale_factor=1), "wanted logits"),
+    ],
+    "cheapest_game": [
+        (lambda: 3, "wanted a train.PointsConfig"),
+        (lambda: PointsConfig, "wanted a train.PointsConfig"),
+        (lambda: {"steps": 500}, "wanted a train.PointsConfig"),
+        (schedule(steps=3000), "not even tried"),
+        (schedule(steps=1000, critic_steps=4), "not even tried"),
+        (schedule(steps=500, batch_size=256), "at most 128"),
+        (schedule(steps=0), "wanted 8 in each"),
+        (schedule(steps=5), "wanted 8 in each"),
+        (schedule(steps=50, lr=1e-5), "wanted 8 in each"),
+        (lambda: PointsConfig(steps=-1), "ValueError"),
+    ],
+}
+
+POINTS = {
+    "train_pass": {"left: every layer learns": 5, "left: the losses are numbers": 7},
+    "play_rounds": {"labels swapped": 4, "both move at once": 5, "unchanged": 0},
+    "examine_iou": {"no ignored pixels": 8, "one image where nothing special happens": 5},
+    "examine_penalty": {"the value only": 9, "one image": 7},
+    "diagnose_training": {"the two rates exchanged": 4},
+    "cheapest_game": {"far too short": 0},
+}

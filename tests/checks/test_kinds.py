@@ -1,0 +1,187 @@
+"""What the kinds of exercises do beyond other checks: bugs one by one, attempts, one trial."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from course_lib.checks import ALL
+from course_lib.checks.kinds import Design, Diagnose, Outcome, Predict, recorded
+from course_lib.checks.simple_gan import play_rounds as game
+from course_lib.checks.unet import train_pass as training
+
+BUGS = [
+    *[pytest.param(training, training._pass, bug, id=f"train_pass-{bug}") for bug in training.BUGS],
+    *[pytest.param(game, game._play, bug, id=f"play_rounds-{bug}") for bug in game.BUGS],
+]
+
+
+@pytest.mark.parametrize(("module", "function", "bug"), BUGS)
+def test_each_bug_is_found_by_itself(module, function, bug):
+    """Mending one of them earns its point, whatever else is wrong; planting one costs it."""
+    check = ALL[module.__name__.rpartition(".")[2]]
+    others = {name: value for name, value in module.BUGS.items() if name != bug}
+    planted = {bug: module.BUGS[bug]}
+    whole = check.properties[-1].name
+    for seed in range(2):
+        broken, mended, alone = (
+            check(answer, seed=seed)
+            for answer in (check.broken, partial(function, **others), partial(function, **planted))
+        )
+        assert (broken.points, broken.mistake) == (0, "unchanged")
+        gained = {result.name for result in mended.results if result.passed}
+        lost = {result.name for result in alone.results if not result.passed} - {whole}
+        assert gained, str(mended)
+        assert lost <= gained, str(alone)
+
+
+def predict(run=lambda: Outcome("b", "It was b.")) -> Predict:
+    made = Predict(
+        "guess",
+        lab="unet",
+        level="warm-up",
+        minutes=1,
+        reference=lambda: "b",
+        choices={"a": "one", "b": "two"},
+        run=run,
+        tempting="The tempting answer is a.",
+    )
+    made.wrong("a", "Count again.")
+    return made
+
+
+def test_a_changed_answer_is_a_second_attempt():
+    guess = predict()
+    first = guess(lambda: "a")
+    assert (first.points, first.hint) == (1, "Count again.")
+    assert first.note == "It was b. The tempting answer is a."
+    second = guess(lambda: "b")
+    assert (second.points, guess.attempts) == (2, ["a", "b"])
+    assert "attempt 2, after the outcome was shown" in str(second)
+    assert guess(lambda: "b").points == 2  # the same answer again is no new attempt
+    assert guess.attempts == ["a", "b"]
+    assert predict()(lambda: "b").points == 3
+
+
+def test_nothing_is_run_before_an_answer_is_committed():
+    def run():
+        raise RuntimeError("seen too early")
+
+    def untouched():
+        raise NotImplementedError
+
+    guess = predict(run)
+    assert str(guess(untouched)) == "guess. Your turn: 3 points"
+    assert guess(lambda: "c").note == ""
+    assert guess.attempts == []
+    with pytest.raises(RuntimeError, match="seen too early"):
+        guess(lambda: "a")
+
+
+def test_a_number_may_be_predicted():
+    guess = predict(lambda: Outcome(4, "It was 4."))
+    guess.choices = range(1, 9)
+    report = guess(lambda: 9)
+    assert "wanted a whole number from 1 to 8; nothing is committed yet" in str(report)
+    assert guess(lambda: 4).points == 3
+
+
+def test_the_same_inputs_again_is_said_only_where_inputs_are_drawn():
+    assert "seed=" not in str(predict()(lambda: "a"))
+    assert "seed=" in str(ALL["examine_iou"](lambda iou: None))
+
+
+def test_a_test_that_counts_its_calls_finds_nothing():
+    calls = 0
+
+    def rejects_every_fourth(iou):
+        nonlocal calls
+        calls += 1
+        assert calls % 4
+
+    found = [ALL["examine_iou"](rejects_every_fourth, seed=seed).points for seed in range(5)]
+    assert max(found) <= 3
+
+
+def test_a_test_cannot_see_which_function_it_gets():
+    names = set()
+    ALL["examine_iou"](lambda iou: names.add(iou.__name__))
+    assert names == {"candidate"}
+
+
+DIAGNOSES = [check for check in ALL.values() if isinstance(check, Diagnose)]
+
+
+@pytest.mark.parametrize("check", DIAGNOSES, ids=lambda check: check.name)
+def test_every_wrong_match_is_explained(check):
+    for letter, run in check.runs.items():
+        for cause in set(check.causes) - {run.cause}:
+            report = check(lambda letter=letter, cause=cause: {**check.reference(), letter: cause})
+            (failed,) = [r for r in report.results if not r.passed]
+            assert failed.name == f"run {letter}"
+            assert f"not {cause!r}" in failed.message
+            assert run.look in failed.message
+            assert not failed.message.endswith("…"), "too long to be shown whole"
+
+
+@pytest.mark.parametrize("check", DIAGNOSES, ids=lambda check: check.name)
+def test_the_record_has_every_run_and_is_drawn(check, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    module = __import__(f"course_lib.checks.{check.lab}.{check.name}", fromlist=["RUNS"])
+    assert list(recorded(module.__file__)) == ["sound", *check.runs]
+    assert {run.cause for run in check.runs.values()} < set(check.causes)
+    check.show()
+    labels = [axes.get_ylabel() for axes in plt.gcf().axes]
+    assert [text for text in labels if text] == ["sound run", *(f"run {k}" for k in check.runs)]
+    plt.close("all")
+
+
+def test_a_design_is_tried_once_from_the_same_first_weights():
+    seen = []
+
+    def trial(net):
+        seen.append(net.weight.detach().clone())
+        return 3
+
+    check = Design(
+        "d",
+        lab="unet",
+        level="stretch",
+        minutes=1,
+        reference=lambda: torch.nn.Linear(2, 2),
+        trial=trial,
+        probe=lambda student, arguments: 0,
+    )
+    check.meets("at most 5", points=1)(lambda tried: None)
+
+    @check.meets("at most 2", points=2)
+    def _few(tried):
+        assert tried <= 2, f"{tried}, wanted 2"
+
+    reports = [check(lambda: torch.nn.Linear(2, 2), seed=seed) for seed in (1, 2)]
+    assert [report.points for report in reports] == [1, 1]
+    assert "3, wanted 2" in str(reports[0])
+    assert len(seen) == 2
+    assert torch.equal(*seen)
+
+
+def test_a_design_that_cannot_be_tried_fails_every_property():
+    def trial(net):
+        raise AssertionError("over the budget")
+
+    check = Design(
+        "d",
+        lab="unet",
+        level="stretch",
+        minutes=1,
+        reference=lambda: 1,
+        trial=trial,
+        probe=lambda s, a: 0,
+    )
+    for limit in (3, 2):
+        check.meets(f"at most {limit}", points=1)(lambda tried: None)
+    report = check(lambda: 1)
+    assert [r.message for r in report.results] == ["over the budget"] * 2

@@ -1,0 +1,45 @@
+"""nbval over the labs, and what a person types wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tools import common
+from tools.common import ToolError
+from tools.notebooks import commands as notebooks
+
+
+def test_an_unknown_lab_exits_with_one():
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.notebooks", "mark", "--only", "nowhere"],
+        cwd=common.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no notebook nowhere; there are:")
+
+
+def test_a_cut_cost_is_not_in_the_status(checkout):
+    checkout.lab("a")
+    checkout.write("_build/executed/a.cost.json", '{"seconds": 4')
+    assert "not in this build" not in notebooks.status_markdown(checkout.tree)
+
+
+def test_nbval_runs_at_smoke_and_compares_marked_cells(checkout, cells):
+    size = 'import os\nprint(os.environ["COURSE_SCALE"])'
+    checkout.lab("lab", cells.code("size", size, "nbval-check-output"))
+    notebooks.mark(tree=checkout.tree)
+    path = checkout.root / "notebooks" / "lab.ipynb"
+    stored = common.read(path).cells[-1]
+    assert stored.outputs[0].text == "smoke\n"
+    assert stored.execution_count == 3
+    notebooks.nbval(["--maxfail=1"], checkout.tree)  # as it was
+
+    path.write_text(path.read_text().replace('"smoke\\n"', '"quick\\n"'))
+    with pytest.raises(ToolError, match="labs failed at smoke"):
+        notebooks.nbval(tree=checkout.tree)

@@ -10,7 +10,14 @@ import pytest
 from course_lib.cli import COMMANDS, EXAMPLES, parse
 
 ROOT = Path(__file__).resolve().parents[2]
-STANDS_FOR = {"NAME": "pets", "CLAIM": "unet-pets", "MODEL": "unet", "NETWORK": "unet", "...": ""}
+STANDS_FOR = {
+    "NAME": "pets",
+    "CLAIM": "unet-pets",
+    "MODEL": "unet",
+    "NETWORK": "unet",
+    "GENERATOR": "dcgan",
+    "...": "",
+}
 SPANS = re.compile(r"`(course [a-z][^`\n]*)`|^\s*(course [a-z-]+ .*)$", flags=re.MULTILINE)
 
 

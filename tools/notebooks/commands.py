@@ -152,7 +152,9 @@ def nbval(extra: list[str] | None = None, tree: Tree | None = None) -> None:
         command += ["-p", "no:cacheprovider", "-q", "--dist=loadscope"]
         command += ["-n", str(runner.room(len(labs)))] if len(labs) > 1 else []
         with runner.environment("smoke", tree, **runner.THREADS), warm.kernels() as kernel:
-            command += [f"--nbval-kernel-name={kernel}", *(extra or []), *labs]
+            current = kernel == warm.PLAIN
+            command += ["--nbval-current-env" if current else f"--nbval-kernel-name={kernel}"]
+            command += [*(extra or []), *labs]
             status = subprocess.run(command, cwd=tree.root, check=False).returncode
         if status:
             raise ToolError("labs failed at smoke; see above")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from dataclasses import dataclass, field
 
 NOT_WRITTEN = "not written yet"
@@ -76,7 +77,7 @@ class Report:
         if self.hint:
             lines.append(f"  Hint: {self.hint}")
         if self.note:
-            lines.append(f"  {self.note}")
+            lines += [f"  {line}" for line in textwrap.wrap(self.note, 96)]
         if self.printed:
             lines.append("  Your code printed:")
             lines += [f"    {line}" for line in self.printed.splitlines()]

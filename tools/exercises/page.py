@@ -91,7 +91,7 @@ def page(facts: Facts, executed: NotebookNode) -> tuple[str, dict[str, bytes]]:
         parts += ["## What a right answer gives", *expected]
     hidden = [_fence(solved(solution.source))]
     if facts.kind == "predict":
-        hidden += _outputs(name, test, pictures)[:1]
+        hidden.append(_note(text_of_output(test.outputs[0])))
     word = "answer" if facts.kind in ("predict", "diagnose") else "solution"
     parts += [
         f"## {word.capitalize()}",
@@ -102,6 +102,12 @@ def page(facts: Facts, executed: NotebookNode) -> tuple[str, dict[str, bytes]]:
         ),
     ]
     return "\n\n".join(parts) + "\n", pictures
+
+
+def _note(report: str) -> str:
+    """What a printed report says after its properties: what the run has shown."""
+    _, _, note = report.rpartition("point)\n")
+    return " ".join(note.split())
 
 
 def _fence(source: str, language: str = "python") -> str:

@@ -10,9 +10,10 @@ MIN_DISK_GB ?= 8
 PYTEST_ARGS ?=
 # Processes for the tests; each computes with one thread, so that results do not depend on the machine.
 JOBS ?= 2
-# `COVERAGE=` (empty) leaves the measurement out; the pages that it writes show every line not run.
-COVERAGE ?= --cov --cov-report=term --cov-report=html:_build/coverage
+# `COVERAGE=yes` takes half as long again; _build/coverage then shows every line that no test runs.
+COVERAGE ?=
 
+COVER := $(if $(COVERAGE),--cov --cov-report=term --cov-report=html:_build/coverage)
 PY := $(if $(strip $(VENV)),"$(VENV)/bin/python",$(PYTHON))
 
 .DEFAULT_GOAL := help
@@ -45,7 +46,7 @@ types: setup ## type check of course_lib
 	$(PY) -m mypy
 
 pytest: setup ## the tests alone (PYTEST_ARGS="-k unet" for some of them)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadscope $(COVERAGE) $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(COVER) $(PYTEST_ARGS)
 
 labs-smoke: setup ## every line of every lab once, at the smallest size
 	$(PY) -m tools.notebooks nbval

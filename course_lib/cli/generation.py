@@ -36,7 +36,7 @@ from course_lib.train import (
     save_checkpoint,
     train_gan,
 )
-from course_lib.train.files import check_room
+from course_lib.train.files import check_room, whole
 
 MOST_SAMPLES = 10_000  # on one sheet
 
@@ -232,8 +232,8 @@ class Sample:
                 f"{self.checkpoint} is no generator: it was trained for {card['task']}."
             )
         samples = draw_samples(generator, self.count, seed=self.seed, labels=self.label)
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        save_image(samples.float() / 255, self.out, nrow=8)
+        with whole(self.out) as file:
+            save_image(samples.float() / 255, file, format="png", nrow=8)
         print(f"saved {self.out}: the first {self.count} samples of seed {self.seed}")
         if self.data is None:
             return 0

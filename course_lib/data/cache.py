@@ -118,20 +118,22 @@ def checksum(tensors: dict[str, Tensor], notes: str) -> str:
 
 
 def write(path: Path, tensors: dict[str, Tensor], notes: dict[str, object]) -> None:
-    """Write one file so that it is there whole or not at all."""
+    """Write one file so that it is there whole or not at all.
+
+    It is written in a hidden folder, because safetensors writes under a name of its own first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, "half")
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=half_name("half"), suffix=path.suffix
-    )
-    os.close(handle)
-    text = json.dumps(notes)
+    work = Path(tempfile.mkdtemp(dir=path.parent, prefix=half_name("half")))
+    half, text = work / path.name, json.dumps(notes)
     try:
-        save_file(tensors, temporary, {"notes": text, "checksum": checksum(tensors, text)})
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        half.touch()
+        mode = half.stat().st_mode  # as for all files here; safetensors would keep it to its owner
+        save_file(tensors, half, {"notes": text, "checksum": checksum(tensors, text)})
+        half.chmod(mode)
+        os.replace(half, path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def half_name(kind: str) -> str:

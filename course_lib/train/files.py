@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import psutil  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
-HALF = re.compile(r"\..+\.(?:pt|json|safetensors)\.(\d+)")  # .NAME.PROCESS, while it is written
+HALF = re.compile(r"\..+\.(?:pt|json|safetensors|png)\.(\d+)")  # .NAME.PROCESS, while it is written
 DAY = 24 * 3600  # a half-written file as old as this belongs to nobody
 CURES = {
     errno.ENOSPC: "The disk is full: free some space, or choose another folder",

@@ -10,6 +10,7 @@ from course_lib.losses import gradient_penalty, path_length_penalty, r1_penalty
 from course_lib.ops.discriminator_augment import DiscriminatorAugment
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
+from course_lib.train.files import whole
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
 from course_lib.train.run import Run
@@ -114,6 +115,5 @@ def write_sheet(generator: nn.Module, run: Run, game: Game) -> None:
     """Write the first samples of a fixed seed into the run's folder, eight in a row."""
     if run.out_dir is not None and run.engine.is_main:
         samples = draw_samples(generator, SHEET, seed=game.seed)
-        folder = run.out_dir / "samples"
-        folder.mkdir(parents=True, exist_ok=True)
-        save_image(samples.float() / 255, folder / f"step-{game.step:07d}.png", nrow=8)
+        with whole(run.out_dir / "samples" / f"step-{game.step:07d}.png") as file:
+            save_image(samples.float() / 255, file, format="png", nrow=8)

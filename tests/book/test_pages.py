@@ -12,6 +12,7 @@ import pytest
 from tools.book import browser
 from tools.book import build as book
 
+PARTS = 6  # that the processes share
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
@@ -28,9 +29,9 @@ def site() -> Path:
     return book.HTML
 
 
-@pytest.mark.parametrize("view", browser.VIEWS.values(), ids=list(browser.VIEWS))
-def test_every_page(running: Any, site: Path, view: browser.View) -> None:
-    assert browser.inspect(running, site, view) == []
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page(running: Any, site: Path, part: int) -> None:
+    assert browser.inspect(running, site, browser.site_pages(site)[part::PARTS]) == []
 
 
 def test_formulas_are_there_to_be_rendered(running: Any, site: Path) -> None:
@@ -146,11 +147,11 @@ def test_the_sources_of_exercises_are_not_in_the_site(site: Path) -> None:
 def test_the_inspection_finds(running: Any, tmp_path: Path, html: str, fault: str) -> None:
     page = f"<!doctype html><link rel=icon href='data:,'><main><h1>A</h1>{html}</main>"
     (tmp_path / "index.html").write_text(page)
-    faults = browser.inspect(running, tmp_path, browser.VIEWS["phone"])
+    faults = browser.inspect(running, tmp_path, ["index.html"])
     assert any(fault in line for line in faults), faults
 
 
 def test_the_inspection_likes_a_good_page(running: Any, tmp_path: Path) -> None:
     page = "<!doctype html><title>A</title><link rel=icon href='data:,'><main><h1>A</h1></main>"
     (tmp_path / "index.html").write_text(page)
-    assert browser.inspect(running, tmp_path, browser.VIEWS["light"]) == []
+    assert browser.inspect(running, tmp_path, ["index.html"]) == []

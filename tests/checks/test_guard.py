@@ -241,7 +241,11 @@ def swallow_everything(values):
             count = 0
 
 
-@pytest.mark.parametrize("loop", [spin, swallow, swallow_everything])
+# A tracer (coverage) changes where an exception from another thread arrives: only the plain loop.
+LOOPS = [spin] if sys.gettrace() else [spin, swallow, swallow_everything]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("where", ["main thread", "thread", "Windows"])
 def test_loops_are_stopped(loop, where, monkeypatch):
     check = check_of(lambda: torch.ones(3), seconds=0.2)

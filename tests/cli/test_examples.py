@@ -10,7 +10,14 @@ import pytest
 from course_lib.cli import COMMANDS, EXAMPLES, parse
 
 ROOT = Path(__file__).resolve().parents[2]
-STANDS_FOR = {"NAME": "pets", "CLAIM": "unet-pets", "...": ""}
+STANDS_FOR = {
+    "NAME": "pets",
+    "CLAIM": "unet-pets",
+    "MODEL": "unet",
+    "NETWORK": "unet",
+    "GENERATOR": "dcgan",
+    "...": "",
+}
 SPANS = re.compile(r"`(course [a-z][^`\n]*)`|^\s*(course [a-z-]+ .*)$", flags=re.MULTILINE)
 
 
@@ -33,7 +40,8 @@ def shown() -> dict[str, str]:
 @pytest.mark.parametrize("command", sorted(shown()))
 def test_a_command_that_is_shown_can_be_given(command: str) -> None:
     words = [STANDS_FOR.get(word, word) for word in shlex.split(command)[1:]]
-    if len(words) == 1:  # a sentence about the command
+    if len(words) == 1 or (words[0].startswith("train") and words[1].startswith("--")):
+        # A sentence about the command, or about one of its options.
         assert words[0] in COMMANDS, shown()[command]
     elif words[-1] == "--help":
         with pytest.raises(SystemExit) as left:

@@ -1,5 +1,6 @@
 """``course train-gan`` and ``course sample``."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,14 @@ def test_a_mistake_is_said_and_status_2(
     assert status == 2
     assert message in " ".join(word for word in err.split() if word != "│")
     assert not out.exists() or not list(out.iterdir())
+
+
+def test_a_picture_that_cannot_be_written_is_one_line_with_the_cure(tmp_path: Path, course) -> None:
+    (tmp_path / "sheet.png").mkdir()
+    status, _, err = course("sample", "dcgan-mnist", "--out", tmp_path / "sheet.png", "--count", 1)
+    assert status == 1 and err.count("\n") == 1
+    assert "sheet.png cannot be written (Is a directory). Choose another folder." in err
+    assert os.listdir(tmp_path) == ["sheet.png"]
 
 
 def test_a_picture_is_a_png(tmp_path: Path, course) -> None:

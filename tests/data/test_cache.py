@@ -180,3 +180,31 @@ def test_what_killed_processes_left_is_swept(tmp_path):
     cache.write(tmp_path / "x.safetensors", {"x": torch.zeros(3)}, {})
     kept = {name for name, (_, keep) in left.items() if keep} | {"x.safetensors"}
     assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_killed_while_writing(tmp_path):
+    code = (
+        "import os, sys, torch\n"
+        "from course_lib.data import cache\n"
+        "def killed(tensors, path, notes):\n"
+        "    open(os.path.join(os.path.dirname(path), '.tmpABC'), 'w').write('half')\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "cache.save_file = killed\n"
+        "cache.write(cache.Path(sys.argv[1]), {'x': torch.zeros(3)}, {})\n"
+    )
+    path = tmp_path / "x.safetensors"
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    assert len(list(tmp_path.rglob("*"))) > 1 and not path.exists()
+    cache.write(path, {"x": torch.zeros(3)}, {})
+    assert list(tmp_path.rglob("*")) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of Unix")
+def test_whoever_shares_the_folder_can_read_it(tmp_path):
+    old = os.umask(0o027)
+    try:
+        cache.write(tmp_path / "x.safetensors", {"x": torch.zeros(3)}, {})
+    finally:
+        os.umask(old)
+    assert (tmp_path / "x.safetensors").stat().st_mode & 0o777 == 0o640

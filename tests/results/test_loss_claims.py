@@ -48,7 +48,7 @@ def test_differences_are_those_to_cross_entropy(tmp_path):
         hits = right + index  # each candidate a little better than the one before
         counts = torch.stack([hits, 100 - hits, 100 - hits, hits], 1).reshape(5, 2, 2)
         run = {"seed": 0, "metrics": {}, "arrays": {"per_image": pack_counts(counts)}}
-        content = {"claim": losses.claim_name(name), "runs": [run, run]}
+        content = {"claim": losses.claim_name(name), "runs": [run, {**run, "seed": 1}]}
         (tmp_path / f"{losses.claim_name(name)}.json").write_text(json.dumps(content))
     metrics = losses._differences(context(tmp_path)).metrics
     assert metrics["best_difference"] == metrics["cross_entropy_boundary"] > metrics["weighted"] > 0

@@ -331,3 +331,10 @@ def test_half_precision_on_a_cpu_is_refused() -> None:
     config = GANConfig(steps=1, batch_size=6, precision="fp16")
     with pytest.raises(ValueError, match='use "bf16" or "no"'):
         train_gan(*players(), pictures(), config=config, **QUIET)
+
+
+def test_a_sheet_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "samples").write_text("")  # a file in place of the folder
+    config = GANConfig(steps=1, batch_size=4, log_every=1, sample_every=1)
+    with pytest.raises(OSError, match=r"step-0000001.png cannot be written \(.*\). Choose another"):
+        train_gan(*players(), pictures(), config=config, out_dir=tmp_path, **QUIET)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from course_lib.train import is_main, pick_device
+from course_lib.train import pick_device
 
 ALONE = """
 from course_lib.train import engine
@@ -38,11 +38,6 @@ def test_a_second_process_that_does_not_come_is_named_after_a_while(left_over) -
     said = done.stderr.strip().splitlines()[-1]
     assert said.startswith("ValueError: WORLD_SIZE=2, ") and "unset these variables" in said
     assert "did not meet within 2 s" in said
-
-
-def test_a_rank_that_was_left_over_alone_is_no_other_process(monkeypatch) -> None:
-    monkeypatch.setenv("RANK", "1")
-    assert is_main()
 
 
 def test_a_device_that_is_not_built_in_is_one_short_line() -> None:

@@ -64,6 +64,7 @@ def test_only_the_dead_leave_files_that_are_swept(tmp_path: Path) -> None:
     names = {
         f".checkpoint.pt.{dead.pid}": False,
         f".model.safetensors.{dead.pid}": False,
+        f".step-0000014.png.{dead.pid}": False,
         f".history.json.{os.getpid()}": True,  # being written at this moment
         f".old.json.{os.getpid()}": False,  # the process has another owner by now
         f".notes.{dead.pid}": True,  # not ours

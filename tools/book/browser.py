@@ -14,7 +14,7 @@ import argparse
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,11 +179,18 @@ def answers(page: Any) -> list[str]:
     return faults
 
 
+def show(page: Any, view: View) -> None:
+    """Have the open page drawn in another way, as a reader does who turns the screen dark."""
+    page.emulate_media(color_scheme=view.scheme)
+    page.set_viewport_size({"width": view.width, "height": view.height})
+    page.evaluate("() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+
+
 def inspect(
     running: Any,
     folder: Path,
-    view: View,
-    pages: list[str] | None = None,
+    pages: Sequence[str],
+    views: Sequence[View] = tuple(VIEWS.values()),
     shots: Path | None = None,
 ) -> list[str]:
     """Open pages of a built site one after the other; return their faults, each with its page.
@@ -191,21 +198,23 @@ def inspect(
     Args:
         running: the browser.
         folder: of the built site.
-        view: colours and size of the screen.
-        pages: addresses below the root; default: all.
+        pages: addresses below the root.
+        views: colours and sizes of the screen; a page is loaded in the first, then shown in all.
         shots: folder for a picture of each page.
     """
     faults = []
-    with serving(folder) as address, tab(running, address, view) as (page, seen):
-        for name in pages or site_pages(folder):
-            seen.clear()
+    with serving(folder) as address, tab(running, address, views[0]) as (page, seen):
+        for name in pages:
+            show(page, views[0])
             open_page(page, address + name)
-            found = list(dict.fromkeys([*seen, *answers(page)]))
-            faults += [f"{name} ({view.name}): {fault}" for fault in found]
-            if shots:
-                shots.mkdir(parents=True, exist_ok=True)
-                file = name.removesuffix(".html").replace("/", "-")
-                page.screenshot(path=shots / f"{file}-{view.name}.png", full_page=True)
+            for view in views:
+                show(page, view)
+                faults += [f"{name} ({view.name}): {fault}" for fault in {*seen, *answers(page)}]
+                seen.clear()
+                if shots:
+                    shots.mkdir(parents=True, exist_ok=True)
+                    file = name.removesuffix(".html").replace("/", "-")
+                    page.screenshot(path=shots / f"{file}-{view.name}.png", full_page=True)
     return faults
 
 
@@ -216,10 +225,9 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", help="addresses such as book/index.html; default: all")
     parser.add_argument("--shots", type=Path, help="folder for a picture of each page")
     given = parser.parse_args()
-    site, faults = built(), []
+    site = built()
     with browser(find_chromium()) as running:
-        for view in VIEWS.values():
-            faults += inspect(running, site, view, given.pages or None, given.shots)
+        faults = inspect(running, site, given.pages or site_pages(site), shots=given.shots)
     for fault in faults:
         say(fault)
     if faults:

@@ -44,6 +44,7 @@ from tools.common import (
 from tools.equations import commands as equations
 from tools.exercises import commands as exercises
 from tools.notebooks import commands as notebooks
+from tools.notebooks import runner
 from tools.notebooks.setup_cell import repository
 
 BUILD = ROOT / "_build"
@@ -194,7 +195,9 @@ def linked(notebook: bytes) -> bytes:
 
 def labs() -> dict[str, bytes | Path]:
     """Execute the labs (those that changed) and return them, with the plain ones for download."""
+    tree = Tree()
     files: dict[str, bytes | Path] = {}
+    runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
         files[f"notebooks/{name}.ipynb"] = linked(executed.read_bytes())
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"

@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 from tools.common import Tree, is_code
 from tools.notebooks.probe import VERSIONS
 
-FORMAT = 3  # raise it when what is stored, or how it is made, changes
+FORMAT = 4  # raise it when what is stored, or how it is made, changes
 SKIPPED = {"_build", ".venv", ".git", "__pycache__", ".ipynb_checkpoints", ".pytest_cache"}
 
 

@@ -56,7 +56,6 @@ class Execution:
     name: str
     notebook: NotebookNode
     measured: dict[str, Any]
-    cached: bool
 
 
 def run(path: Path, scale: str, tree: Tree, *, force: bool = False, number: str = "") -> Execution:
@@ -90,6 +89,8 @@ def run_all(
     """
     jobs = [Job(path, scale, tree, f"[{n}/{len(paths)}] ") for n, path in enumerate(paths, 1)]
     done = {} if force else {job.path: found for job in jobs if (found := job.cached())}
+    if done:
+        say(f"{len(done)} of {len(paths)} notebooks ({scale}): unchanged")
     stated = cost.stored(tree)
     waiting = sorted(
         (job for job in jobs if job.path not in done),
@@ -147,29 +148,35 @@ class Job:
         """The execution that is in the cache, if nothing it depends on has changed."""
         try:
             entry = read_json(self.stored)
-            if entry["key"] != self.key or entry["data"] != dependencies.data_state():
-                return None
-            if dependencies.changed(entry["files"], self.tree):
-                return None
-            measured, notebook = entry["measured"], assemble(self.source, entry)
-            say(f"{self.number}{self.name} ({self.scale}): unchanged since {measured['date']}")
-        except (ToolError, LookupError, TypeError, AttributeError):
+        except ToolError:
+            return None  # cut short
+        written = entry.pop("sum", None)
+        if written != dependencies.digest(json_text(entry)) or entry["key"] != self.key:
             return None  # there is none, or it is damaged: executing makes it anew
+        if entry["data"] != dependencies.data_state():
+            return None
+        if dependencies.changed(entry["files"], self.tree):
+            return None
         self.stored.touch()
-        return Execution(self.name, notebook, measured, True)
+        return Execution(self.name, assemble(self.source, entry), entry["measured"])
+
+    def store(self, entry: dict[str, Any]) -> None:
+        """Put an execution into the cache, and forget the oldest ones."""
+        text = json_text({**entry, "sum": dependencies.digest(json_text(entry))})
+        write_if_changed(self.stored, text)
+        others = self.stored.parent.glob(f"{self.file}-{self.scale}-*.json")
+        for old in sorted(others, key=lambda file: -file.stat().st_mtime)[KEPT:]:
+            old.unlink()
 
     def executed(self, kernel: str) -> Execution:
         """Execute it in a kernel of this name; keep its outputs in the cache."""
         cells = sum(map(is_code, self.source.cells))
         say(f"{self.number}{self.name} ({self.scale}): executing {cells} code cells …")
         entry = {**self._entry(kernel), "key": self.key}
-        write_if_changed(self.stored, json_text(entry))
-        others = self.stored.parent.glob(f"{self.file}-{self.scale}-*.json")
-        for old in sorted(others, key=lambda file: -file.stat().st_mtime)[KEPT:]:
-            old.unlink()
+        self.store(entry)
         measured = entry["measured"]
         say(f"  {self.name}: {measured['seconds']:.1f} s, peak {measured['peak_mb']:.0f} MB")
-        return Execution(self.name, assemble(self.source, entry), measured, False)
+        return Execution(self.name, assemble(self.source, entry), measured)
 
     def _entry(self, kernel: str) -> dict[str, Any]:
         start = time.perf_counter()

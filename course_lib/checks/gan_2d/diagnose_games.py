@@ -1,4 +1,4 @@
-"""Check of the exercise `diagnose_games`: five games that went wrong, each for one reason."""
+"""Check of the exercise `diagnose_games`: five games that went wrong, and why."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from course_lib.checks.kinds import Diagnose, Run, recorded
 from course_lib.data import ring_centres
 
 CAUSES = {
-    "judge too fast": "with the minimax loss and a discriminator that learns a hundred times "
-    "faster, both logits run far apart at once, and the generator, who hears nothing any more, "
-    "stays where it was.",
+    "judge too fast": "with the minimax loss and a discriminator that learns a hundred times as "
+    "fast as the generator, both logits run far apart at once, and the generator, who hears "
+    "nothing any more, stays where it was.",
     "no penalty": "the generator then settles on a part of the ring: what it draws is good, and "
     "the logits drift apart slowly, for the discriminator knows where nothing is drawn.",
-    "critic without a bound": "a Wasserstein critic has no natural height; without a bound on its "
-    "slope both readings wander off together, to values that mean nothing.",
+    "critic without a bound": "a Wasserstein critic's level means nothing, so both readings can "
+    "lie at -40 together; without a bound they also jump by tens at first, and the points are a "
+    "heap far from most clouds.",
     "fakes labelled real": "both logits then go up, those of generated points no less than the "
     "others: real is the right answer to everything, and nobody tells the generator where the data "
     "are.",
     "leak": "with both backward calls before both steps, the generator's gradient pulls the logits "
     "of what is generated up to 0, so they never fall below; points are drawn almost as well as "
     "ever.",
-    "rate too high": "the logits then jump by tens from one reading to the next, and the points "
-    "are thrown together into one place.",
+    "rate too high": "the logits then part at the first readings, real above 0 and generated "
+    "below, and every code is drawn at exactly the same point.",
     "nothing is wrong": "then the logits of real and generated points come together around 0, as "
     "in the sound run, and all eight clouds are drawn.",
 }

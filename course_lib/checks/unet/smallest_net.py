@@ -166,8 +166,9 @@ smallest_net.mistake(
 smallest_net.mistake(
     "the lab's U-Net",
     lambda: UNet(num_classes=CLASSES, widths=(8, 16, 32, 64)),
-    hint="That is the lab's network. Most of its parameters sit in the last level, most of its "
-    "work in the first. Take away a level, and see what the first one needs.",
+    hint="That is the lab's network, over the budget. Nearly half of its parameters sit in the "
+    "last level; the work is spread over the first three. Take away a level, and see how many "
+    "channels you need.",
 )
 smallest_net.mistake(
     "each pixel by itself",

@@ -27,7 +27,7 @@ def test_an_unknown_lab_exits_with_one():
 def test_a_cut_cost_is_not_in_the_status(checkout):
     checkout.lab("a")
     checkout.write("_build/executed/a.cost.json", '{"seconds": 4')
-    assert "not in this build" not in notebooks.status_markdown(checkout.tree)
+    assert "`a`" not in notebooks.status_markdown(checkout.tree)
 
 
 def test_nbval_runs_at_smoke_and_compares_marked_cells(checkout, cells):

@@ -12,6 +12,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
+from tools.common import ROOT
 from tools.notebooks import warm
 
 pytestmark = pytest.mark.skipif(not warm.POSSIBLE, reason="kernels are forked on Linux only")
@@ -114,7 +115,11 @@ with warm.kernels() as kernel:
 os._exit(0)
 """
     done = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     pids = [int(pid) for pid in done.stdout.readline().split()]
     if end == "kill":

@@ -173,22 +173,14 @@ def circles(graph: dict[str, set[str]]) -> list[set[str]]:
     return [set(group) for group in groups]
 
 
-KNOWN_CIRCLES = ["course_lib.results."]  # to be emptied: starts of the names of all in a circle
-
-
 def test_no_circle_of_imports():
     sources = {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
         for folder in ("course_lib", "tools")
         for path in (ROOT / folder).rglob("*.py")
     }
-    found = circles(import_graph(sources))
-    unknown = [
-        sorted(group)
-        for group in found
-        if not any(all(name.startswith(known) for name in group) for known in KNOWN_CIRCLES)
-    ]
-    assert not unknown, "these modules import each other: move what both need into a third"
+    found = [sorted(group) for group in circles(import_graph(sources))]
+    assert not found, "these modules import each other: move what both need into a third"
 
 
 @pytest.mark.parametrize(

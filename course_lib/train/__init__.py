@@ -19,7 +19,7 @@ from course_lib.train.points import (
     pull,
     train_points,
 )
-from course_lib.train.run import Progress, Run, same_training
+from course_lib.train.run import Progress, Run
 from course_lib.train.samples import draw_codes, draw_samples
 from course_lib.train.supervised import train_supervised
 
@@ -46,7 +46,6 @@ __all__ = [
     "predict",
     "predict_averaged",
     "pull",
-    "same_training",
     "sample_features",
     "sample_scores",
     "save_checkpoint",

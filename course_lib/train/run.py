@@ -240,15 +240,6 @@ class Run:
         return 2 * size
 
 
-def same_training(out_dir: Path, config: Config, train_set: ImageSet) -> bool:
-    """Tell whether a folder holds a training of the same kind, with equal settings and data."""
-    try:
-        state = read_checkpoint(out_dir / "checkpoint.pt")
-    except ValueError:
-        return False
-    return state is not None and not other_training(state, config, name_of(train_set))
-
-
 def read_checkpoint(path: Path) -> dict[str, Any] | None:
     """Return what a run has saved, or None if there is nothing yet.
 

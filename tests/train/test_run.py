@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from course_lib.data import ImageSet
 from course_lib.models import DeepLabV3Plus, SimpleCNN, UNet
-from course_lib.train import TrainConfig, same_training, train_supervised
+from course_lib.train import TrainConfig, train_supervised
 from course_lib.train.files import claimed
 from course_lib.train.run import read_checkpoint
 from tests.train.small_sets import labelled, masks, saved
@@ -96,17 +96,6 @@ def test_what_a_model_counts_while_it_trains_is_no_setting(tmp_path: Path) -> No
     for _ in range(2):
         train_supervised(Counts(num_classes=3), labelled(), out_dir=tmp_path, **QUIET)
     assert saved(tmp_path)["epoch"] == 1
-
-
-def test_the_same_training_is_known_by_configuration_and_data(tmp_path: Path) -> None:
-    assert not same_training(tmp_path, CONFIG, masks())
-    trained(tmp_path)
-    assert same_training(tmp_path, CONFIG, masks())
-    assert same_training(tmp_path, dataclasses.replace(CONFIG, log_every=3), masks())
-    assert not same_training(tmp_path, dataclasses.replace(CONFIG, lr=1e-3), masks())
-    assert not same_training(tmp_path, CONFIG, masks(23))
-    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
-    assert not same_training(tmp_path, CONFIG, masks())
 
 
 # --------------------------------------------------------------------------- damaged and odd files

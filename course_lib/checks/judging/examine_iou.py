@@ -100,14 +100,16 @@ examine_iou.mistake(
 examine_iou.mistake(
     "rejects everything",
     _nan_is_nan,
-    hint="Your test rejects right functions and wrong ones alike. Is there a NaN in it? NaN is not "
-    "equal to itself: torch.allclose(..., equal_nan=True), or torch.isnan.",
+    hint="Your test rejects right functions and wrong ones alike. Work its example out by hand "
+    "once more. If a score in it is NaN: NaN is not equal to itself, so use torch.isnan, or "
+    "torch.allclose(..., equal_nan=True).",
 )
 examine_iou.mistake(
     "exact equality",
     _exactly,
-    hint="You ask for exactly the same type and bits. A right function may return float32 or "
-    "float64, and round: convert, and compare with a tolerance.",
+    hint="A right function may return float32 or float64, and round. torch.equal wants the same "
+    "bits, and torch.allclose two tensors of one type: convert first, iou(...).double(), then "
+    "compare with a tolerance.",
 )
 examine_iou.mistake(
     "one image where nothing special happens",

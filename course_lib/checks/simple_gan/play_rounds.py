@@ -49,6 +49,7 @@ def _play(
     order: str = "in turns",
     clear_g: bool = True,
     kind: str = "non-saturating",
+    fresh: bool = True,
 ) -> list[tuple[float, float]]:
     """The loop, with each of its parts right or wrong."""
     step_d = torch.optim.SGD(discriminator.parameters(), lr=lr)
@@ -64,7 +65,7 @@ def _play(
         if order == "in turns":
             step_d.step()
 
-        fake = generator(codes_g)
+        fake = generator(codes_g if fresh else codes_d)
         on_fake = discriminator(fake.detach() if detach == "both turns" else fake)
         loss_g = _bce(on_fake, aim) if kind == "non-saturating" else -_bce(on_fake, 0.0)
         if clear_g:
@@ -139,6 +140,10 @@ def _example(generator: torch.Generator) -> tuple:
 def _played(student: Any, arguments: tuple) -> tuple:
     """The losses, and the weights of both players."""
     record = student(*arguments)
+    for loss in (loss for pair in record for loss in pair):
+        assert isinstance(loss, int | float), (
+            f"a loss is a {type(loss).__name__}, wanted a plain number, which loss.item() gives"
+        )
     weights = [[p.detach() for p in player.parameters()] for player in student.given[:2]]
     return record, *weights
 
@@ -242,6 +247,12 @@ play_rounds.mistake(
     partial(_play, detach="both turns"),
     hint="You cut the fakes off in the generator's turn as well, so its loss never reaches it. "
     "Detach them in the discriminator's turn only.",
+)
+play_rounds.mistake(
+    "the first codes once more",
+    partial(_play, fresh=False),
+    hint="Your generator's turn uses the codes of the discriminator's. It has codes of its own, "
+    "the third part of a round.",
 )
 play_rounds.mistake(
     "both move at once",

@@ -40,7 +40,7 @@ def _pass(
     softmax: bool = False,
     unlabelled: str = "left out",
     clear: str = "before",
-    numbers: bool = True,
+    numbers: str = "plain",
 ) -> list[Any]:
     """The pass, with each of its parts right or wrong."""
     learning = model if all_layers else model.head
@@ -64,7 +64,8 @@ def _pass(
         if clear == "too late":
             optimiser.zero_grad()
         optimiser.step()
-        losses.append(loss.item() if numbers else loss)
+        kept = {"plain": loss.item(), "tensors": loss, "detached": loss.detach()}
+        losses.append(kept[numbers])
     return losses
 
 
@@ -74,7 +75,7 @@ BUGS: dict[str, Any] = {
     "softmax": True,
     "unlabelled": "class 0",
     "clear": "never",
-    "numbers": False,
+    "numbers": "tensors",
 }
 broken = partial(_pass, **BUGS)
 
@@ -226,7 +227,7 @@ def _cleared(student: Any, generator: torch.Generator) -> None:
 
 @train_pass.bug(
     "the losses are numbers",
-    left=partial(_pass, numbers=False),
+    left=partial(_pass, numbers="tensors"),
     hint="You keep the loss as a tensor, and with it the graph of its whole batch: memory grows "
     "with every batch. Keep the number, loss.item().",
 )
@@ -238,8 +239,7 @@ def _numbers(student: Any, generator: torch.Generator) -> None:
     )
     for loss in losses:
         assert isinstance(loss, int | float), (
-            f"a loss is a {type(loss).__name__}, wanted a number: what does a tensor with a graph "
-            "hold on to?"
+            f"a loss is a {type(loss).__name__}, wanted a plain number, which loss.item() gives"
         )
 
 
@@ -252,7 +252,13 @@ train_pass.equals_reference(
 train_pass.mistake(
     "unchanged",
     broken,
-    hint="This is the function as it was given to you. Read it line by line; six lines are wrong.",
+    hint="This is the function as it was given to you. Read it line by line; six things are wrong.",
+)
+train_pass.mistake(
+    "detached losses",
+    partial(_pass, numbers="detached"),
+    hint="Your losses hold no graph any more, but they are still tensors. The statement asks for "
+    "plain numbers: loss.item().",
 )
 train_pass.mistake(
     "cleared between backward and step",

@@ -140,6 +140,10 @@ def first_round_only(generator, discriminator, rounds, lr):
     return rounds_of.reference(generator, discriminator, list(rounds)[:1], lr)
 
 
+def losses_as_tensors(*arguments):
+    return [tuple(map(torch.tensor, pair)) for pair in rounds_of.reference(*arguments)]
+
+
 def same_codes(generator, discriminator, rounds, lr):
     same = [(real, codes, codes) for real, codes, _ in rounds]
     return rounds_of.reference(generator, discriminator, same, lr)
@@ -351,7 +355,8 @@ WRONG_ANSWERS = {
     ],
     "play_rounds": [
         (first_round_only, "FAIL after several rounds"),
-        (same_codes, "FAIL the discriminator's turn leaves the generator alone"),
+        (same_codes, "It has codes of its own"),
+        (losses_as_tensors, "wanted a plain number"),
         (twice_as_fast, "FAIL after several rounds"),
         (generator_first, "FAIL after several rounds"),
         (partial(rounds_of._play, **{**flaws, "aim": 1.0}), "its fakes is not lower"),

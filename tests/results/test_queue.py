@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -225,21 +226,20 @@ def test_what_is_left_is_told_in_hours(tmp_path: Path) -> None:
     assert "1.00 h  other, seeds 0" in report(place)
 
 
+@mock.patch.dict(CLAIMS, clear=True)  # which gives back the order too
 def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settled = []
     monkeypatch.setattr(cli_results, "settle", settled.append)
-    for name in list(CLAIMS):
-        monkeypatch.delitem(CLAIMS, name)
-    monkeypatch.setitem(CLAIMS, "tiny-score", tiny.SCORE)
+    CLAIMS["tiny-score"] = tiny.SCORE
     folders = ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
     command = ["results", "run", *folders, "--device", "cpu"]
     assert main([*command, "--queue", "--minutes", "1", "--threads", "1"]) == 0
     assert settled == [1]
     assert main(["results", "queue", *folders]) == 0
     assert "left: about 0.0 hours" in capsys.readouterr().out
-    monkeypatch.setitem(CLAIMS, "tiny-failure", tiny.FAIL)
+    CLAIMS["tiny-failure"] = tiny.FAIL
     assert main([*command, "--queue"]) == 1
     assert capsys.readouterr().err == "course: tiny-failure seed 0: The loss is nan at step 3.\n"
     with pytest.raises(SystemExit):  # what a word alone makes wrong, tyro says

@@ -405,13 +405,14 @@ def _draw_chunk(indices: Array, *, seed: int, size: Size) -> Chunk:
     s, c = sincos(angle)
     x, y = x * _c(c) - y * _c(s), x * _c(s) + y * _c(c)
     spans = [a.max(axis=(1, 2)) - a.min(axis=(1, 2)) for a in (x, y)]
-    scale = (height - width) * unit / np.maximum(*spans)
-    x, y = x * _c(scale), y * _c(scale)  # pixels
-    radius = np.maximum(width * unit * np.float32(0.5), np.float32(0.5))
+    scale = (height - width) / np.maximum(*spans)
+    x, y = x * _c(scale), y * _c(scale)  # fractions of the shorter side
     mx, my = _middle(x, y)
-    x, x0 = _placed(x - _c(mx), x0 * unit, radius, w)
-    y, y0 = _placed(y - _c(my), y0 * unit, radius, h)
+    x, x0 = _placed(x - _c(mx), x0, width, np.float32(w / 2) / unit)
+    y, y0 = _placed(y - _c(my), y0, width, np.float32(h / 2) / unit)
+    x, y = x * unit, y * unit  # pixels
 
+    radius = np.maximum(width * unit * np.float32(0.5), np.float32(0.5))
     pressure = np.float32(0.25) * _bell(hand)  # thicker or thinner towards the end
     thick = radius[:, None] * (1 + pressure[:, None] * pen.time[style])
     distance = _distance(x, y, thick, size) * _c(radius)
@@ -423,7 +424,7 @@ def _draw_chunk(indices: Array, *, seed: int, size: Size) -> Chunk:
     instances, boxes, labels = tidy_instances(visible.astype(np.int16), (kind + 1)[:, None])
     factors = {
         "class": kind, "style": style, "slant": slant, "breadth": breadth, "waist": waist,
-        "taper": taper, "angle": angle, "height": height, "x": x0 / unit, "y": y0 / unit,
+        "taper": taper, "angle": angle, "height": height, "x": x0, "y": y0,
         "width": width, "ink": ink, "unevenness": uneven,
     }  # fmt: skip
     return Chunk(to_uint8(image)[:, None], semantic, instances, boxes, labels, None, factors)
@@ -441,9 +442,9 @@ def _middle(x: Array, y: Array) -> tuple[Array, Array]:
     return sx / (2 * total), sy / (2 * total)
 
 
-def _placed(place: Array, shift: Array, radius: Array, length: int) -> tuple[Array, Array]:
-    """Move strokes (B, P, 2) by (B,) pixels from the image's centre; none leaves the image."""
-    half, margin = np.float32(length / 2), np.float32(1.4) * radius + np.float32(1)
+def _placed(place: Array, shift: Array, width: Array, half: np.float32) -> tuple[Array, Array]:
+    """Move strokes (B, P, 2) to `shift` from the middle at `half`; none leaves the image."""
+    margin = np.float32(0.7) * width + np.float32(0.03)
     low = margin - half - place.min(axis=(1, 2))
     high = half - margin - place.max(axis=(1, 2))
     shift = np.minimum(np.maximum(shift, low), high)

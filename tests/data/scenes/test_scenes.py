@@ -203,7 +203,7 @@ GOLDEN = {
     "streets": "bf60ad70bd2a8f04",
     "cells": "2ac3ff22d1c0c55b",
     "shapes": "b6b4bb883ae1f869",
-    "digits": "1f2bee7de9864691",
+    "digits": "b24ffc086fb48ec5",
     "rooms": "5aaff0140ccdd56e",
 }
 

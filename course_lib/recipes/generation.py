@@ -85,6 +85,14 @@ COMPARED = ("dcgan", "wgan-gp", "stylegan")
 
 DATA = {
     "mnist": DataSpec(name="mnist", size=32, task="classification"),
+    "digits": DataSpec(
+        name="digits",
+        size=32,
+        task="classification",
+        num_train=20_000,
+        num_val=NUM_VAL,
+        num_test=NUM,
+    ),
     "cifar10": DataSpec(name="cifar10", size=32, task="classification"),
     "shapes": DataSpec(
         name="shapes",
@@ -124,6 +132,8 @@ def _recipe(family: str, task: str, *, longer: int = 1, name: str | None = None)
 RECIPES = {
     ("simple-gan", "cifar10"): _recipe("simple-gan", "cifar10"),
     **{(family, task): _recipe(family, task) for family in COMPARED for task in DATA},
+    # A quarter of it leaves StyleGAN2 without digits.
+    ("stylegan", "digits"): _recipe("stylegan", "digits", longer=LONGER),
 }
 LONG = {
     family: _recipe(family, "mnist", longer=LONGER, name=f"{family}-mnist-long")

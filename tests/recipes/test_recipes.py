@@ -31,7 +31,9 @@ def picture_set(channels: int = 3, size: tuple[int, int] = (16, 24), name: str =
 @pytest.mark.parametrize("recipe", [*SUPERVISED, *GANS], ids=lambda recipe: recipe.name)
 def test_a_recipe_is_the_one_that_its_claim_measures(recipe: Recipe | GANRecipe) -> None:
     claim = CLAIMS[recipe.name]
-    assert set(claim.needs) == (set() if recipe.data.drawn else {recipe.data.name})
+    own = set() if recipe.data.drawn else {recipe.data.name}
+    # The classifier of drawn digits is tested on MNIST too.
+    assert set(claim.needs) == (own | {"mnist"} if recipe is classifier.DIGITS else own)
     measured = claim.measure.keywords  # of the partial function
     if "recipe" in measured:
         assert measured["recipe"] == recipe
@@ -175,3 +177,10 @@ def test_scenes_are_drawn_whatever_the_folder_of_the_real_data(tmp_path) -> None
     assert spec.load("train").fingerprint != replace(spec, scene_seed=1).load("train").fingerprint
     with pytest.raises(ValueError, match=str(tmp_path)):
         DataSpec(name="cifar10").sets(tmp_path)
+
+
+def test_the_two_kinds_of_digits_differ_in_the_images_only() -> None:
+    drawn, written = classifier.DIGITS, classifier.MNIST
+    assert replace(written, name=drawn.name, data=drawn.data, smoke=drawn.smoke) == drawn
+    assert (drawn.data.drawn, written.data.drawn) == (True, False)
+    assert replace(written.data, name="digits") == drawn.data

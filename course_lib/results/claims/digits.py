@@ -66,7 +66,7 @@ def _named(context: Context) -> Measurement:
     for family in COMPARED:
         generator, _ = load_checkpoint(f"{family}-digits")
         pictures[family] = draw_samples(generator, num, device=context.device)
-    metrics = {}
+    metrics: dict[str, float] = {}
     for who, images in pictures.items():
         share, names = named(images)
         counts = names.bincount(minlength=10) / len(names)

@@ -4,6 +4,7 @@ from course_lib.results.claim import Claim
 from course_lib.results.claims import (
     classifier,
     compute,
+    controls,
     counting,
     data_efficiency,
     digits,
@@ -25,6 +26,7 @@ CLAIMS: dict[str, Claim] = {
         classifier,
         unet,
         segmentation,
+        controls,
         ranking,
         data_efficiency,
         losses,

@@ -8,9 +8,8 @@ import pytest
 import yaml
 
 from tools.book import build as book
-from tools.common import Tree
 from tools.book import cover
-from tools.common import ToolError
+from tools.common import ToolError, Tree
 
 TOC = {
     "format": "jb-book",

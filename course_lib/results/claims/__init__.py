@@ -4,8 +4,10 @@ from course_lib.results.claim import Claim
 from course_lib.results.claims import (
     classifier,
     compute,
+    controls,
     counting,
     data_efficiency,
+    digits,
     foundation,
     gan_compute,
     generation,
@@ -24,6 +26,7 @@ CLAIMS: dict[str, Claim] = {
         classifier,
         unet,
         segmentation,
+        controls,
         ranking,
         data_efficiency,
         losses,
@@ -34,6 +37,7 @@ CLAIMS: dict[str, Claim] = {
         sample_metrics,
         generation,
         gan_compute,
+        digits,
         ring,
     )
     for claim in part.CLAIMS

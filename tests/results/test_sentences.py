@@ -116,9 +116,9 @@ SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
             "*Focal*: a little better in mean IoU than cross-entropy, and the worst calibrated of "
             "the eight, with twice the error of the next.",
             lambda: (
-                0 < of("loss-differences", "focal_low")
+                of("loss-differences", "focal_low") > 0
                 and of("loss-differences", "focal_high") < 0.03
-                and 1.8 < losses("calibration_error")["focal"] / losses("calibration_error")["dice"]
+                and losses("calibration_error")["focal"] / losses("calibration_error")["dice"] > 1.8
                 and sorted(losses("calibration_error"), key=losses("calibration_error").get)[-2:]
                 == ["dice", "focal"]
             ),

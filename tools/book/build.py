@@ -30,15 +30,17 @@ from typing import Any
 import filelock
 import yaml
 
-from tools.book import cover, links
+from tools.book import cover, lab_pages, links
 from tools.common import (
     ROOT,
     ToolError,
     Tree,
     json_text,
+    read,
     read_json,
     read_yaml,
     say,
+    text_of,
     write_if_changed,
 )
 from tools.equations import commands as equations
@@ -188,18 +190,13 @@ def with_exercises(toc: dict[str, Any], pages: Iterable[str]) -> dict[str, Any]:
     return made
 
 
-def linked(notebook: bytes) -> bytes:
-    """Return a lab in which a link to a learner's notebook leads to that exercise's page."""
-    return re.sub(rb"\]\(practice/[\w-]+/(\w+)\.ipynb\)", rb"](../exercises/\1.md)", notebook)
-
-
 def labs() -> dict[str, bytes | Path]:
     """Execute the labs (those that changed) and return them, with the plain ones for download."""
     tree = Tree()
     files: dict[str, bytes | Path] = {}
     runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
-        files[f"notebooks/{name}.ipynb"] = linked(executed.read_bytes())
+        files[f"notebooks/{name}.ipynb"] = text_of(lab_pages.on_page(read(executed))).encode()
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"
     return files
 

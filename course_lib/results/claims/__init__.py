@@ -12,6 +12,7 @@ from course_lib.results.claims import (
     losses,
     ranking,
     ring,
+    ring_film,
     sample_features,
     sample_metrics,
     segmentation,
@@ -35,6 +36,7 @@ CLAIMS: dict[str, Claim] = {
         generation,
         gan_compute,
         ring,
+        ring_film,
     )
     for claim in part.CLAIMS
 }

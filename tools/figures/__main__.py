@@ -56,6 +56,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "gan-players": gan.players,
     "gan-distance": gan.distance,
     "gan-slopes": gan.slopes,
+    "gan-ring-samples": gan.ring_samples,
     "gan-dynamics-paths": gan_dynamics.paths,
     "gan-dynamics-gamma": gan_dynamics.gamma,
     "wasserstein-lines": wasserstein.lines,

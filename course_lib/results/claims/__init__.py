@@ -14,6 +14,7 @@ from course_lib.results.claims import (
     losses,
     ranking,
     ring,
+    ring_film,
     sample_features,
     sample_metrics,
     segmentation,
@@ -39,6 +40,7 @@ CLAIMS: dict[str, Claim] = {
         gan_compute,
         digits,
         ring,
+        ring_film,
     )
     for claim in part.CLAIMS
 }

@@ -29,16 +29,20 @@ from typing import Any
 
 import filelock
 import yaml
+from nbformat import NotebookNode
 
-from tools.book import cover, links
+from tools.book import cover, films, lab_pages, links
 from tools.common import (
     ROOT,
     ToolError,
     Tree,
     json_text,
+    read,
     read_json,
     read_yaml,
     say,
+    tags,
+    text_of,
     write_if_changed,
 )
 from tools.equations import commands as equations
@@ -54,6 +58,8 @@ MADE = (BUILD / ".doctrees", BUILD / "jupyter_execute", HTML)
 STAMP = BUILD / "book.json"
 SUFFIXES = (".md", ".ipynb")
 PORT = 8000
+PLOT = "plot"  # tag of a cell whose lesson is its picture, not its code
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 # What the rendered pages depend on besides their own sources.
 RENDERERS = (
     "sphinx",
@@ -188,9 +194,11 @@ def with_exercises(toc: dict[str, Any], pages: Iterable[str]) -> dict[str, Any]:
     return made
 
 
-def linked(notebook: bytes) -> bytes:
-    """Return a lab in which a link to a learner's notebook leads to that exercise's page."""
-    return re.sub(rb"\]\(practice/[\w-]+/(\w+)\.ipynb\)", rb"](../exercises/\1.md)", notebook)
+def fold(notebook: NotebookNode) -> None:
+    """Fold the code of cells that only draw, in place: the page shows what they drew."""
+    for cell in notebook.cells:
+        if PLOT in tags(cell) and not FOLDED & set(tags(cell)):
+            cell.metadata.tags = [*tags(cell), "hide-input"]
 
 
 def labs() -> dict[str, bytes | Path]:
@@ -199,7 +207,11 @@ def labs() -> dict[str, bytes | Path]:
     files: dict[str, bytes | Path] = {}
     runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
-        files[f"notebooks/{name}.ipynb"] = linked(executed.read_bytes())
+        notebook = lab_pages.on_page(read(executed))
+        fold(notebook)
+        for address, picture in films.without_widgets(notebook).items():
+            files[f"extra/{address}"] = picture
+        files[f"notebooks/{name}.ipynb"] = text_of(notebook).encode()
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"
     return files
 

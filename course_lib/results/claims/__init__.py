@@ -4,8 +4,10 @@ from course_lib.results.claim import Claim
 from course_lib.results.claims import (
     classifier,
     compute,
+    controls,
     counting,
     data_efficiency,
+    digits,
     foundation,
     gan_compute,
     generation,
@@ -25,6 +27,7 @@ CLAIMS: dict[str, Claim] = {
         classifier,
         unet,
         segmentation,
+        controls,
         ranking,
         data_efficiency,
         losses,
@@ -35,6 +38,7 @@ CLAIMS: dict[str, Claim] = {
         sample_metrics,
         generation,
         gan_compute,
+        digits,
         ring,
         ring_film,
     )

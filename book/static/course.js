@@ -49,12 +49,11 @@
     });
   }
 
-  // Table heads that are formulas: their drawing is hidden from screen readers, their MathML names nothing.
+  // Formulas in the head of a table: their drawing is hidden from screen readers, and MathML names no column.
   function nameHeads() {
-    each("th:not([aria-label]):has(mjx-assistive-mml)", (head) => {
-      const copy = head.cloneNode(true);
-      copy.querySelectorAll("mjx-container > :not(mjx-assistive-mml)").forEach((drawn) => drawn.remove());
-      head.setAttribute("aria-label", copy.textContent.replace(/\s+/g, " ").trim());
+    each("th mjx-container:not([role=img]):has(mjx-assistive-mml)", (formula) => {
+      formula.setAttribute("role", "img");
+      formula.setAttribute("aria-label", formula.querySelector("mjx-assistive-mml").textContent.trim());
     });
   }
 
@@ -119,7 +118,7 @@
     new MutationObserver(soon).observe(document.body, {
       childList: true, subtree: true, attributeFilter: ["tabindex"],
     });
-    new MutationObserver(soon).observe(document.documentElement, { attributeFilter: ["data-mode"] });
+    new MutationObserver(soon).observe(document.documentElement, { attributeFilter: ["data-mode", "data-theme"] });
     window.addEventListener("resize", soon);
     window.addEventListener("load", soon);
     document.fonts.ready.then(soon);

@@ -31,7 +31,7 @@ import filelock
 import yaml
 from nbformat import NotebookNode
 
-from tools.book import cover, films, links
+from tools.book import cover, links, page_widgets
 from tools.common import (
     ROOT,
     ToolError,
@@ -214,7 +214,7 @@ def labs() -> dict[str, bytes | Path]:
     for name, executed in notebooks.execute(scale="quick").items():
         notebook = read(executed)
         fold(notebook)
-        for address, picture in films.without_widgets(notebook).items():
+        for address, picture in page_widgets.without_widgets(notebook).items():
             files[f"extra/{address}"] = picture
         files[f"notebooks/{name}.ipynb"] = linked(text_of(notebook).encode())
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"

@@ -23,7 +23,11 @@ from tools.book.pictures import lean
 
 MATH = re.compile(r'class="[^"]*\bmath\b')
 # Scripts of the course, each with what on a page needs it.
-OURS = {"films.js": 'class="film"', "questions.js": 'class="question-answer"'}
+OURS = {
+    "films.js": 'class="film"',
+    "questions.js": 'class="question-answer"',
+    "pixels.js": 'class="pixel-explorer"',
+}
 WIDGETS = "application/vnd.jupyter.widget-view+json"
 EMBED = "third_party/widgets/embed.js"
 MATHJAX = "third_party/mathjax/startup.js"

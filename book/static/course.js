@@ -97,6 +97,26 @@
     each("div.math > mjx-container", (formula) => { formula.style.zoom = ""; });
   }
 
+  // A picture of class "moving" has a film of its name. It runs unless the reader wants no motion, and a button stops it.
+  function move() {
+    each("img.moving", (picture) => {
+      const still = picture.getAttribute("src");
+      const name = still.replace(/^.*\//, "").replace(/\.\w+$/, "");
+      const film = document.documentElement.dataset.content_root + "_static/moving/" + name + ".webp";
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "film-play";
+      let running = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+      function show() {
+        picture.src = running ? film : still;
+        button.textContent = running ? "Pause" : "Play";
+      }
+      button.addEventListener("click", () => { running = !running; show(); });
+      picture.insertAdjacentElement("afterend", button);
+      show();
+    });
+  }
+
   function repair() {
     nameFrame();
     nameCheckboxes();
@@ -108,6 +128,7 @@
   // Widgets and formulas appear later than the page: repair again when they do, once per frame.
   function start() {
     repair();
+    move();
     unfold();
     let waiting = false;
     function soon() {

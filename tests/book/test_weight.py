@@ -16,6 +16,7 @@ ALL = {
     "third_party/widgets/embed.js",
     "films.js",
     "questions.js",
+    "pixels.js",
 }
 FORMULA = '<span class="math notranslate">x</span>'
 WIDGET = '<script type="application/vnd.jupyter.widget-view+json">{}</script>'
@@ -24,8 +25,9 @@ PAGES = {
     FORMULA: {"third_party/mathjax/startup.js"},
     '<div class="film"></div>': {"films.js"},
     '<div class="question-answer"></div>': {"questions.js"},
+    '<div class="pixel-explorer"></div>': {"pixels.js"},
     WIDGET: {"third_party/widgets/embed.js"},
-    FORMULA + WIDGET: ALL - {"films.js", "questions.js"},
+    FORMULA + WIDGET: ALL - {"films.js", "questions.js", "pixels.js"},
 }
 
 

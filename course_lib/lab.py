@@ -7,7 +7,7 @@ epochs = lab.pick(smoke=1, quick=3, full=40)
 import os
 import random
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -49,6 +49,30 @@ class Lab:
     def dataset(self, name: str, fallback: str) -> str:
         """As :func:`dataset`."""
         return dataset(name, fallback)
+
+    def said(self, sentence: str, holds: Any) -> None:
+        """Hold a sentence of this page to the run.
+
+        The book is built only if all of them hold. Your own run, with another seed, size, data set
+        or with code that you changed, may come out otherwise: then a remark says so.
+
+        Args:
+            sentence: as it stands on the page, word for word.
+            holds: whether it is true of this run. "smoke" is too short to tell and asks for
+                nothing but an answer.
+
+        Raises:
+            ValueError: `holds` is neither true nor false.
+            AssertionError: it is untrue, and the environment variable COURSE_SAID is "strict".
+        """
+        answer = holds.item() if hasattr(holds, "item") else holds
+        if not isinstance(answer, bool):
+            raise ValueError(f"got {holds!r} for {sentence!r}; True or False is needed.")
+        if answer or self.scale == "smoke":
+            return
+        if os.environ.get("COURSE_SAID") == "strict":
+            raise AssertionError(f"the page says what is not so in this run: {sentence!r}")
+        print(f"In your run it came out otherwise than the page says: “{sentence}”")
 
 
 def start(scale: str = "quick", seed: int = 0, device: str = "auto") -> Lab:

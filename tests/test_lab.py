@@ -101,3 +101,31 @@ def test_a_missing_data_set_is_replaced_in_one_line_that_says_how_to_get_it(monk
 def test_an_unknown_data_set_is_an_error():
     with pytest.raises(ValueError, match="cifra10"):
         lab.dataset("cifra10", fallback="shapes")
+
+
+def test_what_is_said_and_holds_is_silent(capsys, monkeypatch):
+    started = lab.start(scale="quick", device="cpu")
+    capsys.readouterr()
+    for strict in ("", "strict"):
+        monkeypatch.setenv("COURSE_SAID", strict)
+        for holds in (True, np.True_, torch.tensor(True)):
+            started.said("All is well.", holds)
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_said_and_does_not_hold_stops_the_build_and_nobody_else(capsys, monkeypatch):
+    started = lab.start(scale="quick", device="cpu")
+    monkeypatch.delenv("COURSE_SAID", raising=False)
+    started.said("All is well.", False)
+    assert "otherwise than the page says: “All is well.”" in capsys.readouterr().out
+    monkeypatch.setenv("COURSE_SAID", "strict")
+    for holds in (False, np.False_, torch.tensor(False)):
+        with pytest.raises(AssertionError, match="the page says what is not so.*All is well"):
+            started.said("All is well.", holds)
+    lab.start(scale="smoke", device="cpu").said("All is well.", False)  # too short to tell
+
+
+@pytest.mark.parametrize("holds", (None, 1, "yes", torch.tensor(0.5)))
+def test_what_is_said_is_true_or_false(holds):
+    with pytest.raises(ValueError, match="True or False is needed"):
+        lab.start(scale="smoke", device="cpu").said("All is well.", holds)

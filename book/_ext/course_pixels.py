@@ -17,8 +17,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 KINDS = {
-    "conv": "A street scene and what the first convolution of a U-Net makes of it, pixel by pixel",
-    "transposed": "A map inside a DCGAN and the digit that its last layer makes of it, pixel by pixel",
+    "conv": "A street scene and what the first convolution of a U-Net makes of it, by pixel",
+    "transposed": "A map inside a DCGAN and the digit that its last layer makes of it, by pixel",
 }
 
 
@@ -39,7 +39,8 @@ class PixelExplorer(SphinxDirective):
             f'JavaScript.</p></noscript></div><script defer src="{root}_static/pixels/{kind}.js">'
             "</script>"
         )
-        figure = nodes.container("", nodes.raw("", opening, format="html"), classes=["pixel-figure"])
+        figure = nodes.container("", nodes.raw("", opening, format="html"))
+        figure["classes"].append("pixel-figure")
         caption = nodes.container("", classes=["pixel-caption"])
         self.state.nested_parse(self.content, self.content_offset, caption)
         return [figure + caption]

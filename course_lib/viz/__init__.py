@@ -8,12 +8,14 @@ from course_lib.viz.explorer import explorer
 from course_lib.viz.images import image_grid, overlay, segmentation_rows
 from course_lib.viz.pixels import blend, paint
 from course_lib.viz.plots import confusion, curves
+from course_lib.viz.predict import Guess, predict
 from course_lib.viz.samples import gan_curves, nearest_rows, sample_sheet
 from course_lib.viz.source import show_source
 from course_lib.viz.style import use
 
 __all__ = [
     "ClassStyle",
+    "Guess",
     "blend",
     "class_colours",
     "class_styles",
@@ -25,6 +27,7 @@ __all__ = [
     "nearest_rows",
     "overlay",
     "paint",
+    "predict",
     "sample_sheet",
     "segmentation_rows",
     "show_source",

@@ -257,6 +257,7 @@ def test_the_inspection_finds(running: Any, tmp_path: Path, html: str, fault: st
 
 
 def test_the_inspection_likes_a_good_page(running: Any, tmp_path: Path) -> None:
-    page = "<!doctype html><html lang=en><title>A</title><link rel=icon href='data:,'><main><h1>A</h1></main>"
+    page = "<!doctype html><html lang=en><title>A</title><link rel=icon href='data:,'>"
+    page += "<main><h1>A</h1></main>"
     (tmp_path / "index.html").write_text(page)
     assert browser.inspect(running, tmp_path, ["index.html"]) == []

@@ -17,6 +17,8 @@ ALL = {
     "films.js",
     "questions.js",
     "pixels.js",
+    "explorer.js",
+    "explorer.css",
 }
 FORMULA = '<span class="math notranslate">x</span>'
 WIDGET = '<script type="application/vnd.jupyter.widget-view+json">{}</script>'
@@ -27,7 +29,12 @@ PAGES = {
     '<div class="question-answer"></div>': {"questions.js"},
     '<div class="pixel-explorer"></div>': {"pixels.js"},
     WIDGET: {"third_party/widgets/embed.js"},
-    FORMULA + WIDGET: ALL - {"films.js", "questions.js", "pixels.js"},
+    '<div class="explorer-control"></div>': {"explorer.js", "explorer.css"},
+    FORMULA + WIDGET: {
+        "third_party/mathjax/startup.js",
+        "mathjax-hub-shim.js",
+        "third_party/widgets/embed.js",
+    },
 }
 
 
@@ -39,7 +46,8 @@ def test_a_page_gets_the_scripts_that_it_uses(extension, body: str) -> None:
     settings = SimpleNamespace(filename=None, attributes={"body": "window.MathJax = {}"})
     context = {"body": body, "script_files": [settings, *scripts, "_static/a.js"]}
     weight._drop(None, "", "", context, None)
-    kept = {str(getattr(s, "filename", s)).removeprefix("_static/") for s in context["script_files"]}
+    names = (str(getattr(script, "filename", script)) for script in context["script_files"])
+    kept = {name.removeprefix("_static/") for name in names}
     assert kept - {"None", "a.js"} == PAGES[body]
     assert (settings in context["script_files"]) == (FORMULA in body)
 
@@ -48,7 +56,7 @@ def test_the_style_sheet_keeps_the_icons_that_pages_name(extension) -> None:
     weight = extension("course_weight")
     sheet = (
         '.fa-cut:before,.fa-scissors:before{content:"\\f0c4"}.fa-sun:before{content:"\\f185"}'
-        "@font-face{src:url(../v/fa-solid-900.woff2) format(\"woff2\"),"
+        '@font-face{src:url(../v/fa-solid-900.woff2) format("woff2"),'
         'url(../v/fa-solid-900.ttf) format("truetype")}:root{--note:"\uf05a"}'
     )
     lighter = weight.lighter_icons(sheet, {"fa-scissors"})
@@ -69,9 +77,11 @@ def test_the_font_draws_the_icons_asked_for_and_no_other(extension, tmp_path: Pa
     extension("course_weight").cut_font(font, {0xF185, 0xF0C4, 0xE000})
     with TTFont(font.with_suffix(".woff")) as cut, TTFont(whole) as before:
         assert set(cut.getBestCmap()) == {0xF185, 0xF0C4}
-        name = before.getBestCmap()[0xF185]
-        drawn = [f["glyf"][f.getBestCmap()[0xF185]].getCoordinates(f["glyf"])[0] for f in (cut, before)]
-        assert list(drawn[0]) == list(drawn[1]), name
+        drawn = [
+            list(one["glyf"][one.getBestCmap()[0xF185]].getCoordinates(one["glyf"])[0])
+            for one in (cut, before)
+        ]
+        assert drawn[0] == drawn[1]
     assert font.with_suffix(".woff").stat().st_size < 3000
 
 
@@ -87,13 +97,15 @@ def test_pages_name_the_smaller_picture_and_its_size(extension, tmp_path: Path) 
     text = (
         '<script defer src="../_static/scripts/fontawesome.js?digest=5"></script>'
         '<script src="../searchindex.js"></script><script src="../_static/a.js"></script>'
-        '<img alt="a" src="../_images/m.png"><img alt="b" src="../_images/small.png"><img src="c.svg">'
+        '<img alt="a" src="../_images/m.png"><img alt="b" src="../_images/small.png">'
+        '<img src="c.svg">'
     )
     lighter = weight.lighter_page(text, page, "book/a.html")
     assert lighter == (
         '<script src="../_static/a.js"></script>'
         '<img width="300" height="200" alt="a" src="../_images/m.webp">'
-        '<img width="4" height="6" loading="lazy" alt="b" src="../_images/small.png"><img src="c.svg">'
+        '<img width="4" height="6" loading="lazy" alt="b" src="../_images/small.png">'
+        '<img src="c.svg">'
     )
     assert weight.lighter_page(lighter, page, "book/a.html") == lighter
     assert "searchindex" in weight.lighter_page(text, page, "search.html")

@@ -29,9 +29,8 @@ from typing import Any
 
 import filelock
 import yaml
-from nbformat import NotebookNode
 
-from tools.book import cover, links, page_widgets, pixels
+from tools.book import cover, lab_pages, links, page_widgets, pixels
 from tools.common import (
     ROOT,
     ToolError,
@@ -41,7 +40,6 @@ from tools.common import (
     read_json,
     read_yaml,
     say,
-    tags,
     text_of,
     write_if_changed,
 )
@@ -59,8 +57,6 @@ STAMP = BUILD / "book.json"
 SUFFIXES = (".md", ".ipynb")
 PORT = 8000
 CHAPTERS = ("Foundations", "Segmentation", "Generation")  # parts whose pages are chapters and labs
-PLOT = "plot"  # tag of a cell whose lesson is its picture, not its code
-FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 # What the rendered pages depend on besides their own sources.
 RENDERERS = (
     "sphinx",
@@ -148,10 +144,7 @@ def counts(toc: dict[str, Any], folder: Path = ROOT) -> str:
     exercises_there = sum(page.startswith("exercises/") for page in pages)
     parts = {part["caption"]: list(toc_pages(part)) for part in toc["parts"]}
     chapters = [
-        page
-        for caption in CHAPTERS
-        for page in parts.get(caption, [])
-        if page.startswith("book/")
+        page for caption in CHAPTERS for page in parts.get(caption, []) if page.startswith("book/")
     ]
     measured = [read_json(path) for path in sorted((folder / "results").glob("*.json"))]
     runs = [len(result["runs"]) for result in measured if result.get("runs")]
@@ -227,29 +220,16 @@ def with_exercises(toc: dict[str, Any], pages: Iterable[str]) -> dict[str, Any]:
     return made
 
 
-def linked(notebook: bytes) -> bytes:
-    """Return a lab in which a link to a learner's notebook leads to that exercise's page."""
-    return re.sub(rb"\]\(practice/[\w-]+/(\w+)\.ipynb\)", rb"](../exercises/\1.md)", notebook)
-
-
-def fold(notebook: NotebookNode) -> None:
-    """Fold the code of cells that only draw, in place: the page shows what they drew."""
-    for cell in notebook.cells:
-        if PLOT in tags(cell) and not FOLDED & set(tags(cell)):
-            cell.metadata.tags = [*tags(cell), "hide-input"]
-
-
 def labs() -> dict[str, bytes | Path]:
     """Execute the labs (those that changed) and return them, with the plain ones for download."""
     tree = Tree()
     files: dict[str, bytes | Path] = {}
     runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
-        notebook = read(executed)
-        fold(notebook)
+        notebook = lab_pages.on_page(read(executed))
         for address, picture in page_widgets.without_widgets(notebook).items():
             files[f"extra/{address}"] = picture
-        files[f"notebooks/{name}.ipynb"] = linked(text_of(notebook).encode())
+        files[f"notebooks/{name}.ipynb"] = text_of(notebook).encode()
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"
     return files
 

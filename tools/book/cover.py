@@ -63,9 +63,7 @@ def digits(amounts: list[float]) -> list[np.ndarray]:
 
     model, _ = load_checkpoint(CHECKPOINTS["generates"])
     model.eval()
-    z = torch.randn(
-        ROWS * COLUMNS, model.latent_dim, generator=torch.Generator().manual_seed(SEED)
-    )
+    z = torch.randn(ROWS * COLUMNS, model.latent_dim, generator=torch.Generator().manual_seed(SEED))
     sheets = []
     for amount in amounts:
         with torch.no_grad():

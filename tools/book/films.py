@@ -55,7 +55,8 @@ def film_of(model: str, states: dict[str, Any]) -> Film | None:
     """Read a film out of the state of widgets; None if the model is something else."""
     parts = parts_of(model, states)
     kinds = [part["model_name"] for part in parts]
-    if kinds[-2:] != ["SelectionSliderModel", "StackModel"] or kinds[:-2] not in ([], ["PlayModel"]):
+    before, last = kinds[:-2], kinds[-2:]
+    if last != ["SelectionSliderModel", "StackModel"] or before not in ([], ["PlayModel"]):
         return None
     slider, stack = (part["state"] for part in parts[-2:])
     inside = [states[child.removeprefix(MODEL)] for child in stack["children"]]

@@ -1,7 +1,7 @@
 """What the pixel explorers show: one layer of a shipped model, and what went into it.
 
-`book/_ext/course_pixels.py` puts an explorer on a page, `book/static/pixels.js` computes each output
-pixel from these numbers, and a test holds its sums to torch's.
+`book/_ext/course_pixels.py` puts an explorer on a page, `book/static/pixels.js` computes each
+output pixel from these numbers, and a test holds its sums to torch's.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def displayed(text: str, place: str) -> Iterator[Equation]:
 
 
 def _dollars(lines: list[str], index: int, first: str, place: str) -> tuple[int, Equation]:
-    """$$ … $$ (label), on one line or several."""
+    """$$ … $$ (label), on one line or several; with a label inside in a notebook."""
     body = [first]
     while "$$" not in body[-1]:
         if index >= len(lines):
@@ -93,8 +93,10 @@ def _dollars(lines: list[str], index: int, first: str, place: str) -> tuple[int,
         body.append(lines[index])
         index += 1
     body[-1], tail = body[-1].split("$$", 1)
-    label = re.match(r"\s*\(([^)]*)\)\s*$", tail)
-    return index, Equation(label[1].strip() if label else None, "\n".join(body), place)
+    latex = "\n".join(body)
+    # $$ … \label{…} $$ in a notebook, where JupyterLab would show what stands behind.
+    label = re.match(r"\s*\(([^)]*)\)\s*$", tail) or re.search(r"\\label\{([^}]*)\}\s*$", latex)
+    return index, Equation(label[1].strip() if label else None, latex, place)
 
 
 def _math(body: list[str], place: str) -> Equation:

@@ -20,7 +20,7 @@ from tools.common import (
     text_of,
     write_if_changed,
 )
-from tools.notebooks import cost, runner, validate, warm
+from tools.notebooks import cost, runner, said, start_page, validate, warm
 from tools.notebooks.setup_cell import repository, setup_source
 
 
@@ -66,6 +66,28 @@ def _chosen(paths: list[Path], only: list[str] | None) -> list[Path]:
     return [known[name] for name in dict.fromkeys(only)]
 
 
+def on_real_data(only: list[str] | None = None, tree: Tree | None = None) -> None:
+    """Execute the labs at `quick` on each real data set that they offer and that is here.
+
+    A lab offers those of its metadata, `course.datasets`. What it says must hold on them too.
+    """
+    from course_lib.data import available
+
+    tree = tree or Tree()
+    for name in dict.fromkeys(n for p in _chosen(tree.labs(), only) for n in offered(p)):
+        paths = [path for path in _chosen(tree.labs(), only) if name in offered(path)]
+        if not available(name):
+            say(f"{name} is not here: {', '.join(p.stem for p in paths)} not run on it")
+            continue
+        say(f"{name}: {', '.join(path.stem for path in paths)}")
+        runner.run_all(paths, "quick", tree, dataset=name)
+
+
+def offered(path: Path) -> list[str]:
+    """The real data sets that a lab names in its metadata, for `dataset`."""
+    return list(read(path).metadata.get("course", {}).get("datasets", []))
+
+
 def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
     """Write set-up and cost cells into the labs; with `check` only say what would change."""
     tree = tree or Tree()
@@ -83,6 +105,11 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
             if not check:
                 write_if_changed(path, text_of(notebook))
                 say(f"wrote notebooks/{path.name}")
+    if late := start_page.problems(tree):
+        changed += late
+        if not check:
+            write_if_changed(tree.start, text_of(start_page.page(tree)))
+            say(f"wrote notebooks/{tree.start.name}")
     return changed
 
 
@@ -145,7 +172,7 @@ def status_markdown(tree: Tree | None = None) -> str:
 def nbval(extra: list[str] | None = None, tree: Tree | None = None) -> None:
     """Run every line of every lab at `smoke`, compare the marked cells."""
     tree = tree or Tree()
-    labs = [str(path) for path in tree.labs()]
+    labs = [str(path) for path in [*tree.labs(), tree.start] if path.is_file()]
     if labs:
         say(f"{len(labs)} labs at smoke, comparing the cells tagged {validate.MARKED!r}")
         command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=600"]
@@ -177,6 +204,10 @@ def main() -> None:
     marked = commands.add_parser("mark", help="store the outputs that nbval compares")
     marked.add_argument("--only", nargs="+", metavar="NAME", help="only these labs")
     commands.add_parser("status", help="print the status page")
+    told = commands.add_parser("said", help="which sentences of the labs are held to their runs")
+    told.add_argument("--open", action="store_true", help="list those that may need it, too")
+    real = commands.add_parser("real", help="the labs at quick on each real set that they offer")
+    real.add_argument("--only", nargs="+", metavar="NAME", help="only these labs")
     smoke = commands.add_parser("nbval", help="all labs at smoke, marked cells compared")
     smoke.add_argument("pytest", nargs="*", help="options for pytest, after --")
     given = parser.parse_args()
@@ -194,5 +225,9 @@ def main() -> None:
         mark(given.only)
     elif given.command == "status":
         print(status_markdown())
+    elif given.command == "said":
+        print(said.table(unbound=given.open))
+    elif given.command == "real":
+        on_real_data(given.only)
     else:
         nbval(given.pytest)

@@ -77,7 +77,7 @@ def run(path: Path, scale: str, tree: Tree, *, force: bool = False, number: str 
 
 
 def run_all(
-    paths: Sequence[Path], scale: str, tree: Tree, *, force: bool = False
+    paths: Sequence[Path], scale: str, tree: Tree, *, force: bool = False, dataset: str = ""
 ) -> dict[Path, Execution]:
     """Execute notebooks side by side, each with a warm start and one thread, the longest first.
 
@@ -87,7 +87,9 @@ def run_all(
     Raises:
         ToolError: A cell failed; what runs beside it is stopped.
     """
-    jobs = [Job(path, scale, tree, f"[{n}/{len(paths)}] ") for n, path in enumerate(paths, 1)]
+    jobs = [
+        Job(path, scale, tree, f"[{n}/{len(paths)}] ", dataset) for n, path in enumerate(paths, 1)
+    ]
     done = {} if force else {job.path: found for job in jobs if (found := job.cached())}
     if done:
         say(f"{len(done)} of {len(paths)} notebooks ({scale}): unchanged")
@@ -127,6 +129,7 @@ def environment(scale: str, tree: Tree, **more: str) -> AbstractContextManager[A
     path = os.pathsep.join(filter(None, [str(tree.root), os.environ.get("PYTHONPATH")]))
     fixed = {"COURSE_SCALE": scale, "COURSE_PROGRESS": "0", "TQDM_DISABLE": "1"}
     fixed |= {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+    fixed |= {"COURSE_SAID": "strict"}  # a sentence that is not true of the run stops it
     fixed |= {"MPLBACKEND": warm.BACKEND}  # inline figures, whatever the caller prefers
     return mock.patch.dict(os.environ, fixed | more)
 
@@ -134,14 +137,15 @@ def environment(scale: str, tree: Tree, **more: str) -> AbstractContextManager[A
 class Job:
     """A notebook that is to be executed at a scale."""
 
-    def __init__(self, path: Path, scale: str, tree: Tree, number: str) -> None:
+    def __init__(self, path: Path, scale: str, tree: Tree, number: str, dataset: str = "") -> None:
         if scale not in SCALES:
             raise ToolError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
         self.path, self.scale, self.tree, self.number = path, scale, tree, number
         self.name = path.relative_to(tree.notebooks).with_suffix("").as_posix()
-        self.file = self.name.replace("/", ".")
+        self.file = self.name.replace("/", ".") + (f"-{dataset}" if dataset else "")
         self.source = without_outputs(read(path))
-        self.key = dependencies.key(self.source, scale, tree)
+        self.parameters = {"scale": scale} | ({"dataset": dataset} if dataset else {})
+        self.key = dependencies.key(self.source, "-".join(self.parameters.values()), tree)
         self.stored = tree.build / "cache" / f"{self.file}-{scale}-{self.key[:16]}.json"
 
     def cached(self) -> Execution | None:
@@ -239,7 +243,7 @@ class Job:
                 return papermill.execute_notebook(
                     str(given),
                     str(made),
-                    parameters={"scale": self.scale} if tagged(self.source, "parameters") else {},
+                    parameters=self.parameters if tagged(self.source, "parameters") else {},
                     kernel_name=kernel,
                     progress_bar=False,
                     log_output=False,

@@ -13,6 +13,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tools.common import is_code, tagged, tags
+from tools.notebooks import said
 from tools.notebooks.setup_cell import setup_source
 
 PARAMETERS = 'scale = "quick"\ndataset = "auto"\nseed = 0\ndevice = "auto"'
@@ -32,6 +33,8 @@ KNOWN_TAGS = {
     "remove-input",
     "remove-output",
     "remove-cell",
+    "said",
+    "predict",
     "raises-exception",
     "full-width",
     "nbval-ignore-output",
@@ -59,6 +62,7 @@ def check_source(path: Path, notebook: NotebookNode, *, address: str, lab: bool)
         problems += [f"{where(path, cell)}: {p}" for p in _cell(cell)]
     if lab:
         problems += [f"{where(path)}: {p}" for p in _lab(notebook, address)]
+        problems += [f"{where(path)}, {p}" for p in said.problems(notebook)]
     return problems
 
 

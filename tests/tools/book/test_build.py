@@ -9,7 +9,7 @@ import yaml
 
 from tools.book import build as book
 from tools.book import cover
-from tools.common import ToolError
+from tools.common import ToolError, Tree
 
 TOC = {
     "format": "jb-book",
@@ -50,19 +50,13 @@ def test_exercises_stand_in_the_contents_in_the_order_of_their_pages() -> None:
     assert "glob" in str(TOC), "the given contents are left as they are"
 
 
-def test_a_lab_s_link_to_a_notebook_leads_to_the_page_in_the_book() -> None:
-    text = b"See [it](practice/gan-2d/iou.ipynb), [another](unet.ipynb) and `practice/a/b.ipynb`."
-    wanted = b"See [it](../exercises/iou.md), [another](unet.ipynb) and `practice/a/b.ipynb`."
-    assert book.linked(text) == wanted
-
-
 def test_every_listed_page_is_written_and_every_written_page_is_listed() -> None:
     toc = yaml.safe_load((book.ROOT / "_toc.yml").read_text())
     listed = set(book.toc_pages(toc))
-    folders = [book.ROOT / "book", book.ROOT / "notebooks"]
+    labs = Tree().labs()
     written = {
         path.relative_to(book.ROOT).with_suffix("").as_posix()
-        for path in [*folders[0].rglob("*.md"), *folders[1].glob("*.ipynb")]
+        for path in [*(book.ROOT / "book").rglob("*.md"), *labs]
         if not {"static", "_ext"} & set(path.parts) and path.name != "README.md"
     }
     assert {page for page in listed if not page.startswith("exercises/")} == written
@@ -245,25 +239,10 @@ def test_what_there_is_is_counted() -> None:
         "parts": [
             {"caption": "Before", "chapters": [{"file": "book/install"}]},
             {"caption": "Generation", "chapters": [{"file": "book/gan"}, {"file": "notebooks/g"}]},
-            {"caption": "Practice", "chapters": [{"file": "e", "sections": [{"file": "exercises/a"}]}]},
+            {"caption": "Practice", "chapters": [{"file": "exercises/a"}]},
         ],
     }
     text = book.counts(toc)
     assert "| 1 chapters |" in text and "| 1 labs |" in text and "| 1 exercises |" in text
     measured = [path for path in (book.ROOT / "results").glob("*.json")]
     assert f"| {len(measured) - 1} measured results |" in text  # all but the labs' cost
-
-
-def test_cells_that_only_draw_are_folded() -> None:
-    import nbformat
-
-    notebook = nbformat.v4.new_notebook()
-    for tags in (["plot"], ["plot", "remove-input"], ["given"], []):
-        notebook.cells.append(nbformat.v4.new_code_cell("x", metadata={"tags": tags}))
-    book.fold(notebook)
-    assert [cell.metadata.tags for cell in notebook.cells] == [
-        ["plot", "hide-input"],
-        ["plot", "remove-input"],
-        ["given"],
-        [],
-    ]

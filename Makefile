@@ -53,7 +53,7 @@ labs-smoke: setup ## every line of every lab once, at the smallest size
 	$(PY) -m tools.exercises verify
 
 lab: setup ## JupyterLab with the labs
-	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-start.ipynb
 
 exercises: setup ## the learners' notebooks, from their sources
 	$(PY) -m tools.exercises sync

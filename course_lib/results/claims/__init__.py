@@ -6,6 +6,7 @@ from course_lib.results.claims import (
     compute,
     counting,
     data_efficiency,
+    digits,
     foundation,
     gan_compute,
     generation,
@@ -34,6 +35,7 @@ CLAIMS: dict[str, Claim] = {
         sample_metrics,
         generation,
         gan_compute,
+        digits,
         ring,
     )
     for claim in part.CLAIMS

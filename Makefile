@@ -17,7 +17,7 @@ COVER := $(if $(COVERAGE),--cov --cov-report=term --cov-report=html:_build/cover
 PY := $(if $(strip $(VENV)),"$(VENV)/bin/python",$(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lint types pytest labs-smoke lab exercises constraints clean distclean
+.PHONY: help setup book test lint types pytest labs-smoke labs-real lab exercises constraints clean distclean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -32,7 +32,7 @@ setup: ## the environment, with everything (about 3 minutes, 7 GB; then a moment
 book: setup ## run the labs whose parts changed, build the book into _build/html
 	$(PY) -m tools.book build
 
-test: book lint types pytest labs-smoke ## everything that proves that all of it works
+test: book lint types pytest labs-smoke labs-real ## everything that proves that all of it works
 	@echo "All checks passed."
 
 lint: setup ## style of code and notebooks, and that what is generated is in step
@@ -52,8 +52,11 @@ labs-smoke: setup ## every line of every lab once, at the smallest size
 	$(PY) -m tools.notebooks nbval
 	$(PY) -m tools.exercises verify
 
+labs-real: setup ## the labs at quick on each real data set that they offer and that is here
+	$(PY) -m tools.notebooks real
+
 lab: setup ## JupyterLab with the labs
-	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-start.ipynb
 
 exercises: setup ## the learners' notebooks, from their sources
 	$(PY) -m tools.exercises sync

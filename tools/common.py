@@ -48,9 +48,14 @@ class Tree:
     def measured(self) -> Path:
         return self.root / "results" / "notebooks.json"
 
+    @property
+    def start(self) -> Path:
+        """The generated notebook that lists the labs."""
+        return self.notebooks / "00-start.ipynb"
+
     def labs(self) -> list[Path]:
         """The labs, in alphabetical order."""
-        return sorted(self.notebooks.glob("*.ipynb"))
+        return [path for path in sorted(self.notebooks.glob("*.ipynb")) if path != self.start]
 
     def sources(self) -> list[Path]:
         """The exercise sources, `LAB/NAME.ipynb`, in alphabetical order."""

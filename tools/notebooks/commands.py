@@ -20,7 +20,7 @@ from tools.common import (
     text_of,
     write_if_changed,
 )
-from tools.notebooks import cost, runner, said, validate, warm
+from tools.notebooks import cost, runner, said, start_page, validate, warm
 from tools.notebooks.setup_cell import repository, setup_source
 
 
@@ -105,6 +105,11 @@ def sync(tree: Tree | None = None, *, check: bool = False) -> list[str]:
             if not check:
                 write_if_changed(path, text_of(notebook))
                 say(f"wrote notebooks/{path.name}")
+    if late := start_page.problems(tree):
+        changed += late
+        if not check:
+            write_if_changed(tree.start, text_of(start_page.page(tree)))
+            say(f"wrote notebooks/{tree.start.name}")
     return changed
 
 
@@ -167,7 +172,7 @@ def status_markdown(tree: Tree | None = None) -> str:
 def nbval(extra: list[str] | None = None, tree: Tree | None = None) -> None:
     """Run every line of every lab at `smoke`, compare the marked cells."""
     tree = tree or Tree()
-    labs = [str(path) for path in tree.labs()]
+    labs = [str(path) for path in [*tree.labs(), tree.start] if path.is_file()]
     if labs:
         say(f"{len(labs)} labs at smoke, comparing the cells tagged {validate.MARKED!r}")
         command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=600"]

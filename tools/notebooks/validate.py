@@ -26,6 +26,7 @@ KNOWN_TAGS = {
     "expected",
     "explanation",
     "given",
+    "plot",
     "hide-input",
     "hide-output",
     "hide-cell",

@@ -4,14 +4,17 @@ from course_lib.results.claim import Claim
 from course_lib.results.claims import (
     classifier,
     compute,
+    controls,
     counting,
     data_efficiency,
+    digits,
     foundation,
     gan_compute,
     generation,
     losses,
     ranking,
     ring,
+    ring_film,
     sample_features,
     sample_metrics,
     segmentation,
@@ -24,6 +27,7 @@ CLAIMS: dict[str, Claim] = {
         classifier,
         unet,
         segmentation,
+        controls,
         ranking,
         data_efficiency,
         losses,
@@ -34,7 +38,9 @@ CLAIMS: dict[str, Claim] = {
         sample_metrics,
         generation,
         gan_compute,
+        digits,
         ring,
+        ring_film,
     )
     for claim in part.CLAIMS
 }

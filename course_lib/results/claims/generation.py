@@ -19,7 +19,13 @@ from course_lib.recipes.recipe import Sets
 from course_lib.results.claim import Claim, Context, Measurement, Published
 from course_lib.train import draw_samples, sample_features, sample_scores, train_gan
 
-TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "shapes": "drawn shapes"}
+TITLES = {
+    "mnist": "MNIST",
+    "digits": "drawn digits",
+    "cifar10": "CIFAR-10",
+    "shapes": "drawn shapes",
+}
+COMPARED_ON = ("mnist", "cifar10", "shapes")  # on digits, one training each, for the labs
 
 
 def sets(task: str, root: Path | None, *, smoke: bool) -> Sets:
@@ -158,11 +164,13 @@ CLAIMS = (
             title=_claim_title(recipe),
             measure=partial(_measure, recipe=recipe),
             main="cfd",
+            seeds=(0, 1, 2) if task in COMPARED_ON else (0,),
             needs=() if recipe.data.drawn else (task,),
             after=("sample-features",),
             checkpoint=checkpoint_name(family, task),
             published=_published(family, task),
             minutes=20,
+            priority=0 if task in COMPARED_ON else {"dcgan": 40, "stylegan": 30}.get(family, 20),
         )
         for (family, task), recipe in RECIPES.items()
     ),

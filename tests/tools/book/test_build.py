@@ -9,7 +9,7 @@ import yaml
 
 from tools.book import build as book
 from tools.book import cover
-from tools.common import ToolError
+from tools.common import ToolError, Tree
 
 TOC = {
     "format": "jb-book",
@@ -53,10 +53,10 @@ def test_exercises_stand_in_the_contents_in_the_order_of_their_pages() -> None:
 def test_every_listed_page_is_written_and_every_written_page_is_listed() -> None:
     toc = yaml.safe_load((book.ROOT / "_toc.yml").read_text())
     listed = set(book.toc_pages(toc))
-    folders = [book.ROOT / "book", book.ROOT / "notebooks"]
+    labs = Tree().labs()
     written = {
         path.relative_to(book.ROOT).with_suffix("").as_posix()
-        for path in [*folders[0].rglob("*.md"), *folders[1].glob("*.ipynb")]
+        for path in [*(book.ROOT / "book").rglob("*.md"), *labs]
         if not {"static", "_ext"} & set(path.parts) and path.name != "README.md"
     }
     assert {page for page in listed if not page.startswith("exercises/")} == written

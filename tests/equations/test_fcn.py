@@ -1,6 +1,4 @@
-"""The equations of book/math/fcn.md, first half: linear layers, strides, interpolation."""
-
-import math
+"""The equations of book/math/fcn.md, first half: linear layers and strides."""
 
 import pytest
 import torch
@@ -153,53 +151,6 @@ def test_no_cell_wise_labelling_beats_the_ceiling():
     assert max(scores) == pytest.approx(ceiling.item())
     row = torch.tensor([0, 0, 0, 1, 0, 0, 1, 1]).view(2, 4)
     assert sum(max((part == k).sum().item() for k in (0, 1)) for part in row) == 5
-
-
-@pytest.mark.equation("eq-nearest")
-@pytest.mark.parametrize(("m", "n"), [(4, 8), (3, 7), (5, 3), (6, 6), (2, 96)])
-def test_nearest(m, n):
-    v = normal(m)
-    u = torch.stack([v[math.floor(j * m / n)] for j in range(n)])
-    assert torch.equal(u, F.interpolate(v[None, None], n, mode="nearest")[0, 0])
-    if n % m == 0:
-        assert torch.equal(u, v.repeat_interleave(n // m))
-
-
-@pytest.mark.equation("eq-pixel-centres")
-@pytest.mark.parametrize("align_corners", [False, True])
-@pytest.mark.parametrize(("m", "n"), [(4, 8), (4, 7), (7, 4), (3, 96), (5, 5)])
-def test_where_new_pixels_lie(m, n, align_corners):
-    """Interpolating the old pixels' numbers 0, 1, 2, ... reads off the places."""
-    got = F.interpolate(
-        torch.arange(m, dtype=F64)[None, None], n, mode="linear", align_corners=align_corners
-    )
-    for j, place in enumerate(got[0, 0].tolist()):
-        t = j * (m - 1) / (n - 1) if align_corners else (j + 0.5) * m / n - 0.5
-        assert place == pytest.approx(min(max(t, 0), m - 1), abs=1e-12)
-
-
-def test_the_conventions_in_numbers():
-    half, corners = ([(j + 0.5) / 2 - 0.5 for j in (0, 2)], [j * 3 / 7 for j in (0, 2)])
-    assert half == [-0.25, 0.75] and corners == [0, pytest.approx(6 / 7)]
-    assert (0 - (0.5 / 32 - 0.5)) * 32 == 15.5
-
-
-@pytest.mark.equation("eq-separable-upsampling")
-@pytest.mark.parametrize("align_corners", [False, True])
-@pytest.mark.parametrize(("old", "new"), [((3, 4), (6, 12)), ((5, 2), (7, 9)), ((4, 4), (3, 8))])
-def test_upsampling_is_two_matrices(old, new, align_corners):
-    def matrix(m, n):  # column by column, from PyTorch's answers to unit vectors
-        units = torch.eye(m, dtype=F64)[:, None]
-        return F.interpolate(units, n, mode="linear", align_corners=align_corners)[:, 0].T
-
-    rows, columns = (matrix(m, n) for m, n in zip(old, new, strict=True))
-    x = normal(*old)
-    wanted = F.interpolate(x[None, None], new, mode="bilinear", align_corners=align_corners)
-    torch.testing.assert_close(rows @ x @ columns.T, wanted[0, 0])
-    for r in (rows, columns):
-        assert (r >= 0).all()
-        torch.testing.assert_close(r.sum(1), torch.ones(len(r), dtype=F64))
-    assert wanted.max() <= x.max() + 1e-12 and wanted.min() >= x.min() - 1e-12
 
 
 @pytest.mark.equation("eq-one-interval")

@@ -29,8 +29,9 @@ from typing import Any
 
 import filelock
 import yaml
+from nbformat import NotebookNode
 
-from tools.book import cover, lab_pages, links
+from tools.book import cover, films, lab_pages, links
 from tools.common import (
     ROOT,
     ToolError,
@@ -40,6 +41,7 @@ from tools.common import (
     read_json,
     read_yaml,
     say,
+    tags,
     text_of,
     write_if_changed,
 )
@@ -56,6 +58,8 @@ MADE = (BUILD / ".doctrees", BUILD / "jupyter_execute", HTML)
 STAMP = BUILD / "book.json"
 SUFFIXES = (".md", ".ipynb")
 PORT = 8000
+PLOT = "plot"  # tag of a cell whose lesson is its picture, not its code
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 # What the rendered pages depend on besides their own sources.
 RENDERERS = (
     "sphinx",
@@ -190,13 +194,24 @@ def with_exercises(toc: dict[str, Any], pages: Iterable[str]) -> dict[str, Any]:
     return made
 
 
+def fold(notebook: NotebookNode) -> None:
+    """Fold the code of cells that only draw, in place: the page shows what they drew."""
+    for cell in notebook.cells:
+        if PLOT in tags(cell) and not FOLDED & set(tags(cell)):
+            cell.metadata.tags = [*tags(cell), "hide-input"]
+
+
 def labs() -> dict[str, bytes | Path]:
     """Execute the labs (those that changed) and return them, with the plain ones for download."""
     tree = Tree()
     files: dict[str, bytes | Path] = {}
     runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
-        files[f"notebooks/{name}.ipynb"] = text_of(lab_pages.on_page(read(executed))).encode()
+        notebook = lab_pages.on_page(read(executed))
+        fold(notebook)
+        for address, picture in films.without_widgets(notebook).items():
+            files[f"extra/{address}"] = picture
+        files[f"notebooks/{name}.ipynb"] = text_of(notebook).encode()
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"
     return files
 

@@ -1,4 +1,4 @@
-"""The scores of book/math/unet.md: IoU, Dice, and what averaging does to them, in float64."""
+"""IoU, Dice and the means of book/math/metrics.md, from counts, in float64."""
 
 import math
 

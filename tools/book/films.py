@@ -60,7 +60,8 @@ def film_of(model: str, states: dict[str, Any]) -> Film | None:
         return None
     parts = inner(box["state"], "children")
     kinds = [part["model_name"] for part in parts]
-    if kinds[-2:] != ["SelectionSliderModel", "StackModel"] or kinds[:-2] not in ([], ["PlayModel"]):
+    before, last = kinds[:-2], kinds[-2:]
+    if last != ["SelectionSliderModel", "StackModel"] or before not in ([], ["PlayModel"]):
         return None
     slider, stack = (part["state"] for part in parts[-2:])
     found = [IMG.fullmatch(p["state"].get("value", "")) for p in inner(stack, "children")]

@@ -33,7 +33,6 @@ KNOWN_TAGS = {
     "remove-input",
     "remove-output",
     "remove-cell",
-    "plot",
     "said",
     "predict",
     "raises-exception",

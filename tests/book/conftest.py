@@ -92,5 +92,5 @@ def render(
         return (tmp_path / "html" / "index.html").read_text(), plain.splitlines()
 
     yield build
-    for name in ("course_site", "course_results"):
+    for name in ("course_site", "course_results", "course_weight", "course_pixels"):
         sys.modules.pop(name, None)

@@ -22,7 +22,14 @@ from sphinx.application import Sphinx
 from tools.book.pictures import lean
 
 MATH = re.compile(r'class="[^"]*\bmath\b')
-FILM = re.compile(r'class="film"')
+# Scripts of the course, each with what on a page needs it.
+OURS = {
+    "films.js": 'class="film"',
+    "questions.js": 'class="question-answer"',
+    "pixels.js": 'class="pixel-explorer"',
+    "explorer.js": 'class="explorer-control"',
+    "explorer.css": 'class="explorer-control"',
+}
 WIDGETS = "application/vnd.jupyter.widget-view+json"
 EMBED = "third_party/widgets/embed.js"
 MATHJAX = "third_party/mathjax/startup.js"
@@ -43,7 +50,7 @@ def needless(body: str) -> list[str]:
     names = [] if math else [MATHJAX]
     names += [] if math and widgets else [HUB]
     names += [] if widgets else [EMBED]
-    return names if FILM.search(body) else [*names, "films.js"]
+    return names + [script for script, needed in OURS.items() if needed not in body]
 
 
 def _drop(app: Sphinx, pagename: str, template: str, context: dict, doctree: Any) -> None:
@@ -60,10 +67,11 @@ def _drop(app: Sphinx, pagename: str, template: str, context: dict, doctree: Any
     if "script_files" in context:
         context["script_files"][:] = filter(kept, context["script_files"])
     if "css_files" in context:
+        unused = (*UNUSED, *unwanted)
         context["css_files"][:] = [
             sheet
             for sheet in context["css_files"]
-            if not str(getattr(sheet, "filename", sheet)).split("?")[0].endswith(UNUSED)
+            if not str(getattr(sheet, "filename", sheet)).split("?")[0].endswith(unused)
         ]
 
 

@@ -33,6 +33,7 @@ from tools.figures import (
     normalisation,
     sample_metrics,
     stylegan,
+    tasks,
     unet,
     wasserstein,
 )
@@ -73,6 +74,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 PICTURES: dict[str, Callable[[], Figure]] = {
     "classifier-answers": classifier.answers,
     "comparison-failures": failures.failures,
+    "tasks": tasks.tasks,
     "generation-mnist-sheets": partial(generation.sheets, "mnist"),
     "generation-cifar10-sheets": partial(generation.sheets, "cifar10"),
     "generation-shapes-sheets": partial(generation.sheets, "shapes"),

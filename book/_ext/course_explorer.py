@@ -12,8 +12,8 @@
     ```
 
 The frames are drawn by `python -m tools.figures`: book/frames/NAME-00-light.svg and -dark.svg, then
-01 and so on. On the page explorer.js puts a slider above them. Without JavaScript, and on paper,
-all frames stand side by side, each below its label; a page needs no kernel.
+01 and so on. On the page they are a film like those of the labs (`tools/book/films.py`): moved by
+films.js, one frame without JavaScript, a strip on paper. No kernel is needed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
+
+from tools.book.films import strip
 
 
 def split_content(lines: list[str]) -> tuple[list[tuple[str, str]], int]:
@@ -65,7 +67,7 @@ class Explorer(Figure):
         except ValueError as error:
             raise self.error(f"explorer: {error}.") from error
         start = self.options.pop("start", 0)
-        control = self.options.pop("control", "")
+        control = html.escape(self.options.pop("control", ""))
         if not control or start >= len(frames):
             raise self.error(
                 f"explorer: got control {control!r} and start {start} of {len(frames)} frames; "
@@ -74,37 +76,40 @@ class Explorer(Figure):
         path = f"/book/frames/{self.arguments[0]}"
         self.arguments[0] = f"{path}-00-light.svg"
         self.options["alt"] = frames[0][1]
-        self.options.setdefault("figclass", []).append("explorer")
         self.content = StringList(self.content[end:], items=self.content.items[end:])
         result = super().run()
         first = next(result[0].findall(nodes.image))
-        bar = f'<div class="explorer-control" data-control="{html.escape(control)}"'
-        bar += f' data-start="{start}"></div>\n'
-        shown = nodes.container(classes=["explorer-frames"])
+        now = html.escape(frames[start][0])
+        parts: list[nodes.Node] = [
+            _raw(
+                f'<div class="film" role="group" aria-label="{control}"><div class="film-controls">'
+                f'<label><span class="film-name">{control}</span><input type="range" min="0"'
+                f' max="{len(frames) - 1}" step="1" value="{start}" aria-valuetext="{now}"></label>'
+                f'<span class="film-readout" aria-hidden="true">{now}</span></div>'
+                '<div class="film-frames">'
+            )
+        ]
+        paper = strip(len(frames))
         for index, (label, words) in enumerate(frames):
-            frame = nodes.container(classes=["explorer-frame"])
-            frame += nodes.paragraph("", label, classes=["explorer-label"])
+            label = html.escape(label)
+            kind = "film-frame film-still" if index in paper else "film-frame"
+            hidden = "" if index == start else " hidden"
+            parts.append(_raw(f'<figure class="{kind}"{hidden} data-label="{label}">'))
             for theme in ("light", "dark"):
                 image = first.deepcopy()
                 image["uri"], image["alt"] = f"{path}-{index:02d}-{theme}.svg", words
                 image["classes"].append(f"only-{theme}")
                 image["loading"] = "lazy"  # nobody pays for frames that he does not look at
-                frame += image
-            shown += frame
-        first.parent.replace(first, [nodes.raw("", bar, format="html"), shown])
+                parts.append(image)
+            parts.append(_raw(f"<figcaption>{control}: {label}</figcaption></figure>"))
+        first.parent.replace(first, [*parts, _raw("</div></div>")])
         return result
 
 
-def _add_files(app: Sphinx, pagename: str, template: str, context: dict, doctree: Any) -> None:
-    """Give pages with an explorer its script and style, and no others."""
-    if doctree is None:
-        return
-    if any("explorer" in figure["classes"] for figure in doctree.findall(nodes.figure)):
-        app.add_css_file("explorer.css")
-        app.add_js_file("explorer.js", loading_method="defer")
+def _raw(text: str) -> nodes.raw:
+    return nodes.raw("", text, format="html")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("explorer", Explorer)
-    app.connect("html-page-context", _add_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,9 +9,11 @@
     const button = film.querySelector(".film-play");
     let timer = 0;
 
-    // Pictures are fetched when somebody comes near, and all of them, so that none is late.
+    // Pictures are fetched when somebody comes near, and all of them, so that none is late; where a frame has
+    // one for each theme, those of the present one.
     function load() {
-      film.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
+      const other = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+      film.querySelectorAll(`img[loading=lazy]:not(.only-${other})`).forEach((image) => { image.loading = "eager"; });
     }
     function show(index) {
       load();

@@ -78,7 +78,12 @@ def render(
                 doctreedir=tmp_path / "doctrees",
                 buildername="html",
                 confoverrides={
-                    "extensions": ["myst_parser", "course_site", "course_results"],
+                    "extensions": [
+                        "myst_parser",
+                        "course_site",
+                        "course_results",
+                        "course_explorer",
+                    ],
                     "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence"],
                     "html_theme": "basic",
                     "numfig": True,

@@ -243,7 +243,8 @@ def _scene_folder(name: str, split: str, task: str, root: str | Path | None) -> 
     place = real.roots(root)[0]
     for folder in (place / name, place):
         if folder.is_dir() and folders.has_masks(folder):
-            return folders.mask_folders(name, folder, split, SCENES[name].pixel_classes, 3)
+            scene = SCENES[name]
+            return folders.mask_folders(name, folder, split, scene.pixel_classes, scene.channels)
     raise DataError(
         f"{place} has no folders images/ and masks/, so {name} cannot be read from there."
     )

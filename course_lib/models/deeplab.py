@@ -31,6 +31,7 @@ from course_lib.models.backbones import backbone as make_backbone
 
 PAPER_RATES = {16: (6, 12, 18), 8: (12, 24, 36)}  # for images of 513x513 pixels
 SMALL_RATES = {16: (1, 2, 3), 8: (2, 4, 6)}  # a sixth: for images of about a hundred pixels
+DROPOUT = 0.5
 LOW_LEVEL = 48  # channels that the decoder takes from the fine map (arXiv:1802.02611, Table 1)
 
 
@@ -89,7 +90,7 @@ class ASPP(nn.Module):
         *,
         rates: Sequence[int],
         separable: bool = False,
-        dropout: float = 0.5,
+        dropout: float = DROPOUT,
     ) -> None:
         super().__init__()
         if not rates or min(rates) < 1:
@@ -128,10 +129,12 @@ class DeepLabV3(nn.Module):
         in_channels: channels of the image.
         num_classes: number of labels.
         backbone: its name, see `course_lib.models.backbones.backbone`.
-        output_stride: pixels between neighbouring features: 8 (finer) or 16 (four times cheaper).
+        output_stride: pixels between neighbouring features: 8 (finer) or 16 (four times cheaper);
+            or 32, what a classifier has, for comparison: then give rates.
         rates: of the pyramid's 3x3 convolutions; by default the paper's for this output stride,
             and a sixth of them on "small", which is meant for images of about a hundred pixels.
         width: channels of the pyramid; by default 256, and 128 on "small".
+        dropout: of the pyramid, see `ASPP`.
         weights: of the backbone: None, or "imagenet" where torchvision's can be had.
 
     Raises:
@@ -150,6 +153,7 @@ class DeepLabV3(nn.Module):
         output_stride: int = 8,
         rates: Sequence[int] | None = None,
         width: int | None = None,
+        dropout: float = DROPOUT,
         weights: str | None = None,
     ) -> None:
         super().__init__()
@@ -157,7 +161,7 @@ class DeepLabV3(nn.Module):
         self.backbone = make_backbone(
             backbone, in_channels=in_channels, output_stride=output_stride, weights=weights
         )
-        self.aspp = ASPP(self.backbone.channels[-1], width, rates=rates)
+        self.aspp = ASPP(self.backbone.channels[-1], width, rates=rates, dropout=dropout)
         self.mix = normalised(conv3x3(width, width, separable=False), width)
         self.head = nn.Conv2d(width, num_classes, kernel_size=1)
 
@@ -181,6 +185,7 @@ class DeepLabV3Plus(nn.Module):
         width: channels of pyramid and decoder; by default 256, and 128 on "small".
         align_corners: how maps are upsampled: False aligns the areas of pixels, True the centres
             of the corner pixels.
+        dropout: of the pyramid, see `ASPP`.
         weights: of the backbone: None, or "imagenet" where torchvision's can be had.
 
     Raises:
@@ -201,6 +206,7 @@ class DeepLabV3Plus(nn.Module):
         rates: Sequence[int] | None = None,
         width: int | None = None,
         align_corners: bool = False,
+        dropout: float = DROPOUT,
         weights: str | None = None,
     ) -> None:
         super().__init__()
@@ -210,7 +216,7 @@ class DeepLabV3Plus(nn.Module):
             backbone, in_channels=in_channels, output_stride=output_stride, weights=weights
         )
         _, low, *_, high = self.backbone.channels
-        self.aspp = ASPP(high, width, rates=rates, separable=separable)
+        self.aspp = ASPP(high, width, rates=rates, separable=separable, dropout=dropout)
         self.mix = normalised(conv3x3(width, width, separable=separable), width)
         self.reduce = normalised(nn.Conv2d(low, LOW_LEVEL, 1, bias=False), LOW_LEVEL)
         self.decode = normalised(conv3x3(width + LOW_LEVEL, width, separable=separable), width)
@@ -233,8 +239,13 @@ def _choose(
     backbone: str, output_stride: int, rates: Sequence[int] | None, width: int | None
 ) -> tuple[tuple[int, ...], int]:
     """Fill in what depends on the backbone and the output stride."""
-    if output_stride not in PAPER_RATES:
-        raise ValueError(f"output_stride is {output_stride}; a DeepLab works at 8 or 16.")
     default = SMALL_RATES if backbone == "small" else PAPER_RATES
-    rates = default[output_stride] if rates is None else tuple(rates)
+    if rates is None:
+        if output_stride not in default:
+            raise ValueError(
+                f"output_stride is {output_stride}; a DeepLab works at 8 or 16, elsewhere with "
+                "rates of your own."
+            )
+        rates = default[output_stride]
+    rates = tuple(rates)
     return rates, (128 if backbone == "small" else 256) if width is None else width

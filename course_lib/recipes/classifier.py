@@ -1,4 +1,4 @@
-"""SimpleCNN on CIFAR-10, by a constant learning rate and by a schedule."""
+"""SimpleCNN on CIFAR-10, by a constant learning rate and by a schedule; on digits of two kinds."""
 
 from dataclasses import replace
 
@@ -30,6 +30,42 @@ CONSTANT = replace(
     name="classifier-cifar10-constant",
     config=replace(SCHEDULE.config, schedule="constant", lr=1e-3),
 )
+# Digits, drawn and written by people: equally many, equally long.
+DIGITS = Recipe(
+    name="classifier-digits",
+    data=DataSpec(
+        name="digits",
+        size=32,
+        task="classification",
+        num_train=20_000,
+        num_val=2_000,
+        num_test=10_000,
+    ),
+    network=SIMPLE_CNN,
+    config=TrainConfig(
+        epochs=6,
+        batch_size=128,
+        lr=3e-3,
+        optimizer="adamw",
+        weight_decay=0.02,
+        schedule="one-cycle",
+        precision="bf16",
+        channels_last=True,
+    ),
+    smoke=DataSpec(
+        name="digits", size=32, task="classification", num_train=256, num_val=128, num_test=128
+    ),
+)
+MNIST = replace(
+    DIGITS,
+    name="classifier-mnist",
+    data=replace(DIGITS.data, name="mnist"),
+    smoke=replace(DIGITS.smoke, name="mnist"),
+)
 
 NETWORKS = {"simple-cnn": SIMPLE_CNN}
-RECIPES = {("simple-cnn", "cifar10"): SCHEDULE}
+RECIPES = {
+    ("simple-cnn", "cifar10"): SCHEDULE,
+    ("simple-cnn", "digits"): DIGITS,
+    ("simple-cnn", "mnist"): MNIST,
+}

@@ -20,7 +20,7 @@ from course_lib.train import GANConfig
 NUM = 5000  # samples, and test images, that scores are computed from
 NUM_VAL = 2000  # the same, for the curve
 READINGS = 6  # points of the curve
-LONGER = 4  # on digits, each once more with so many times the updates
+LONGER = 4  # on MNIST, each once more with so many times the updates
 
 # ---------------------------------------------------------------------------------- families
 
@@ -85,6 +85,14 @@ COMPARED = ("dcgan", "wgan-gp", "stylegan")
 
 DATA = {
     "mnist": DataSpec(name="mnist", size=32, task="classification"),
+    "digits": DataSpec(
+        name="digits",
+        size=32,
+        task="classification",
+        num_train=20_000,
+        num_val=NUM_VAL,
+        num_test=NUM,
+    ),
     "cifar10": DataSpec(name="cifar10", size=32, task="classification"),
     "shapes": DataSpec(
         name="shapes",
@@ -124,6 +132,7 @@ def _recipe(family: str, task: str, *, longer: int = 1, name: str | None = None)
 RECIPES = {
     ("simple-gan", "cifar10"): _recipe("simple-gan", "cifar10"),
     **{(family, task): _recipe(family, task) for family in COMPARED for task in DATA},
+    ("stylegan", "digits"): _recipe("stylegan", "digits", longer=LONGER),
 }
 LONG = {
     family: _recipe(family, "mnist", longer=LONGER, name=f"{family}-mnist-long")

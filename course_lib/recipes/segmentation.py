@@ -140,3 +140,37 @@ RECIPES = COMPARED | {
     ("unet", "pets"): UNET_PETS,
     ("pixelwise", "streets"): PIXELWISE_STREETS,
 }
+
+# -------------------------------------------------------------------------------------- controls
+
+# The comparison's schedule on streets, with equal dropout, and equally many trials of the rate.
+CONTROL_RATES = (1e-3, 3e-3, 1e-2)
+TRIAL_SEED = 100  # of no run that is reported
+CONTROL_DROPOUT = 0.1
+
+
+def _control(title: str, like: Network, **changes: object) -> Network:
+    return Network(title, like.model, {**like.arguments, "dropout": CONTROL_DROPOUT, **changes})
+
+
+CONTROLS = {
+    "fcn": _control("FCN-8s", ARCHITECTURES["fcn"]),
+    "unet": _control("U-Net", UNET),
+    "unet-no-skips": _control("U-Net without skips", UNET, skips=False),
+    "deeplabv3-8": _control("DeepLabV3, output stride 8", ARCHITECTURES["deeplabv3"]),
+    "deeplabv3-16": _control(
+        "DeepLabV3, output stride 16", ARCHITECTURES["deeplabv3"], output_stride=16
+    ),
+    # Half the rates of output stride 16, rounded up.
+    "deeplabv3-32": _control(
+        "DeepLabV3, output stride 32",
+        ARCHITECTURES["deeplabv3"],
+        output_stride=32,
+        rates=(1, 1, 2),
+    ),
+    "deeplabv3plus": _control("DeepLabV3+, output stride 16", ARCHITECTURES["deeplabv3plus"]),
+}
+CONTROL_RECIPES = {
+    name: replace(UNET_STREETS, name=f"control-{name}", network=network)
+    for name, network in CONTROLS.items()
+}

@@ -94,7 +94,8 @@ def test_condition_is_for_scenes(build):
 def test_scenes(name, own_folder):
     for task in SCENES[name].card.tasks:
         data = load(name, "train", num=4, size=(24, 32), task=task)
-        assert len(data) == 4 and data.images.shape == (4, 3, 24, 32) and data.task == task
+        assert len(data) == 4 and data.images.shape == (4, SCENES[name].channels, 24, 32)
+        assert data.task == task
         assert int(data.targets.max()) < len(data.classes) or task == "instance"
         if task == "instance":
             for ids, boxes, labels in zip(data.targets, data.boxes, data.labels, strict=True):

@@ -165,5 +165,22 @@ def test_bad_arguments_are_named_with_their_cure(make: object, message: str) -> 
         make()  # type: ignore[operator]
 
 
+def test_a_classifiers_output_stride_is_for_comparison() -> None:
+    """At 32, with rates given: a map of a thirty-second of the image, and equal parameters."""
+    coarse, fine = DeepLabV3(output_stride=32, rates=(1, 1, 2)), DeepLabV3(output_stride=8)
+    assert coarse.backbone.strides[-1] == 32
+    count = [sum(p.numel() for p in model.parameters()) for model in (coarse, fine)]
+    assert count[0] == count[1]
+    assert coarse.eval()(torch.zeros(1, 3, 64, 96)).shape == (1, 2, 64, 96)
+    with pytest.raises(ValueError, match="choose 8, 16 or 32"):
+        DeepLabV3(output_stride=4, rates=(1, 2, 3))
+
+
+@pytest.mark.parametrize("network", [DeepLabV3, DeepLabV3Plus])
+def test_dropout_can_be_chosen(network: type) -> None:
+    assert network().aspp.project[-1].p == 0.5
+    assert network(dropout=0.1).aspp.project[-1].p == 0.1
+
+
 def test_one_image_is_enough_in_evaluation() -> None:
     assert DeepLabV3().eval()(torch.zeros(1, 3, 32, 32)).isfinite().all()

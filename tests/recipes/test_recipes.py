@@ -31,7 +31,9 @@ def picture_set(channels: int = 3, size: tuple[int, int] = (16, 24), name: str =
 @pytest.mark.parametrize("recipe", [*SUPERVISED, *GANS], ids=lambda recipe: recipe.name)
 def test_a_recipe_is_the_one_that_its_claim_measures(recipe: Recipe | GANRecipe) -> None:
     claim = CLAIMS[recipe.name]
-    assert set(claim.needs) == (set() if recipe.data.drawn else {recipe.data.name})
+    own = set() if recipe.data.drawn else {recipe.data.name}
+    # The classifier of drawn digits is tested on MNIST too.
+    assert set(claim.needs) == (own | {"mnist"} if recipe is classifier.DIGITS else own)
     measured = claim.measure.keywords  # of the partial function
     if "recipe" in measured:
         assert measured["recipe"] == recipe
@@ -61,9 +63,14 @@ def test_every_number_of_images_gets_the_same_number_of_updates() -> None:
 
 def test_a_family_has_one_recipe_for_all_data_sets_and_one_that_is_longer() -> None:
     for family in generation.COMPARED:
-        configs = {generation.RECIPES[family, task].config for task in generation.DATA}
+        configs = {
+            generation.RECIPES[family, task].config for task in ("mnist", "cifar10", "shapes")
+        }
         assert len(configs) == 1
         (config,) = configs
+        digits = generation.RECIPES[family, "digits"].config
+        steps = config.steps * (generation.LONGER if family == "stylegan" else 1)
+        assert digits == generation.at_length(config, steps)
         assert generation.at_length(generation.LONG[family].config, config.steps) == config
         assert config.sample_every == config.steps // generation.READINGS
     assert generation.STYLEGAN.config.penalty_weight == 5.0
@@ -171,3 +178,10 @@ def test_scenes_are_drawn_whatever_the_folder_of_the_real_data(tmp_path) -> None
     assert spec.load("train").fingerprint != replace(spec, scene_seed=1).load("train").fingerprint
     with pytest.raises(ValueError, match=str(tmp_path)):
         DataSpec(name="cifar10").sets(tmp_path)
+
+
+def test_the_two_kinds_of_digits_differ_in_the_images_only() -> None:
+    drawn, written = classifier.DIGITS, classifier.MNIST
+    assert replace(written, name=drawn.name, data=drawn.data, smoke=drawn.smoke) == drawn
+    assert (drawn.data.drawn, written.data.drawn) == (True, False)
+    assert replace(written.data, name="digits") == drawn.data

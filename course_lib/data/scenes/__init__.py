@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from course_lib.data.cards import Card
-from course_lib.data.scenes import cells, shapes
+from course_lib.data.scenes import cells, digits, shapes
 from course_lib.data.scenes.batch import Scenes
 from course_lib.data.scenes.rooms import scene as rooms
 from course_lib.data.scenes.streets import scene as streets
@@ -22,12 +22,14 @@ class SceneSet:
         draw: Draws so many of them.
         pixel_classes: Classes of the semantic labels.
         object_classes: Classes of the classification task.
+        channels: Of its images.
     """
 
     card: Card
     draw: Callable[..., Scenes]
     pixel_classes: tuple[str, ...]
     object_classes: tuple[str, ...] = ()
+    channels: int = 3
 
 
 def _classes(scene: ModuleType) -> str:
@@ -36,12 +38,12 @@ def _classes(scene: ModuleType) -> str:
 
 
 _DRAWN = dict(
-    images="as many as you ask for, any size, colour",
     splits="train, val and test are drawn from separate ranges of scene numbers",
     licence="the course's own: MIT",
     download="nothing: drawn on first use, then read from the cache",
     source="`course_lib.data`",
 )
+_COLOUR, _GREY = (f"as many as you ask for, any size, {kind}" for kind in ("colour", "grey"))
 _STREETS = Card(
     name="streets",
     title="Street scenes drawn by code",
@@ -50,6 +52,7 @@ _STREETS = Card(
     classes=_classes(streets),
     flaws="drawn: no camera noise model of a real car, few object shapes; scores do not carry "
     "over to photographs",
+    images=_COLOUR,
     **_DRAWN,
 )
 _CELLS = Card(
@@ -59,6 +62,7 @@ _CELLS = Card(
     tasks=("semantic", "instance"),
     classes=_classes(cells),
     flaws="drawn: no debris or artefacts of a real slide; scores do not carry over to tissue",
+    images=_COLOUR,
     **_DRAWN,
 )
 _SHAPES = Card(
@@ -68,6 +72,17 @@ _SHAPES = Card(
     tasks=("classification", "semantic", "instance"),
     classes=_classes(shapes),
     flaws="far simpler than any photograph; the factors are independent of each other",
+    images=_COLOUR,
+    **_DRAWN,
+)
+_DIGITS = Card(
+    name="digits",
+    title="Handwritten digits drawn by code",
+    purpose="generation and codes: what MNIST is used for, with known slant, width, style",
+    tasks=("classification", "semantic", "instance"),
+    classes="10 digits, each in several styles",
+    flaws="written by a program, not by people: fewer oddities than in a real hand",
+    images=_GREY,
     **_DRAWN,
 )
 _ROOMS = Card(
@@ -77,11 +92,13 @@ _ROOMS = Card(
     tasks=("semantic", "instance"),
     classes=_classes(rooms),
     flaws="drawn: simple light, few kinds of furniture",
+    images=_COLOUR,
     **_DRAWN,
 )
 SCENES: dict[str, SceneSet] = {
     "streets": SceneSet(_STREETS, streets.draw, streets.CLASSES),
     "cells": SceneSet(_CELLS, cells.draw, cells.CLASSES),
     "shapes": SceneSet(_SHAPES, shapes.draw, shapes.SEMANTIC_CLASSES, shapes.CLASSES),
+    "digits": SceneSet(_DIGITS, digits.draw, digits.SEMANTIC_CLASSES, digits.CLASSES, channels=1),
     "rooms": SceneSet(_ROOMS, rooms.draw, rooms.CLASSES),
 }

@@ -1,8 +1,8 @@
 """What every scene module does around its drawing: requests, chunks, ground truth, speed.
 
-Every scene (`streets`, `cells`, `shapes`, `rooms`) is computed for a whole batch of images at once
-from four things: a seed, the index of the image, the size and the condition. Three rules make the
-result the same on every machine, bit for bit:
+Every scene (`streets`, `cells`, `shapes`, `digits`, `rooms`) is computed for a whole batch of
+images at once from four things: a seed, the index of the image, the size and the condition. Three
+rules make the result the same on every machine, bit for bit:
 
 - random numbers are counter-based (`counter_rng`), so an image does not depend on which other
   images are drawn with it;
@@ -33,7 +33,7 @@ class Scenes:
     """A batch of drawn images with their exact ground truth.
 
     Attributes:
-        images: (N, 3, H, W) uint8.
+        images: (N, C, H, W) uint8; C is 3, for digits 1.
         semantic: (N, H, W) uint8, an index into `classes`.
         instances: (N, H, W) int16; 0 is background, the objects of an image are 1..n.
         boxes: for each image (n, 4) float32, ``x1 y1 x2 y2`` in pixels: the tight bounds of what is

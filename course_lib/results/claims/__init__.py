@@ -4,14 +4,18 @@ from course_lib.results.claim import Claim
 from course_lib.results.claims import (
     classifier,
     compute,
+    controls,
     counting,
     data_efficiency,
+    digits,
     foundation,
     gan_compute,
     generation,
+    generator_trials,
     losses,
     ranking,
     ring,
+    ring_film,
     sample_features,
     sample_metrics,
     segmentation,
@@ -24,6 +28,7 @@ CLAIMS: dict[str, Claim] = {
         classifier,
         unet,
         segmentation,
+        controls,
         ranking,
         data_efficiency,
         losses,
@@ -33,8 +38,11 @@ CLAIMS: dict[str, Claim] = {
         sample_features,
         sample_metrics,
         generation,
+        generator_trials,
         gan_compute,
+        digits,
         ring,
+        ring_film,
     )
     for claim in part.CLAIMS
 }

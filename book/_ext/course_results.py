@@ -51,7 +51,10 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "foundations": ("Foundations", ("classifier-*",)),
     "segmentation": (
         "Segmentation",
-        ("unet-*", "smp-unet-*", "pixelwise-*", "compare-*", "ranking-*", "loss-*", "deeplab*"),
+        (
+            *("unet-*", "smp-unet-*", "pixelwise-*", "compare-*", "control-*", "ranking-*"),
+            *("loss-*", "deeplab*"),
+        ),
     ),
     "generation": (
         "Generation",

@@ -22,7 +22,12 @@ from sphinx.application import Sphinx
 from tools.book.pictures import lean
 
 MATH = re.compile(r'class="[^"]*\bmath\b')
-FILM = re.compile(r'class="film"')
+# Scripts of the course, each with what on a page needs it.
+OURS = {
+    "films.js": 'class="film"',
+    "questions.js": 'class="question-answer"',
+    "pixels.js": 'class="pixel-explorer"',
+}
 WIDGETS = "application/vnd.jupyter.widget-view+json"
 EMBED = "third_party/widgets/embed.js"
 MATHJAX = "third_party/mathjax/startup.js"
@@ -43,7 +48,7 @@ def needless(body: str) -> list[str]:
     names = [] if math else [MATHJAX]
     names += [] if math and widgets else [HUB]
     names += [] if widgets else [EMBED]
-    return names if FILM.search(body) else [*names, "films.js"]
+    return names + [script for script, needed in OURS.items() if needed not in body]
 
 
 def _drop(app: Sphinx, pagename: str, template: str, context: dict, doctree: Any) -> None:

@@ -49,12 +49,11 @@
     });
   }
 
-  // Table heads that are formulas: their drawing is hidden from screen readers, their MathML names nothing.
+  // Formulas in the head of a table: their drawing is hidden from screen readers, and MathML names no column.
   function nameHeads() {
-    each("th:not([aria-label]):has(mjx-assistive-mml)", (head) => {
-      const copy = head.cloneNode(true);
-      copy.querySelectorAll("mjx-container > :not(mjx-assistive-mml)").forEach((drawn) => drawn.remove());
-      head.setAttribute("aria-label", copy.textContent.replace(/\s+/g, " ").trim());
+    each("th mjx-container:not([role=img]):has(mjx-assistive-mml)", (formula) => {
+      formula.setAttribute("role", "img");
+      formula.setAttribute("aria-label", formula.querySelector("mjx-assistive-mml").textContent.trim());
     });
   }
 
@@ -98,6 +97,26 @@
     each("div.math > mjx-container", (formula) => { formula.style.zoom = ""; });
   }
 
+  // A picture of class "moving" has a film of its name. It runs unless the reader wants no motion, and a button stops it.
+  function move() {
+    each("img.moving", (picture) => {
+      const still = picture.getAttribute("src");
+      const name = still.replace(/^.*\//, "").replace(/\.\w+$/, "");
+      const film = document.documentElement.dataset.content_root + "_static/moving/" + name + ".webp";
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "film-play";
+      let running = !window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+      function show() {
+        picture.src = running ? film : still;
+        button.textContent = running ? "Pause" : "Play";
+      }
+      button.addEventListener("click", () => { running = !running; show(); });
+      picture.insertAdjacentElement("afterend", button);
+      show();
+    });
+  }
+
   function repair() {
     nameFrame();
     nameCheckboxes();
@@ -109,6 +128,7 @@
   // Widgets and formulas appear later than the page: repair again when they do, once per frame.
   function start() {
     repair();
+    move();
     unfold();
     let waiting = false;
     function soon() {
@@ -119,7 +139,7 @@
     new MutationObserver(soon).observe(document.body, {
       childList: true, subtree: true, attributeFilter: ["tabindex"],
     });
-    new MutationObserver(soon).observe(document.documentElement, { attributeFilter: ["data-mode"] });
+    new MutationObserver(soon).observe(document.documentElement, { attributeFilter: ["data-mode", "data-theme"] });
     window.addEventListener("resize", soon);
     window.addEventListener("load", soon);
     document.fonts.ready.then(soon);

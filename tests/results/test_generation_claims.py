@@ -194,16 +194,21 @@ def test_the_generators_of_digits_learn_from_drawings(context: Context) -> None:
     assert measured.trained[1]["arguments"]["out_channels"] == 1
 
 
-@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param("mnist", marks=pytest.mark.real_data),
+        pytest.param("digits", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("family", COMPARED)
-def test_a_shipped_generator_reproduces_its_score(family: str) -> None:
+def test_a_shipped_generator_reproduces_its_score(family: str, task: str) -> None:
     """Scores of fewer samples differ, so exactly the claim's are drawn."""
-    from course_lib.data import load
     from course_lib.train import load_checkpoint, sample_scores
 
-    name = f"{family}-mnist"
+    name = f"{family}-{task}"
     generator, card = load_checkpoint(name)
-    test = load("mnist", "test", size=32)
+    test = recipes.DATA[task].load("test")
     score = sample_scores(generator, test, num=recipes.NUM)["cfd"]
     # Half-precision weights in the file move the third digit.
     assert score == pytest.approx(card["score"]["cfd"], rel=0.03)

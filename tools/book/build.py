@@ -29,9 +29,8 @@ from typing import Any
 
 import filelock
 import yaml
-from nbformat import NotebookNode
 
-from tools.book import cover, films, lab_pages, links
+from tools.book import cover, lab_pages, links, page_widgets, pixels
 from tools.common import (
     ROOT,
     ToolError,
@@ -41,7 +40,6 @@ from tools.common import (
     read_json,
     read_yaml,
     say,
-    tags,
     text_of,
     write_if_changed,
 )
@@ -58,8 +56,7 @@ MADE = (BUILD / ".doctrees", BUILD / "jupyter_execute", HTML)
 STAMP = BUILD / "book.json"
 SUFFIXES = (".md", ".ipynb")
 PORT = 8000
-PLOT = "plot"  # tag of a cell whose lesson is its picture, not its code
-FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+CHAPTERS = ("Foundations", "Segmentation", "Generation")  # parts whose pages are chapters and labs
 # What the rendered pages depend on besides their own sources.
 RENDERERS = (
     "sphinx",
@@ -135,9 +132,36 @@ def data_sets() -> str:
     return "\n".join(lines) + "\n"
 
 
-def generated_pages() -> dict[str, str]:
+def counts(toc: dict[str, Any], folder: Path = ROOT) -> str:
+    """Return what there is, as Markdown: counted in the table of contents and what it lists.
+
+    Args:
+        toc: with the exercises.
+        folder: of the checkout.
+    """
+    pages = list(toc_pages(toc))
+    labs_there = sum(page.startswith("notebooks/") for page in pages)
+    exercises_there = sum(page.startswith("exercises/") for page in pages)
+    parts = {part["caption"]: list(toc_pages(part)) for part in toc["parts"]}
+    chapters = [
+        page for caption in CHAPTERS for page in parts.get(caption, []) if page.startswith("book/")
+    ]
+    measured = [read_json(path) for path in sorted((folder / "results").glob("*.json"))]
+    runs = [len(result["runs"]) for result in measured if result.get("runs")]
+    return (
+        "| There are | with |\n| --- | --- |\n"
+        f"| {len(chapters)} chapters | {len(equations.collect())} displayed equations, each checked"
+        " by a test |\n"
+        f"| {labs_there} labs | a few minutes each on a laptop, executed for this book |\n"
+        f"| {exercises_there} exercises | instant checks that name the mistake, and solutions |\n"
+        f"| {len(runs)} measured results | {sum(runs)} runs, each with its command |\n"
+    )
+
+
+def generated_pages(toc: dict[str, Any]) -> dict[str, str]:
     """Return the parts of pages that are written by code, by their path below `book/`."""
     return {
+        "_generated/counts.md": counts(toc),
         "_generated/data-sets.md": data_sets(),
         "_generated/exercises.md": exercises.index_page(),
         "_generated/status.md": notebooks.status_markdown(),
@@ -157,10 +181,10 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
     files.update(labs())
     pages = exercise_pages()
     files.update(pages)
-    # After the labs, which it reports on.
-    for name, text in generated_pages().items():
-        files[f"book/{name}"] = text.encode()
     toc = with_exercises(read_yaml(ROOT / "_toc.yml"), pages)
+    # After the labs, which it reports on.
+    for name, text in generated_pages(toc).items():
+        files[f"book/{name}"] = text.encode()
     present = {str(Path(name).with_suffix("")) for name in files if name.endswith(SUFFIXES)}
     missing = {page for page in toc_pages(toc) if page not in present}
     if missing and not draft:
@@ -170,6 +194,8 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
         )
     for page in sorted(missing):
         say(f"draft: {page} does not exist yet and is left out")
+    for kind in pixels.CHECKPOINTS:
+        files[f"book/static/pixels/{kind}.js"] = pixels.script(kind)
     files["_config.yml"] = as_yaml(configuration(address))
     files["_toc.yml"] = as_yaml(without(toc, missing))
     return files
@@ -194,13 +220,6 @@ def with_exercises(toc: dict[str, Any], pages: Iterable[str]) -> dict[str, Any]:
     return made
 
 
-def fold(notebook: NotebookNode) -> None:
-    """Fold the code of cells that only draw, in place: the page shows what they drew."""
-    for cell in notebook.cells:
-        if PLOT in tags(cell) and not FOLDED & set(tags(cell)):
-            cell.metadata.tags = [*tags(cell), "hide-input"]
-
-
 def labs() -> dict[str, bytes | Path]:
     """Execute the labs (those that changed) and return them, with the plain ones for download."""
     tree = Tree()
@@ -208,8 +227,7 @@ def labs() -> dict[str, bytes | Path]:
     runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
         notebook = lab_pages.on_page(read(executed))
-        fold(notebook)
-        for address, picture in films.without_widgets(notebook).items():
+        for address, picture in page_widgets.without_widgets(notebook).items():
             files[f"extra/{address}"] = picture
         files[f"notebooks/{name}.ipynb"] = text_of(notebook).encode()
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"

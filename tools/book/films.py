@@ -1,9 +1,6 @@
-"""Put a lab's explorers on its page without the machinery of widgets.
+"""Films: a lab's explorers as HTML, a slider and the pictures that it chooses from.
 
-In JupyterLab `viz.explorer` is a widget: a slider that is linked to a stack of pictures. A page
-needs two megabytes of script for that, which names the slider badly for those who hear it. So the
-book shows the same pictures with a slider of HTML (`book/static/films.js`); printed, a strip of
-them. A widget of another kind stays what it is.
+`book/static/films.js` moves the slider. On paper a film is a strip of pictures.
 """
 
 from __future__ import annotations
@@ -15,13 +12,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nbformat import NotebookNode
-
 from tools.book import pictures
-from tools.common import is_code
-from tools.notebooks.clean import STATE, VIEW, prune_widgets
 
 FOLDER = "frames"  # below the site's root
+MODEL = "IPY_MODEL_"
 STRIP = 6  # pictures that stand for a film on paper
 IMG = re.compile(
     r'<img alt="(?P<alt>[^"]*)" width="(?P<width>\d+)" height="(?P<height>\d+)"[^>]*'
@@ -49,22 +43,24 @@ class Film:
     frames: tuple[Frame, ...]
 
 
-def film_of(model: str, states: dict[str, Any]) -> Film | None:
-    """Read a film out of the state of widgets; None if the model is something else."""
-
-    def inner(state: dict[str, Any], name: str) -> list[dict[str, Any]]:
-        return [states[child.removeprefix("IPY_MODEL_")] for child in state[name]]
-
+def parts_of(model: str, states: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a column of widgets consists of; nothing if the model is something else."""
     box = states.get(model, {})
     if box.get("model_name") != "VBoxModel":
-        return None
-    parts = inner(box["state"], "children")
+        return []
+    return [states[child.removeprefix(MODEL)] for child in box["state"]["children"]]
+
+
+def film_of(model: str, states: dict[str, Any]) -> Film | None:
+    """Read a film out of the state of widgets; None if the model is something else."""
+    parts = parts_of(model, states)
     kinds = [part["model_name"] for part in parts]
     before, last = kinds[:-2], kinds[-2:]
     if last != ["SelectionSliderModel", "StackModel"] or before not in ([], ["PlayModel"]):
         return None
     slider, stack = (part["state"] for part in parts[-2:])
-    found = [IMG.fullmatch(p["state"].get("value", "")) for p in inner(stack, "children")]
+    inside = [states[child.removeprefix(MODEL)] for child in stack["children"]]
+    found = [IMG.fullmatch(part["state"].get("value", "")) for part in inside]
     labels = slider["_options_labels"]
     if None in found or len(found) != len(labels):
         return None
@@ -122,23 +118,3 @@ def markup(film: Film, root: str) -> tuple[str, dict[str, bytes]]:
         f'<div class="film-frames">{"".join(frames)}</div></div>'
     )
     return text, files
-
-
-def without_widgets(notebook: NotebookNode, root: str = "../") -> dict[str, bytes]:
-    """Replace the explorers of an executed lab, in place; return the pictures they show."""
-    states = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
-    files: dict[str, bytes] = {}
-    outputs = {}
-    for cell in filter(is_code, notebook.cells):
-        for output in cell.outputs:
-            view = output.get("data", {}).get(VIEW)
-            film = film_of(view["model_id"], states) if view else None
-            if film:
-                text, pictures_of_it = markup(film, root)
-                output.data = {"text/html": text}
-                files |= pictures_of_it
-        outputs[cell.id] = cell.outputs
-    kept = prune_widgets(notebook.metadata.pop("widgets", {}), outputs)
-    if kept:
-        notebook.metadata["widgets"] = kept
-    return files

@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from course_lib import viz
 from tools.common import ROOT, fail_with, run_main, say
 from tools.figures import (
-    classifier,
     comparison,
     convolution,
     deeplab,
@@ -33,8 +32,10 @@ from tools.figures import (
     judging,
     label_map,
     normalisation,
+    photographs,
     sample_metrics,
     stylegan,
+    tasks,
     unet,
     wasserstein,
 )
@@ -78,8 +79,10 @@ FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider ->
     "stylegan-mixing": frames.styles,
 }
 PICTURES: dict[str, Callable[[], Figure]] = {
-    "classifier-answers": classifier.answers,
+    "classifier-photographs": photographs.named,
+    "unet-photographs": photographs.outlined,
     "comparison-failures": failures.failures,
+    "tasks": tasks.tasks,
     "generation-mnist-sheets": partial(generation.sheets, "mnist"),
     "generation-cifar10-sheets": partial(generation.sheets, "cifar10"),
     "generation-shapes-sheets": partial(generation.sheets, "shapes"),

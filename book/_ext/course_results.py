@@ -4,13 +4,17 @@ In running text, the role {result} takes CLAIM:METRIC:FORMAT:
 
     It reaches {result}`classifier-cifar10-schedule:test_accuracy:percent` on the test set.
 
-As a table, one row per claim (`all` for every claim), its main metric or those that are named:
+The number leads to its record: the section that {results-details} writes about the claim.
+
+As a table, one row per claim (`all` for every claim, `part:segmentation` for those of a part), its
+main metric or those that are named:
 
     ```{results-table} classifier-cifar10-constant classifier-cifar10-schedule
     :metrics: test_accuracy=percent, seconds=minutes
     ```
 
-And {results-details} says of each claim everything that was measured, on what, by which command.
+And {results-details} says of each claim everything that was measured, on what, by which command;
+{results-parts} lists the parts.
 
 A claim that is on the list in `course_lib.results` but not measured shows "not measured yet". A
 claim that is not on the list, a damaged result file, a metric that the result lacks and an unknown
@@ -20,13 +24,16 @@ format are warnings, so the build fails.
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
@@ -38,6 +45,23 @@ logger = logging.getLogger(__name__)
 
 NOT_MEASURED = "not measured yet"
 ALL = "all"
+PART = "part:"
+# The parts of the results, each a page: its name, and the claims that stand there.
+PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "foundations": ("Foundations", ("classifier-*",)),
+    "segmentation": (
+        "Segmentation",
+        (
+            *("unet-*", "smp-unet-*", "pixelwise-*", "compare-*", "control-*", "ranking-*"),
+            *("loss-*", "deeplab*"),
+        ),
+    ),
+    "generation": (
+        "Generation",
+        ("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "digits-*", "generation-*"),
+    ),
+    "speed": ("Speed and cost", ("*-speed", "*-compute", "*-time", "*-overhead")),
+}
 
 # format: (factor, decimals, unit). Also ".2f" and the like for other numbers of decimals.
 FORMATS: dict[str, tuple[float, int, str]] = {
@@ -50,6 +74,21 @@ FORMATS: dict[str, tuple[float, int, str]] = {
     "ms": (1, 2, " ms"),
     "per-second": (1, 0, " per second"),
 }
+
+
+def part_of(claim: str) -> str:
+    """Return the part that a claim belongs to; what is timed belongs to speed, whatever it times.
+
+    Raises:
+        ResultError: it belongs to none.
+    """
+    for part in reversed(PARTS):
+        if any(fnmatchcase(claim, pattern) for pattern in PARTS[part][1]):
+            return part
+    raise ResultError(
+        f"the claim {claim!r} belongs to no part of the results: give its name to one in PARTS of "
+        "book/_ext/course_results.py"
+    )
 
 
 class ResultError(ValueError):
@@ -108,7 +147,20 @@ def values_of(result: Result, metric: str) -> list[float]:
 
 
 def number(values: list[float], style: str) -> str:
-    """Write one metric: mean, standard deviation over the runs if there are several, and unit."""
+    """Write one metric: mean, standard deviation over the runs if there are several, and unit.
+
+    The style "auto" writes counts as counts, and other numbers with as many decimals as they need.
+    """
+    if style == "auto":
+        if len(set(values)) == 1:  # what no seed could change has no deviation
+            values = values[:1]
+        if all(float(value).is_integer() for value in values):
+            style = ".0f" if len(values) == 1 else ".1f"
+        else:
+            size = max(abs(value) for value in values)
+            # Three digits after the first; what is tiny keeps three that say something.
+            first = math.floor(math.log10(size)) if size else 0
+            style = f".{min(max(3 - max(first, 0), 0) if first > -3 else 2 - first, 9)}f"
     if style in FORMATS:
         factor, decimals, unit = FORMATS[style]
     elif re.fullmatch(r"\.\df", style):
@@ -156,7 +208,7 @@ def style_for(metric: str, claim: str) -> str:
         return "percent"
     if "per_second" in metric or metric.startswith("num_"):
         return "integer"
-    return ".1f" if "epoch" in metric else ".3f"
+    return ".1f" if "epoch" in metric else "auto"
 
 
 def words(metric: str) -> str:
@@ -176,10 +228,13 @@ def _missing() -> nodes.inline:
     return nodes.inline("", NOT_MEASURED, classes=["result-missing"])
 
 
-def _value(text: str, source: str) -> nodes.Node:
+def _value(text: str, source: str, claim: str) -> nodes.Node:
+    """A number that leads to its record, and says where it comes from before anyone goes there."""
     if not source:
         return _missing()
-    return nodes.abbreviation("", text, explanation=source, classes=["result"])
+    return nodes.reference(
+        "", text, internal=True, reftitle=source, claim=claim, classes=["result"]
+    )
 
 
 class _Reader:
@@ -204,9 +259,10 @@ class ResultRole(_Reader, SphinxRole):
     """{result}`claim:metric:format`: one number in running text."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        self.depend(self.text.split(":")[0].strip())
+        claim = self.text.split(":")[0].strip()
+        self.depend(claim)
         try:
-            return [_value(*render(self.text, self.folder))], []
+            return [_value(*render(self.text, self.folder), claim)], []
         except ResultError as error:
             self.report(error, self.get_location())
             return [nodes.inline(self.rawtext, "?")], []
@@ -226,6 +282,15 @@ class _ClaimsDirective(_Reader, SphinxDirective):
         names = [*self.arguments, *" ".join(self.content).split()]
         if names == [ALL]:
             names = claim_names(self.folder)
+        elif names and names[0].startswith(PART):
+            wanted = names[0].removeprefix(PART)
+            try:
+                if wanted not in PARTS:
+                    raise ResultError(f"there is no part {wanted!r}; there are {', '.join(PARTS)}")
+                names = [name for name in claim_names(self.folder) if part_of(name) == wanted]
+            except ResultError as error:
+                self.report(error, self.get_location())
+                names = []
         found = {}
         for claim in names:
             self.depend(claim)
@@ -242,6 +307,10 @@ class _ClaimsDirective(_Reader, SphinxDirective):
             self.report(error, self.get_location())
             return "?"
 
+    def linked(self, claim: str, result: Result, metric: str, style: str) -> nodes.Node:
+        """One metric that leads to its record."""
+        return _value(self.value(result, metric, style), origin(result), claim)
+
 
 class ResultsTable(_ClaimsDirective):
     """{results-table}: a row per claim."""
@@ -256,7 +325,7 @@ class ResultsTable(_ClaimsDirective):
             cells: list[nodes.Node | str] = [_title(claim, result)]
             if chosen:
                 cells += [
-                    self.value(result, metric, style) if result else _missing()
+                    self.linked(claim, result, metric, style) if result else _missing()
                     for metric, style in chosen
                 ]
             else:
@@ -268,7 +337,7 @@ class ResultsTable(_ClaimsDirective):
         if result is None:
             return _missing()
         metric = declared()[claim].main if claim in declared() else result.metrics[0]
-        value = _value(self.value(result, metric, style_for(metric, claim)), origin(result))
+        value = self.linked(claim, result, metric, style_for(metric, claim))
         return nodes.inline("", "", value, nodes.Text(f" {words(metric)}"))
 
 
@@ -276,15 +345,20 @@ class ResultsDetails(_ClaimsDirective):
     """{results-details}: for each measured claim its metrics, data, hardware, command and peers."""
 
     def run(self) -> list[nodes.Node]:
+        records = _records(self.env)
         sections: list[nodes.Node] = []
         for claim, result in self.results().items():
             if result is not None:
-                sections.append(self._section(claim, result))
+                section = self._section(claim, result)
+                records[claim] = (self.env.docname, section["ids"][0])
+                sections.append(section)
         return sections
 
     def _section(self, claim: str, result: Result) -> nodes.section:
         content = result.content
-        section = nodes.section(ids=[f"claim-{nodes.make_id(claim)}"], names=[claim])
+        section = nodes.section(
+            ids=[f"claim-{nodes.make_id(claim)}"], names=[claim], classes=["results-details"]
+        )
         section += nodes.title("", _title(claim, result))
         section += nodes.paragraph("", f"{content.get('data', '')}. {origin(result)}.".lstrip(". "))
         command = content.get("command", f"course results run --only {claim}")
@@ -294,8 +368,12 @@ class ResultsDetails(_ClaimsDirective):
             style = style_for(metric, claim)
             each = [number([value], style) for value in result.values(metric)]
             value = self.value(result, metric, style)
-            rows.append([words(metric), value, ", ".join(each) if len(each) > 1 else ""])
-        section += _table(["Metric", "Mean ± deviation", "Each run"], rows)
+            same = len(set(each)) == 1
+            rows.append([words(metric), value, "" if same else ", ".join(each)])
+        several = any(row[2] for row in rows)
+        head = ["Metric", "Mean ± deviation", "Each run"] if several else ["Metric", "Value"]
+        table = _table(head, [row[: len(head)] for row in rows])
+        section += _folded(_count(len(rows), "metric") + _runs_word(result), [table])
         published = [
             [peer["text"], f"{peer['value']:g}", peer["source"], peer["reason"]]
             for peer in content.get("published", [])
@@ -304,6 +382,81 @@ class ResultsDetails(_ClaimsDirective):
             section += nodes.paragraph("", "Published elsewhere, and why it differs:")
             section += _table(["What", "Value", "Source", "Difference"], published)
         return section
+
+
+class ResultsParts(_ClaimsDirective):
+    """{results-parts}: the parts of the results, and how much was measured in each."""
+
+    def run(self) -> list[nodes.Node]:
+        found: dict[str, list[Result | None]] = {part: [] for part in PARTS}
+        for name in claim_names(self.folder):
+            self.depend(name)
+            try:
+                found[part_of(name)].append(read_result(name, self.folder))
+            except ResultError as error:
+                self.report(error, self.get_location())
+        rows: list[list[nodes.Node | str]] = []
+        for part, results in found.items():
+            link = addnodes.pending_xref(
+                "",
+                nodes.inline("", PARTS[part][0]),
+                refdomain="std",
+                reftype="doc",
+                reftarget=f"results-{part}",
+                refexplicit=True,
+                refdoc=self.env.docname,
+                refwarn=True,
+            )
+            measured = [result for result in results if result]
+            runs = sum(len(result.runs) for result in measured)
+            rows.append([link, str(len(measured)), str(len(results) - len(measured)), str(runs)])
+        return [_table(["Part", "Claims measured", "Not yet", "Runs"], rows)]
+
+
+def _records(env: Any) -> dict[str, tuple[str, str]]:
+    """Where each claim's record stands: page and anchor."""
+    if not hasattr(env, "course_records"):
+        env.course_records = {}
+    return env.course_records
+
+
+def _forget(app: Sphinx, env: Any, docname: str) -> None:
+    records = _records(env)
+    for claim in [claim for claim, place in records.items() if place[0] == docname]:
+        del records[claim]
+
+
+def _lead(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Have each number lead to its record; where the book has none, it is a number."""
+    for link in [node for node in doctree.findall(nodes.reference) if node.get("claim")]:
+        place = _records(app.env).get(link["claim"])
+        if place is None:
+            text = nodes.inline("", link.astext(), classes=["result"])
+            link.replace_self(text)
+        elif place[0] == docname:
+            link["refid"] = place[1]
+        else:
+            page = app.builder.get_relative_uri(docname, place[0])
+            link["refuri"] = f"{page}#{place[1]}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _runs_word(result: Result) -> str:
+    return f" of {_count(len(result.runs), 'run')}"
+
+
+def _folded(summary: str, content: list[nodes.Node]) -> nodes.container:
+    """Something that opens when somebody wants it, or follows a link to it."""
+    opening = f"<details><summary>{summary}</summary>"
+    return nodes.container(
+        "",
+        nodes.raw("", opening, format="html"),
+        *content,
+        nodes.raw("", "</details>", format="html"),
+    )
 
 
 def _title(claim: str, result: Result | None) -> str:
@@ -329,4 +482,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("result", ResultRole())
     app.add_directive("results-table", ResultsTable)
     app.add_directive("results-details", ResultsDetails)
+    app.add_directive("results-parts", ResultsParts)
+    app.connect("env-purge-doc", _forget)
+    app.connect("doctree-resolved", _lead)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

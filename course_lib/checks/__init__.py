@@ -15,7 +15,6 @@ from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
 from course_lib.checks.compare import assert_close
 from course_lib.checks.core import Check
-from course_lib.checks.dcgan.batch_norm import batch_norm
 from course_lib.checks.dcgan.latent_walk import latent_walk
 from course_lib.checks.dcgan.up_padding import up_padding
 from course_lib.checks.deeplab.atrous import atrous
@@ -39,6 +38,8 @@ from course_lib.checks.judging.two_means import two_means
 from course_lib.checks.judging_samples.fewer_samples import fewer_samples
 from course_lib.checks.judging_samples.frechet_gaussians import frechet_gaussians
 from course_lib.checks.judging_samples.precision_recall import precision_recall
+from course_lib.checks.normalisation.batch_norm import batch_norm
+from course_lib.checks.normalisation.judge_pass import judge_pass
 from course_lib.checks.report import Report, Result
 from course_lib.checks.simple_gan.discriminator_step import discriminator_step
 from course_lib.checks.simple_gan.generator_step import generator_step
@@ -65,6 +66,8 @@ ALL: dict[str, Check] = {
         conv_output,
         conv2d,
         accuracy,
+        batch_norm,
+        judge_pass,
         match_skip,
         shift_map,
         train_pass,
@@ -93,7 +96,6 @@ ALL: dict[str, Check] = {
         generator_step,
         play_rounds,
         up_padding,
-        batch_norm,
         latent_walk,
         gradient_penalty,
         examine_penalty,
@@ -139,6 +141,7 @@ __all__ = [
     "gradient_penalty",
     "heat_map",
     "iou",
+    "judge_pass",
     "latent_walk",
     "match_skip",
     "minibatch_std",

@@ -16,6 +16,7 @@ from course_lib.losses.gradient_penalties import (
     gradient_penalty,
     path_length_penalty,
     r1_penalty,
+    r2_penalty,
 )
 from course_lib.losses.named import LOSSES, Loss, check_loss, make_loss
 from course_lib.losses.overlap import dice_loss, lovasz_gradient, lovasz_softmax
@@ -39,4 +40,5 @@ __all__ = [
     "median_frequency_weights",
     "path_length_penalty",
     "r1_penalty",
+    "r2_penalty",
 ]

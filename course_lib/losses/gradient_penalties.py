@@ -1,4 +1,4 @@
-"""Penalties on gradients at images: WGAN-GP, R1 and the path length. All need a second derivative.
+"""Penalties on gradients at images: WGAN-GP, R1, R2, path length. All need a second derivative.
 
 Each takes the gradient of a number *with respect to images or styles*, keeps the graph, and returns
 a scalar whose gradient reaches the weights. Images may have any shape behind the batch: (B, 2)
@@ -66,6 +66,26 @@ def r1_penalty(discriminator: Critic, real: Tensor) -> Tensor:
     """
     gradient = _gradient(discriminator, real.detach().clone().requires_grad_())  # (B, ...)
     return gradient.flatten(1).square().sum(dim=1).mean()  # eq-r1
+
+
+def r2_penalty(discriminator: Critic, fake: Tensor) -> Tensor:
+    """Ask for flatness where the generator draws: R1's penalty at generated images instead.
+
+    The loss adds gamma / 2 times this, usually beside R1 with the same gamma.
+
+    Args:
+        discriminator: maps images (B, ...) to logits (B,), each image by itself.
+        fake: (B, ...) generated images; the penalty never reaches the generator.
+
+    Returns:
+        Scalar with a gradient with respect to the discriminator's weights.
+
+    Raises:
+        ValueError: for logits that are not one number for each image.
+
+    Source: arXiv:1801.04406, section 4.1; with R1, arXiv:2501.05441, equation 4.
+    """
+    return r1_penalty(discriminator, fake)  # eq-r2
 
 
 def path_length_penalty(

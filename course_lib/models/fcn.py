@@ -58,6 +58,7 @@ class FCN(nn.Module):
         backbone: its name, see `course_lib.models.backbones.backbone`.
         stride: image pixels between neighbouring scores where upsampling by bilinear interpolation
             begins: 32 (one depth), 16 (two) or 8 (three).
+        dropout: probability with which a value of the deepest map is dropped before its scores.
         weights: of the backbone: None, or "imagenet" where torchvision's can be had.
 
     Raises:
@@ -74,6 +75,7 @@ class FCN(nn.Module):
         num_classes: int = 2,
         backbone: str = "small",
         stride: int = 8,
+        dropout: float = 0.0,
         weights: str | None = None,
     ) -> None:
         super().__init__()
@@ -86,6 +88,7 @@ class FCN(nn.Module):
         self.scores = nn.ModuleList(  # training starts from what the coarsest scores say
             scoring(channels[d], num_classes, silent=d > 0) for d in depths
         )
+        self.dropout = nn.Dropout(dropout)
         self.ups = nn.ModuleList(doubling(num_classes) for _ in depths[1:])
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in_channels, H, W)
@@ -93,7 +96,7 @@ class FCN(nn.Module):
         size = x.shape[-2:]
         check_statistics(self, x, smallest=32)
         features = self.backbone(x)[::-1]  # f_32, f_16, f_8, ...: (B, C_s, H / s, W / s)
-        z = self.scores[0](features[0])  # (B, K, H / 32, W / 32)
+        z = self.scores[0](self.dropout(features[0]))  # (B, K, H / 32, W / 32)
         for up, score, f in zip(self.ups, self.scores[1:], features[1:], strict=False):
             z = crop(up(z), f.shape[-2:]) + score(f)  # eq-fcn-fusion: (B, K, H / s, W / s)
         full = (z.shape[-2] * self.stride, z.shape[-1] * self.stride)

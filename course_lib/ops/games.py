@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DIRAC_LOSSES = ("minimax", "non-saturating", "wasserstein")
+DIRAC_LOSSES = ("minimax", "non-saturating", "wasserstein", "relativistic")
 
 
 class Game(NamedTuple):
@@ -27,17 +27,22 @@ class Game(NamedTuple):
 
 
 def dirac_gan(
-    kind: str = "wasserstein", *, gamma: float = 0.0, gradient_weight: float = 0.0
+    kind: str = "wasserstein",
+    *,
+    gamma: float = 0.0,
+    gamma_fake: float = 0.0,
+    gradient_weight: float = 0.0,
 ) -> Game:
     """The GAN whose data are one point at 0, whose generator puts one point at theta.
 
     The discriminator is the line D(x) = psi * x, so the real score is 0 and the fake score
     psi * theta. With `kind="wasserstein"` the game is bilinear. R1 at the data, the squared slope
-    of D, is psi^2.
+    of D, is psi^2, and so is R2 at the generated point.
 
     Args:
         kind: one of `DIRAC_LOSSES`.
         gamma: weight of R1; the discriminator's loss adds gamma / 2 * psi^2.
+        gamma_fake: weight of R2, in the same way.
         gradient_weight: weight of WGAN-GP's penalty; the loss adds it times (|psi| - 1)^2.
 
     Returns:
@@ -46,28 +51,33 @@ def dirac_gan(
     Raises:
         ValueError: an unknown kind or a negative weight.
 
-    Source: arXiv:1801.04406, Section 2.
+    Source: arXiv:1801.04406, Section 2; with pairs, arXiv:2501.05441, Section 2.
     """
     if kind not in DIRAC_LOSSES:
         raise ValueError(f"kind is {kind!r}; choose one of {', '.join(DIRAC_LOSSES)}.")
-    if gamma < 0 or gradient_weight < 0:
+    if min(gamma, gamma_fake, gradient_weight) < 0:
         raise ValueError(
-            f"got gamma={gamma}, gradient_weight={gradient_weight}; weights of 0 or more are "
-            "needed."
+            f"got gamma={gamma}, gamma_fake={gamma_fake}, gradient_weight={gradient_weight}; "
+            "weights of 0 or more are needed."
         )
 
     def generator_loss(theta: Tensor, psi: Tensor) -> Tensor:
         fake = psi * theta
         if kind == "minimax":
             return -F.softplus(fake)
+        if kind == "relativistic":  # the score of the real point is 0
+            return F.softplus(0 - fake)
         return F.softplus(-fake) if kind == "non-saturating" else -fake
 
     def discriminator_loss(theta: Tensor, psi: Tensor) -> Tensor:
         fake = psi * theta
         real = torch.zeros_like(fake)
-        penalty = gamma / 2 * psi**2 + gradient_weight * (psi.abs() - 1) ** 2
+        penalty = (gamma + gamma_fake) / 2 * psi**2  # a line is as steep at both points; eq-r2
+        penalty = penalty + gradient_weight * (psi.abs() - 1) ** 2
         if kind == "wasserstein":
             return fake - real + penalty
+        if kind == "relativistic":
+            return F.softplus(fake - real) + penalty  # eq-relativistic
         return F.softplus(-real) + F.softplus(fake) + penalty
 
     return Game(generator_loss, discriminator_loss)

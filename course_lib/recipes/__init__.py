@@ -2,7 +2,8 @@
 
 `segmentation` holds the networks that are compared and their three data sets, `classifier` the
 SimpleCNN, `losses`, `data_efficiency` and `sample_features` the smaller studies, `generation` the
-families of generators, `ring` the games on points. To use one at another scale, replace what
+families of generators, `generator_trials` how their longest trainings
+are chosen, `ring` the games on points. To use one at another scale, replace what
 differs, in view:
 
     recipe = recipes.segmentation.RECIPES["deeplabv3plus", "pets"]
@@ -13,6 +14,7 @@ from course_lib.recipes import (
     classifier,
     data_efficiency,
     generation,
+    generator_trials,
     losses,
     ring,
     sample_features,
@@ -39,6 +41,7 @@ __all__ = [
     "classifier",
     "data_efficiency",
     "generation",
+    "generator_trials",
     "losses",
     "ring",
     "sample_features",

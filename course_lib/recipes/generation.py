@@ -117,14 +117,14 @@ def at_length(config: GANConfig, steps: int) -> GANConfig:
     return replace(config, steps=steps, log_every=readings, sample_every=sheets)
 
 
-def _recipe(family: str, task: str, *, longer: float = 1, name: str | None = None) -> GANRecipe:
+def _recipe(family: str, task: str, *, longer: int = 1, name: str | None = None) -> GANRecipe:
     own = FAMILIES[family]
     config = replace(own.config, ema_images=10_000, precision="bf16", channels_last=True)
     return GANRecipe(
         name=name or f"{family}-{task}",
         data=DATA[task],
         family=own,
-        config=at_length(config, round(longer * own.config.steps)),
+        config=at_length(config, longer * own.config.steps),
         smoke=SMOKE[task],
     )
 
@@ -132,7 +132,7 @@ def _recipe(family: str, task: str, *, longer: float = 1, name: str | None = Non
 RECIPES = {
     ("simple-gan", "cifar10"): _recipe("simple-gan", "cifar10"),
     **{(family, task): _recipe(family, task) for family in COMPARED for task in DATA},
-    ("stylegan", "digits"): _recipe("stylegan", "digits", longer=2.5),  # about ten minutes
+    ("stylegan", "digits"): _recipe("stylegan", "digits", longer=LONGER),
 }
 LONG = {
     family: _recipe(family, "mnist", longer=LONGER, name=f"{family}-mnist-long")

@@ -30,6 +30,11 @@ CONFIGS = {
     "wgan-gp": replace(
         GAME, loss="wasserstein", penalty="gradient", penalty_weight=0.1, critic_steps=2
     ),
+    "relativistic": replace(GAME, loss="relativistic"),
+    "relativistic-r1-r2": replace(GAME, loss="relativistic", penalty="r1-r2", penalty_weight=0.1),
+    "non-saturating-r1-r2": replace(
+        GAME, loss="non-saturating", penalty="r1-r2", penalty_weight=0.1
+    ),
 }
 
 

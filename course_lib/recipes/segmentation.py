@@ -154,7 +154,7 @@ def _control(title: str, like: Network, **changes: object) -> Network:
 
 
 CONTROLS = {
-    "fcn": ARCHITECTURES["fcn"],  # has this dropout anyway
+    "fcn": _control("FCN-8s", ARCHITECTURES["fcn"]),
     "unet": _control("U-Net", UNET),
     "unet-no-skips": _control("U-Net without skips", UNET, skips=False),
     "deeplabv3-8": _control("DeepLabV3, output stride 8", ARCHITECTURES["deeplabv3"]),

@@ -126,7 +126,10 @@ def train_gan(
             with engine.autocast(), _passing(discriminator):
                 made = generator(draw_latent(generator, real), labels).to(real.dtype)
                 score = discriminator(augment(made), labels).float()
-                loss_g = generator_loss(score, kind=config.loss)
+                rival = None
+                if config.loss == "relativistic":  # it compares with the last batch of real images
+                    rival = discriminator(augment(real), labels).float()
+                loss_g = generator_loss(score, kind=config.loss, real=rival)
             engine.backward(loss_g)
             if config.path_length_weight and game.step % config.path_length_every == 0:
                 weight = config.path_length_weight * config.path_length_every

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
-from course_lib.losses import gradient_penalty, path_length_penalty, r1_penalty
+from course_lib.losses import gradient_penalty, path_length_penalty, r1_penalty, r2_penalty
 from course_lib.ops.discriminator_augment import DiscriminatorAugment
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
@@ -77,7 +77,10 @@ def weighted_penalty(
 
     if config.penalty == "gradient":
         return config.penalty_weight * gradient_penalty(critic, real, fake)
-    return config.penalty_weight / 2 * r1_penalty(critic, real)
+    penalty = r1_penalty(critic, real)
+    if config.penalty == "r1-r2":
+        penalty = penalty + r2_penalty(critic, fake)
+    return config.penalty_weight / 2 * penalty
 
 
 def path_length(generator: nn.Module, like: Tensor, labels: Tensor | None, game: Game) -> Tensor:

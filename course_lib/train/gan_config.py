@@ -31,9 +31,9 @@ class GANConfig(Config):
         lr: learning rate of both players.
         lr_discriminator: another one for the discriminator, or ``None``.
         betas: of Adam; the first is small because the game moves while it is averaged.
-        penalty: "none", "gradient" (WGAN-GP, between real and generated images) or "r1" (at real
-            images).
-        penalty_weight: lambda for "gradient", gamma for "r1" (whose half is applied).
+        penalty: "none", "gradient" (WGAN-GP, between real and generated images), "r1" (at real
+            images) or "r1-r2" (at real and at generated images).
+        penalty_weight: lambda for "gradient", gamma for the others (whose half is applied).
         penalty_every: discriminator updates between two penalties, which then weigh as many times
             as much (lazy regularisation, arXiv:1912.04958; unlike there, Adam's rate and averages
             are not adapted to the interval).
@@ -68,7 +68,7 @@ class GANConfig(Config):
     lr: Positive = 2e-4
     lr_discriminator: Positive | None = None
     betas: Betas = (0.5, 0.999)
-    penalty: Annotated[str, one_of("none", "gradient", "r1")] = "none"
+    penalty: Annotated[str, one_of("none", "gradient", "r1", "r1-r2")] = "none"
     penalty_weight: Weight = 10.0
     penalty_every: Count = 1
     path_length_weight: Weight = 0.0
@@ -87,7 +87,8 @@ class GANConfig(Config):
         """Raise ValueError for what no game can be played with, by name."""
         super().__post_init__()
         check_kind(self.loss)
-        if self.ada_target is not None and self.loss in ("least-squares", "wasserstein"):
+        signless = ("least-squares", "wasserstein", "relativistic")
+        if self.ada_target is not None and self.loss in signless:
             raise ValueError(
                 f"ada_target reads the sign of the discriminator's outputs, which says nothing "
                 f'about real and generated images with loss="{self.loss}"; use "non-saturating" '

@@ -16,6 +16,7 @@ from course_lib.losses import (
     generator_loss,
     gradient_penalty,
     r1_penalty,
+    r2_penalty,
 )
 from course_lib.losses.adversarial import check_kind
 from course_lib.models import PointDiscriminator, PointGenerator
@@ -45,9 +46,10 @@ class PointsConfig(Config):
         lr: learning rate of Adam for both, or for the generator alone if the next one is given.
         lr_discriminator: the discriminator's own.
         betas: of Adam, for both.
-        penalty: "none"; "r1" (gamma / 2 times the squared slope at real points); "gradient" (slope
-            1 between real and generated points, as in WGAN-GP); "clip" (each weight of the
-            discriminator is cut to an interval after its update, as in the first WGAN).
+        penalty: "none"; "r1" (gamma / 2 times the squared slope at real points); "r1-r2" (the same
+            at real and at generated points, each with gamma / 2); "gradient" (slope 1 between real
+            and generated points, as in WGAN-GP); "clip" (each weight of the discriminator is cut to
+            an interval after its update, as in the first WGAN).
         penalty_weight: gamma, lambda, or half of the interval.
         simultaneous: both compute their gradients before either moves; otherwise the generator
             answers to the discriminator's new weights.
@@ -65,7 +67,7 @@ class PointsConfig(Config):
     lr: Positive = 1e-3
     lr_discriminator: Positive | None = None
     betas: Betas = (0.5, 0.999)
-    penalty: Annotated[str, one_of("none", "r1", "gradient", "clip")] = "none"
+    penalty: Annotated[str, one_of("none", "r1", "r1-r2", "gradient", "clip")] = "none"
     penalty_weight: Weight = 1.0
     simultaneous: bool = False
     seed: Seed = 0
@@ -165,7 +167,10 @@ def train_points(
                 _update(step_d, discriminator, config)
 
         z = torch.randn(config.batch_size, generator.latent_dim, generator=rng, device=device)
-        loss_g = generator_loss(discriminator(generator(z, label), label), kind=config.loss)
+        rival = discriminator(real, label) if config.loss == "relativistic" else None
+        loss_g = generator_loss(
+            discriminator(generator(z, label), label), kind=config.loss, real=rival
+        )
         step_g.zero_grad()
         loss_g.backward(inputs=list(generator.parameters()))  # leaves the discriminator alone
         if config.simultaneous:
@@ -191,6 +196,8 @@ def _penalty(
 
     if config.penalty == "r1":
         return config.penalty_weight / 2 * r1_penalty(critic, real)
+    if config.penalty == "r1-r2":
+        return config.penalty_weight / 2 * (r1_penalty(critic, real) + r2_penalty(critic, fake))
     if config.penalty == "gradient":
         mix = torch.rand(len(real), generator=rng, device=real.device)
         return config.penalty_weight * gradient_penalty(critic, real, fake, mix=mix)
@@ -253,7 +260,8 @@ def pull(discriminator: nn.Module, points: Tensor, *, kind: str = "non-saturatin
     Args:
         discriminator: points (N, 2) to logits (N,), each point by itself.
         points: (N, 2).
-        kind: of loss, one of `course_lib.losses.ADVERSARIAL_LOSSES`.
+        kind: of loss, one of `course_lib.losses.ADVERSARIAL_LOSSES` but "relativistic", which asks
+            for a pair.
 
     Returns:
         (N, 2), without a graph.

@@ -78,7 +78,13 @@ def render(
                 doctreedir=tmp_path / "doctrees",
                 buildername="html",
                 confoverrides={
-                    "extensions": ["myst_parser", "course_site", "course_results"],
+                    "extensions": [
+                        "myst_parser",
+                        "course_site",
+                        "course_results",
+                        "course_explorer",
+                        "course_pixels",
+                    ],
                     "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence"],
                     "html_theme": "basic",
                     "numfig": True,
@@ -92,5 +98,5 @@ def render(
         return (tmp_path / "html" / "index.html").read_text(), plain.splitlines()
 
     yield build
-    for name in ("course_site", "course_results"):
+    for name in ("course_site", "course_results", "course_weight", "course_pixels"):
         sys.modules.pop(name, None)

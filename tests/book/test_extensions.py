@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 from bs4 import BeautifulSoup
 
+from tools.common import ROOT
+
 
 def script(filename: str | None = None, body: str = "") -> SimpleNamespace:
     return SimpleNamespace(filename=filename, attributes={"body": body} if body else {})
@@ -86,11 +88,66 @@ def test_results_in_text(render, results) -> None:
     )
     assert warnings == []
     text = html.replace("\N{NO-BREAK SPACE}", " ")
-    assert ">78.0 ± 1.4 %</abbr>" in text
-    assert ">1.1 ± 0.1 min</abbr>" in text
-    assert ">\N{MINUS SIGN}0.50 ± 0.00</abbr>" in text
-    assert 'title="2 runs, a processor, 2 cores, 2026-01-02"' in text
+    assert '<span class="result">78.0 ± 1.4 %</span>' in text, "no record here to lead to"
+    assert ">1.1 ± 0.1 min</span>" in text
+    assert ">\N{MINUS SIGN}0.50 ± 0.00</span>" in text
     assert '<span class="result-missing">not measured yet</span>' in text
+
+
+def test_a_number_leads_to_its_record(render, results) -> None:
+    html, warnings = render(
+        "# A\n\n{result}`some-claim:test_accuracy:percent`\n\n```{results-table} some-claim\n"
+        ":metrics: test_accuracy\n```\n\n```{results-details} all\n```"
+    )
+    assert warnings == []
+    page = BeautifulSoup(html, "html.parser")
+    links = page.select("a.result")
+    assert len(links) == 2
+    for link in links:
+        assert link.text.replace("\N{NO-BREAK SPACE}", " ") == "78.0 ± 1.4 %"
+        assert link["title"] == "2 runs, a processor, 2 cores, 2026-01-02"
+        record = page.find(id=link["href"].removeprefix("#"))
+        assert "course results run --only some-claim" in record.text
+        assert record.details.summary.text == "2 metrics of 2 runs"
+        assert record.details.table, "what each run gave is folded"
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([1_942_594.0] * 3, "1,942,594"),
+        ([0.25] * 3, "0.250"),
+        ([64, 66], "65.0 ± 1.4"),
+        ([36.900276], "36.90"),
+        ([1588.4, 1590.1], "1,589 ± 1"),
+        ([0.821655, 0.83], "0.826 ± 0.006"),
+        ([0.000123], "0.000123"),
+        ([-12.5], "\N{MINUS SIGN}12.50"),
+        ([0.0], "0"),
+    ],
+)
+def test_numbers_have_the_decimals_that_they_need(extension, values, text) -> None:
+    number = extension("course_results").number
+    assert number(values, "auto").replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_every_claim_stands_in_one_part(extension) -> None:
+    results = extension("course_results")
+    names = results.claim_names(ROOT / "results")
+    parts = {name: results.part_of(name) for name in names}
+    assert set(parts.values()) == set(results.PARTS)
+    assert parts["unet-streets"] == "segmentation" and parts["dcgan-mnist"] == "generation"
+    assert parts["gan-step-time"] == parts["segmentation-compute"] == "speed"
+    with pytest.raises(results.ResultError, match="'nowhere' belongs to no part .*PARTS"):
+        results.part_of("nowhere")
+    pages = {path.stem for path in (ROOT / "book").glob("results-*.md")}
+    assert pages == {f"results-{part}" for part in results.PARTS}
+
+
+@pytest.mark.parametrize("text", ["{results-table} part:nowhere", "{results-parts}"])
+def test_a_part_or_a_claim_that_belongs_nowhere_is_a_warning(render, results, text) -> None:
+    _, warnings = render(f"# A\n\n```{text}\n```")
+    assert "there is no part 'nowhere'" in warnings[0] or "belongs to no part" in warnings[0]
 
 
 def test_results_as_tables(render, results) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 
 from tools.book import browser
 from tools.book import build as book
@@ -48,51 +49,153 @@ def test_formulas_are_there_to_be_rendered(running: Any, site: Path) -> None:
         assert page.locator("mjx-assistive-mml math").count() > 5
 
 
-def test_widgets_react(running: Any, site: Path) -> None:
-    """Each slider that a lab shows changes the picture that is linked to it, without a kernel."""
+def shown(film: Any) -> list[str]:
+    """Descriptions of the pictures of a film that can be seen."""
+    return [image.get_attribute("alt") for image in film.locator("img:visible").all()]
+
+
+def test_every_film_reacts_to_the_keyboard(running: Any, site: Path) -> None:
+    """Each slider of a lab changes the picture and says what it shows, without a kernel."""
     tried = 0
     with (
         browser.serving(site) as address,
-        browser.tab(running, address, browser.VIEWS["light"]) as (
-            page,
-            faults,
-        ),
+        browser.tab(running, address, browser.VIEWS["phone"]) as (page, faults),
     ):
         for name in browser.site_pages(site):
-            if 'widget-view+json"' not in (site / name).read_text(encoding="utf-8"):
+            if 'class="film"' not in (site / name).read_text(encoding="utf-8"):
                 continue
             browser.open_page(page, address + name)
-            for slider in page.locator(".widget-slider, .widget-hslider").all():
-                handle = slider.locator(".noUi-handle").first
-                outer = slider.locator("xpath=ancestor::*[contains(@class,'widget-subarea')][1]")
-                before = outer.inner_html()
-                assert handle.get_attribute("aria-label")
-                handle.focus()
-                handle.press("ArrowRight")
-                page.wait_for_timeout(200)
-                assert outer.inner_html() != before, f"{name}: a slider does nothing"
+            for film in page.locator(".film").all():
+                slider = film.locator("input")
+                before = shown(film)
+                assert len(before) == 1 and film.get_attribute("aria-label")
+                last = slider.input_value() == slider.get_attribute("max")
+                slider.press("ArrowLeft" if last else "ArrowRight")
+                assert len(shown(film)) == 1 and shown(film) != before, f"{name}: it does nothing"
+                says = slider.get_attribute("aria-valuetext")
+                assert says == film.locator(".film-readout").inner_text()
+                assert says == film.locator("figure:visible").get_attribute("data-label")
                 tried += 1
     assert faults == []
-    assert tried, "no page has a slider"
+    assert tried, "no page has a film"
 
 
-def test_a_film_plays(running: Any, site: Path) -> None:
+def test_a_film_plays_and_pauses_also_from_a_file(running: Any, site: Path) -> None:
+    page = running.new_page()
+    page.goto((site / "notebooks" / "gan-2d.html").as_uri())
+    film = page.locator(".film[data-play]").first
+    button = film.get_by_role("button")
+    slider = film.locator("input")
+    slider.press("Home")
+    before = shown(film)
+    button.click()
+    assert button.inner_text() == "Pause"
+    page.wait_for_function("(slider) => slider.value >= 2", arg=slider.element_handle())
+    button.click()
+    assert button.inner_text() == "Play" and shown(film) != before
+    slider.press("End")
+    button.click()  # from the last picture it begins anew
+    page.wait_for_function(
+        "(slider) => slider.value > 0 && slider.value < 5", arg=slider.element_handle()
+    )
+    page.close()
+
+
+def test_paper_is_white_and_a_film_on_it_is_a_strip(running: Any, site: Path) -> None:
+    with (
+        browser.serving(site) as address,
+        browser.tab(running, address, browser.VIEWS["dark"]) as (page, faults),
+    ):
+        browser.open_page(page, address + "notebooks/gan-2d.html")
+        theme = "() => document.documentElement.dataset.theme"
+        assert page.evaluate(theme) == "dark"
+        page.emulate_media(media="print", color_scheme="dark")
+        page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate(theme) == "light"
+        film = page.locator(".film[data-play]").first
+        frames = film.locator("figure").count()
+        assert len(shown(film)) == min(frames, 6) and not film.locator("input").is_visible()
+        # Code is broken into lines, not cut.
+        cut = "(all) => all.filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+        assert page.locator("div.highlight pre:visible").evaluate_all(cut) == 0
+        page.evaluate("() => window.dispatchEvent(new Event('afterprint'))")
+        assert page.evaluate(theme) == "dark"
+    assert faults == []
+
+
+def test_questions_say_what_was_chosen(running: Any, site: Path) -> None:
+    pages = [
+        name
+        for name in browser.site_pages(site)
+        if 'class="question-answer"' in (site / name).read_text(encoding="utf-8")
+    ]
     with (
         browser.serving(site) as address,
         browser.tab(running, address, browser.VIEWS["light"]) as (page, faults),
     ):
-        browser.open_page(page, address + "notebooks/gan-2d.html")
-        button = page.get_by_role("button", name="Play or pause").first
-        picture = page.locator(".widget-play").first.locator("xpath=..").locator("img:visible")
-        before = picture.get_attribute("alt")
-        button.click()
-        page.wait_for_selector(".widget-play .fa-pause")
-        page.wait_for_function(
-            "(shown) => shown.getClientRects().length === 0", arg=picture.element_handle()
-        )
-        assert picture.get_attribute("alt") != before
-        button.click()
-        page.wait_for_selector(".widget-play .fa-pause", state="detached")
+        for name in pages:
+            browser.open_page(page, address + name)
+            for answer in page.locator(".question-answer").all():
+                group = page.locator(f"input[name={answer.get_attribute('data-question')}]")
+                assert answer.locator("[data-choice]:visible").count() == 0
+                for index, button in enumerate(group.all()):
+                    button.check()
+                    (sentence,) = answer.locator("[data-choice]:visible").all()
+                    assert sentence.get_attribute("data-choice") == str(index)
+    assert faults == []
+
+
+def test_equations_are_numbered_once_in_the_book(site: Path) -> None:
+    numbers: dict[str, str] = {}
+    pages = {
+        name: BeautifulSoup((site / name).read_text(encoding="utf-8"), "html.parser")
+        for name in browser.site_pages(site)
+    }
+    for name, page in pages.items():
+        for equation in page.select("div.math[id]"):
+            number = equation.select_one(".eqno").find(string=True, recursive=False)
+            place = f"{name}#{equation['id']}"
+            assert numbers.setdefault(number, place) == place, f"{number} stands twice"
+    assert len(numbers) > 150
+    places = {place: number for number, place in numbers.items()}
+    links = 0
+    for name, page in pages.items():
+        for link in page.select("a.reference.internal[href*='#equation-']"):
+            target, _, anchor = link["href"].partition("#")
+            there = (site / name).parent / target if target else site / name
+            place = f"{there.resolve().relative_to(site.resolve()).as_posix()}#{anchor}"
+            links += 1
+            assert link.text == places[place], f"{name} names {place} wrongly"
+    assert links > 100
+
+
+def test_numbers_lead_to_their_records(site: Path) -> None:
+    page = BeautifulSoup(
+        (site / "book" / "comparison-segmentation.html").read_text(encoding="utf-8"), "html.parser"
+    )
+    links = page.select("a.result")
+    assert len(links) > 50 and not page.select("span.result")
+    for link in links:
+        assert link["href"].startswith("results-") and "#claim-" in link["href"]
+        assert link["title"]
+
+
+def test_a_record_that_is_followed_opens(running: Any, site: Path) -> None:
+    with (
+        browser.serving(site) as address,
+        browser.tab(running, address, browser.VIEWS["light"]) as (page, faults),
+    ):
+        browser.open_page(page, address + "book/results-segmentation.html")
+        record = page.locator("#claim-unet-streets")
+        assert not record.locator("table").first.is_visible()
+        link = page.locator("a.result[href='#claim-unet-streets']").first
+        link.focus()
+        hint = "(link) => getComputedStyle(link, '::after').content"
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        assert "run" in link.evaluate(hint)
+        page.keyboard.press("Enter")
+        record.locator("table").first.wait_for(state="visible")
     assert faults == []
 
 
@@ -142,6 +245,8 @@ def test_the_sources_of_exercises_are_not_in_the_site(site: Path) -> None:
         ("<mjx-merror title='Undefined control sequence'></mjx-merror>", "mathematics in error"),
         ("<div style='width: 3000px'>x</div>", "pixels wider than the screen"),
         ("<h1>another</h1>", "2 main headings"),
+        ("<button></button>", "button-name"),
+        ("<p style='color: #999; background: #fff'>faint</p>", "color-contrast"),
     ],
 )
 def test_the_inspection_finds(running: Any, tmp_path: Path, html: str, fault: str) -> None:
@@ -152,6 +257,7 @@ def test_the_inspection_finds(running: Any, tmp_path: Path, html: str, fault: st
 
 
 def test_the_inspection_likes_a_good_page(running: Any, tmp_path: Path) -> None:
-    page = "<!doctype html><title>A</title><link rel=icon href='data:,'><main><h1>A</h1></main>"
+    page = "<!doctype html><html lang=en><title>A</title><link rel=icon href='data:,'>"
+    page += "<main><h1>A</h1></main>"
     (tmp_path / "index.html").write_text(page)
     assert browser.inspect(running, tmp_path, ["index.html"]) == []

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from course_lib.checks.dcgan import batch_norm as norm
 from course_lib.checks.dcgan import latent_walk as walk
 from course_lib.checks.dcgan import up_padding as padding
 
@@ -68,93 +67,6 @@ def padding_asserted(kernel, stride):
 def padding_for_even_strides(kernel, stride):
     extra = kernel % 2
     return padding.reference(kernel, stride) and ((kernel - stride + extra) // 2, extra)
-
-
-def norm_by_torch(x, mean, var, training, momentum=0.1, eps=1e-5):
-    mean, var = mean.clone(), var.clone()
-    y = F.batch_norm(x, mean, var, training=training, momentum=momentum, eps=eps)
-    return y, mean, var
-
-
-def norm_by_flattening(x, mean, var, training, momentum=0.1, eps=1e-5):
-    rows = x.transpose(0, 1).flatten(1)  # (C, n)
-    used = (mean, var)
-    if training:
-        n = rows.shape[1]
-        centre = rows.sum(1) / n
-        used = centre, ((rows - centre[:, None]) ** 2).sum(1) / n
-        mean = (1 - momentum) * mean + momentum * centre.detach()
-        var = (1 - momentum) * var + momentum * used[1].detach() * n / (n - 1)
-    centre, spread = (part.view(1, -1, 1, 1) for part in used)
-    return (x - centre) * torch.rsqrt(spread + eps), mean, var
-
-
-def norm_by_var_mean(x, mean, var, training, momentum=0.1, eps=1e-5):
-    if not training:
-        y = (x - mean.reshape(1, -1, 1, 1)) / torch.sqrt(var.reshape(1, -1, 1, 1) + eps)
-        return [y, mean, var]
-    spread, centre = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
-    unbiased = x.movedim(1, 0).reshape(x.size(1), -1).var(1)
-    y = (x - centre) / (spread + eps) ** 0.5
-    return [y, mean + momentum * (centre.flatten() - mean), var + momentum * (unbiased - var)]
-
-
-def norm_with(**options):
-    return lambda *arguments: norm._norm(*arguments, **options)
-
-
-def norm_of(change):
-    """The right answer, then something done to its three parts."""
-    return lambda *arguments: change(*norm.reference(*arguments))
-
-
-def norm_stored_in_place(x, mean, var, training, momentum=0.1, eps=1e-5):
-    y = F.batch_norm(x, mean, var, training=training, momentum=momentum, eps=eps)
-    return y, mean, var
-
-
-def norm_x_in_place(x, mean, var, training, momentum=0.1, eps=1e-5):
-    y, new_mean, new_var = norm.reference(x, mean, var, training, momentum, eps)
-    return x.copy_(y), new_mean, new_var
-
-
-def norm_fixed_momentum(x, mean, var, training, momentum=0.1, eps=1e-5):
-    return norm.reference(x, mean, var, training, 0.1, eps)
-
-
-def norm_fixed_eps(x, mean, var, training, momentum=0.1, eps=1e-5):
-    return norm.reference(x, mean, var, training, momentum)
-
-
-def norm_var_about_stored_mean(x, mean, var, training, momentum=0.1, eps=1e-5):
-    y, new_mean, new_var = norm.reference(x, mean, var, training, momentum, eps)
-    if training:
-        y = (x - x.mean((0, 2, 3), keepdim=True)) / (
-            (x - mean[:, None, None]).square().mean((0, 2, 3), keepdim=True) + eps
-        ).sqrt()
-    return y, new_mean, new_var
-
-
-def norm_deviation_averaged(x, mean, var, training, momentum=0.1, eps=1e-5):
-    """Averages the deviations over images, in place of one variance."""
-    if not training:
-        return norm.reference(x, mean, var, training, momentum, eps)
-    new = norm.reference(x, mean, var, True, momentum, eps)[1:]
-    centre = x.mean((0, 2, 3), keepdim=True)
-    spread = x.var((2, 3), correction=0, keepdim=True).mean(0, keepdim=True)
-    return (x - centre) / (spread + eps).sqrt(), *new
-
-
-def norm_statistics_replaced(x, mean, var, training, momentum=0.1, eps=1e-5):
-    return norm.reference(x, mean, var, training, 1.0, eps)
-
-
-def norm_mean_cut(x, mean, var, training, momentum=0.1, eps=1e-5):
-    y, new_mean, new_var = norm.reference(x, mean, var, training, momentum, eps)
-    if training:
-        spread = x.var((0, 2, 3), correction=0, keepdim=True).detach()
-        y = (x - x.mean((0, 2, 3), keepdim=True)) / (spread + eps).sqrt()
-    return y, new_mean, new_var
 
 
 def walk_by_rotating(start, end, steps):
@@ -251,7 +163,6 @@ def walk_long_way(start, end, steps):
 
 RIGHT_ANSWERS = {
     "up_padding": [padding_by_trying, padding_by_numpy, padding_by_ceiling],
-    "batch_norm": [norm_by_torch, norm_by_flattening, norm_by_var_mean],
     "latent_walk": [walk_by_rotating, walk_by_numpy, walk_by_cosine_similarity],
 }
 
@@ -271,23 +182,6 @@ WRONG_ANSWERS = {
         (refusing(lambda k, s: (k // 2 - 1, k % 2)), "becomes"),
         (refusing(lambda k, s: (k // s, k % s)), "becomes"),
         (refusing(lambda k, s: ((k - 1) // 2, k % 2)), "does not use the stride"),
-    ],
-    "batch_norm": [
-        (norm_stored_in_place, "you changed your input `mean`"),
-        (norm_x_in_place, "you changed your input `x`"),
-        (norm_with(cut=True), "cut from the graph"),
-        (norm_with(columns=True), "aligns shapes at the last axis"),
-        (norm_mean_cut, "the gradient at x"),
-        (norm_fixed_momentum, "with momentum 0.3"),
-        (norm_fixed_eps, "with eps 0.5"),
-        (norm_var_about_stored_mean, ""),
-        (norm_deviation_averaged, ""),
-        (norm_statistics_replaced, "with momentum 0.1, the stored mean"),
-        (norm_of(lambda y, mean, var: y), "wanted (y, mean, var)"),
-        (norm_of(lambda y, mean, var: (y, var, mean)), "the stored mean"),
-        (norm_of(lambda y, mean, var: (y, mean, var.sqrt())), "the stored variance"),
-        (norm_of(lambda y, mean, var: (y, mean[:, None, None], var[:, None, None])), "has shape"),
-        (norm_of(lambda y, mean, var: (y.clamp(-2, 2), mean, var)), ""),
     ],
     "latent_walk": [
         (walk_with(clamp=False), "Clamp it"),
@@ -309,7 +203,6 @@ WRONG_ANSWERS = {
 
 POINTS = {
     "up_padding": {"a kernel smaller than the stride": 3},
-    "batch_norm": {"stored by n": 3, "never updated": 3, "mean and variance without a graph": 3},
     "latent_walk": {
         "divided by zero where both point the same way": 3,
         "no clamp before arccos": 3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging import examine_iou as by_iou
+from course_lib.checks.normalisation import judge_pass as judging_pass
 from course_lib.checks.simple_gan import play_rounds as rounds_of
 from course_lib.checks.unet import smallest_net as net
 from course_lib.checks.unet import train_pass as training_pass
@@ -323,7 +325,52 @@ def letters(answer):
     return lambda: answer
 
 
+def with_a_decorator(model, batches, ignore_index=255):
+    """Confusion by hand, under a decorator; the modes are put back by a dictionary."""
+    modes = {name: layer.training for name, layer in model.named_modules()}
+    model.train(False)
+
+    @torch.no_grad()
+    def count(images, masks):
+        keep = masks != ignore_index
+        return (
+            model(images).max(1).indices[keep] == masks[keep]
+        ).double().sum(), keep.double().sum()
+
+    right, known = torch.stack([torch.stack(count(*batch)) for batch in batches]).sum(0)
+    for name, layer in model.named_modules():
+        layer.training = modes[name]
+    return (right / known).item()
+
+
+def on_a_copy(model, batches, ignore_index=255):
+    """The model that is judged is a copy, so the original keeps its modes."""
+    twin = copy.deepcopy(model).eval()
+    twin.graphs = model.graphs
+    right = known = 0
+    with torch.inference_mode():
+        for images, masks in batches:
+            keep = masks != ignore_index
+            right += (twin(images).argmax(1) == masks)[keep].sum().item()
+            known += keep.sum().item()
+    return right / known
+
+
+def error_rate(*arguments):
+    return 1 - judging_pass.reference(*arguments)
+
+
+def gradients_off_for_good(model, batches, ignore_index=255):
+    torch.set_grad_enabled(False)
+    return judging_pass.reference(model, batches, ignore_index)
+
+
+def first_batch_only(model, batches, ignore_index=255):
+    return judging_pass.reference(model, list(batches)[:1], ignore_index)
+
+
 RIGHT_ANSWERS = {
+    "judge_pass": [with_a_decorator, on_a_copy],
     "train_pass": [with_autograd, cleared_at_the_end],
     "play_rounds": [frozen_and_free, asked_for],
     "shift_map": [lambda: 8],
@@ -340,6 +387,20 @@ RIGHT_ANSWERS = {
 }
 
 WRONG_ANSWERS = {
+    "judge_pass": [
+        (partial(judging_pass._judge, mode="train", graph=True), "after the validation, the"),
+        (partial(judging_pass._judge, pooled="batches", graph=True), "wanted 0."),
+        (partial(judging_pass._judge, afterwards="nothing", graph=True), "leaves in evaluation"),
+        (error_rate, "FAIL score"),
+        (first_batch_only, "FAIL every labelled pixel"),
+        (gradients_off_for_good, "no gradients are computed any more"),
+        (lambda model, batches, ignore_index=255: 0.5, "no image went through"),
+        (lambda *args: 100 * judging_pass.reference(*args), "FAIL score"),
+        (partial(judging_pass._judge, unlabelled="counted", graph=True), "wanted 0."),
+        (partial(judging_pass._judge, afterwards="as the model was", graph=True), "came frozen"),
+        (partial(judging_pass._judge, mode="as it was", graph=True), "after the validation, the"),
+        (lambda model, batches, ignore_index=255: model(batches[0][0]).mean(), "builds a graph"),
+    ],
     "train_pass": [
         (reweighted, "FAIL after several batches"),
         (by_adam, "should move the weights by the sum"),
@@ -454,6 +515,7 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "judge_pass": {"left: no graph is built": 4, "frozen layers thawed": 3},
     "train_pass": {"left: every layer learns": 5, "left: the losses are numbers": 7},
     "play_rounds": {"labels swapped": 4, "both move at once": 5, "unchanged": 0},
     "examine_iou": {"no ignored pixels": 8, "one image where nothing special happens": 5},

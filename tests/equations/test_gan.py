@@ -229,8 +229,6 @@ def test_how_hard_each_loss_pulls():
                 for e in (h, -h)
             )
             assert (up - down) / (2 * h) == pytest.approx(slope, abs=1e-6), (kind, at)
-    shown = [round(1 / (1 + math.exp(-at)), 3) for at in (-6, -2, 0, 2, 6)]
-    assert shown == [0.002, 0.119, 0.5, 0.881, 0.998]  # the table
     assert 0.73 < 1 / (1 + math.exp(-1.0)) < 0.7311  # a sigmoid, and a loss with logits
 
 
@@ -259,3 +257,67 @@ def test_what_the_non_saturating_loss_minimises(shift):
         left = held(shift + da, s + ds, shift, s) - held(shift - da, s - ds, shift, s)
         right = wanted(shift + da, s + ds) - wanted(shift - da, s - ds)
         assert left / (2 * h) == pytest.approx(right / (2 * h), abs=1e-4)
+
+
+@pytest.mark.equation("eq-non-saturating-divergence")
+@few
+@seeds
+def test_the_difference_is_the_divergence_of_the_mixture_to_the_data(seed):
+    p, q = finite(seed)
+    assert kl(q, p) - 2 * js(q, p) == pytest.approx(2 * kl((p + q) / 2, p), abs=1e-12)
+    assert kl((p + q) / 2, p) > 0 and kl(p, p) == 0
+
+
+@pytest.mark.parametrize("shift", [0.5, 1.5, 3.0])
+def test_a_step_of_the_non_saturating_generator_descends_it_by_quadrature(shift):
+    """The package's loss at a held best discriminator, against the mixture's divergence itself."""
+    s, h = 1.4, 1e-4
+    nodes = np.linspace(-12, 15, 1081)
+    step = nodes[1] - nodes[0]
+
+    def held(a):  # the package's generator loss at each place, weighted by the moved density
+        logit = torch.tensor(norm.logpdf(nodes) - norm.logpdf(nodes, shift, s))
+        each = [generator_loss(part, kind="non-saturating").item() for part in logit.split(1)]
+        return float(np.sum(norm.pdf(nodes, a, s) * each)) * step
+
+    def mixture(a):
+        p, q = norm.logpdf(nodes), norm.logpdf(nodes, a, s)
+        m = np.logaddexp(p, q) - math.log(2)
+        return 2 * float(np.sum(np.exp(m) * (m - p))) * step
+
+    left = (held(shift + h) - held(shift - h)) / (2 * h)
+    assert left == pytest.approx((mixture(shift + h) - mixture(shift - h)) / (2 * h), abs=1e-5)
+
+
+@few
+@seeds
+def test_on_finitely_many_places_the_gradient_is_the_same_to_the_last_digit(seed):
+    """The generator is a softmax; autograd differentiates both sides."""
+    p, q = (torch.tensor(x) for x in finite(seed, 5))
+    free = q.log().requires_grad_()
+    share = free.softmax(0)
+    logit = (p / share).log().detach()  # the best discriminator, held
+    loss = sum(
+        w * generator_loss(each, kind="non-saturating")
+        for w, each in zip(share, logit.split(1), strict=True)
+    )
+    m = (p + share) / 2
+    divergence = 2 * (m * (m / p).log()).sum()
+    for a, b in zip(
+        torch.autograd.grad(loss, free, retain_graph=True),
+        torch.autograd.grad(divergence, free),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+    loss_at_rest = generator_loss(torch.zeros(1), kind="non-saturating").item()
+    assert loss_at_rest == pytest.approx(math.log(2))  # and not 0: no divergence
+
+
+def test_drawing_what_the_data_lack_costs_without_end_and_leaving_out_does_not():
+    prices = []
+    for p_there in (1e-3, 1e-6, 1e-9):
+        p, q = np.array([1 - p_there, p_there]), np.array([0.5, 0.5])
+        prices.append(2 * kl((p + q) / 2, p))
+    assert prices[0] + 1 < prices[1] < prices[2] - 1  # half of the samples where no data are
+    p, q = np.array([0.5, 0.5]), np.array([1 - 1e-9, 1e-9])
+    assert 2 * kl((p + q) / 2, p) < 0.3  # half of the data left out

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from scipy.optimize import minimize
 from scipy.special import expit
 
-from course_lib.losses import r1_penalty
+from course_lib.losses import discriminator_loss, generator_loss, r1_penalty, r2_penalty
 from course_lib.ops.games import (
     DIRAC_LOSSES,
     alternating,
@@ -23,6 +24,7 @@ from course_lib.ops.games import (
     linear_flow,
     simultaneous,
 )
+from tools.common import ROOT
 
 F64 = torch.float64
 ORIGIN = torch.zeros(2, dtype=F64)
@@ -37,7 +39,10 @@ def state(theta, psi):
 def by_hand(kind, theta, psi, gamma=0.0):
     """The field of the chapter, without autograd."""
     u = psi * theta
-    pull = {"minimax": expit(u), "non-saturating": expit(-u), "wasserstein": 1.0}[kind]
+    pull = {
+        "minimax": expit(u), "non-saturating": expit(-u), "relativistic": expit(-u),
+        "wasserstein": 1.0,
+    }[kind]  # fmt: skip
     push = 1.0 if kind == "wasserstein" else expit(u)
     return np.array([pull * psi, -push * theta - gamma * psi])
 
@@ -241,6 +246,23 @@ def test_simultaneous_steps_of_the_non_saturating_gan_end_on_a_circle(lr, start)
     assert np.mean(squares[-int(60 / lr) :]) == pytest.approx(2 * lr, rel=0.02)
 
 
+def test_a_quarter_of_the_rate_halves_the_swings_of_the_non_saturating_game():
+    """And those of the bilinear game are as large as ever after the same time, and then larger."""
+    radii = []
+    for lr in (0.2, 0.05):
+        path = simultaneous(dirac_gan("non-saturating"), state(0.5, 0.0), lr=lr, steps=int(40 / lr))
+        for _ in range(3):
+            path = simultaneous(
+                dirac_gan("non-saturating"), path[-1], lr=lr, steps=int(40 / lr**1.5)
+            )
+        radii.append(path[-int(20 / lr) :].square().sum(dim=1).mean().sqrt().item())
+    assert radii[0] / radii[1] == pytest.approx(2, rel=0.05)
+    assert radii == pytest.approx([math.sqrt(0.4), math.sqrt(0.1)], rel=0.05)
+    for lr in (0.2, 0.05):
+        path = simultaneous(dirac_gan(), state(0.5, 0.0), lr=lr, steps=int(12 / lr))
+        assert path[-1].norm() > 0.5  # outwards at every rate
+
+
 @pytest.mark.equation("eq-r1")
 def test_r1_adds_half_of_gamma_times_the_squared_slope():
     x = torch.zeros(4, 1, dtype=F64)
@@ -374,7 +396,179 @@ def test_the_average_of_a_circle_lies_near_its_middle(angle, decay):
     assert small == pytest.approx((1 - 0.9999) / 0.01, rel=1e-3)
 
 
+@pytest.mark.equation("eq-relativistic")
+def test_the_relativistic_losses_are_those_of_the_package_over_all_pairs():
+    """With x and z independent, an expectation over all pairs."""
+    real, fake = torch.randn(2, 5, dtype=F64, generator=torch.Generator().manual_seed(4))
+    pairs = [(a, b) for a in real for b in fake]
+    first, second = (torch.stack(part) for part in zip(*pairs, strict=True))
+    wanted = np.mean([-np.log(expit((a - b).item())) for a, b in pairs])
+    assert discriminator_loss(first, second, kind="relativistic").item() == pytest.approx(wanted)
+    wanted = np.mean([-np.log(expit((b - a).item())) for a, b in pairs])
+    ours = generator_loss(second, kind="relativistic", real=first).item()
+    assert ours == pytest.approx(wanted)
+
+
+@pytest.mark.equation("eq-relativistic-best")
+@some
+@given(st.integers(0, 2**31))
+def test_the_best_paired_discriminator_is_the_log_ratio_up_to_a_constant(seed):
+    """Free scores on five places, minimised by BFGS; the formula is not used."""
+    rng = np.random.default_rng(seed)
+    p, q = rng.dirichlet(np.full(5, 4.0)), rng.dirichlet(np.full(5, 4.0))
+    weights = np.outer(p, q)
+
+    def loss(d):
+        return float(np.sum(weights * np.logaddexp(0, d[None, :] - d[:, None])))
+
+    def slope(d):
+        pull = weights * expit(d[None, :] - d[:, None])
+        return pull.sum(0) - pull.sum(1)
+
+    found = minimize(loss, np.zeros(5), jac=slope, method="BFGS", options={"gtol": 1e-12}).x
+    wanted = np.log(p / q)
+    assert slope(wanted + 3.3) == pytest.approx(np.zeros(5), abs=1e-12)
+    assert found - found.mean() == pytest.approx(wanted - wanted.mean(), abs=2e-3)
+
+
+def test_pairing_changes_nothing_in_the_smallest_gan():
+    starts = torch.randn(20, 2, dtype=F64, generator=torch.Generator().manual_seed(1))
+    plain, paired = dirac_gan("non-saturating"), dirac_gan("relativistic")
+    torch.testing.assert_close(field(plain, starts), field(paired, starts))
+    path = simultaneous(paired, state(0.3, 0.0), lr=0.2, steps=4000)
+    assert path[-400:].square().sum(1).mean().item() == pytest.approx(0.4, rel=0.05)
+
+
+def test_an_offset_of_the_line():
+    """D(x) = psi x + offset, linearised at rest by differences of the losses' slopes."""
+
+    def v(w, kind):
+        theta, psi, offset = (x.requires_grad_() for x in torch.tensor(w, dtype=F64))
+        real, fake = offset.reshape(1), (psi * theta + offset).reshape(1)
+        loss_g = generator_loss(fake, kind=kind, real=real)
+        loss_d = discriminator_loss(real, fake, kind=kind)
+        up = torch.autograd.grad(loss_g, theta, retain_graph=True)
+        down = torch.autograd.grad(loss_d, (psi, offset))
+        return -torch.stack([*up, *down]).numpy()
+
+    for kind, rate_of_offset in (("non-saturating", -0.5), ("relativistic", 0.0)):
+        step = 1e-5
+        matrix = np.stack(
+            [(v(step * e, kind) - v(-step * e, kind)) / (2 * step) for e in np.eye(3)], axis=1
+        )
+        wanted = np.array([[0, 0.5, 0], [-0.5, 0, 0], [0, 0, rate_of_offset]])
+        assert matrix == pytest.approx(wanted, abs=1e-8)
+
+
+@pytest.mark.equation("eq-r2")
+@pytest.mark.parametrize(("first", "second"), [(0.3, 0.5), (0.0, 0.7), (1.1, 0.0)])
+def test_r1_and_r2_add_half_of_their_weights_times_the_squared_slopes(first, second):
+    """A line is as steep at both ends; a parabola is not."""
+    real, fake = torch.zeros(3, 1, dtype=F64), torch.full((3, 1), 0.5, dtype=F64)
+    psi = torch.tensor(-1.3, dtype=F64)
+
+    def line(points):
+        return (psi * points).sum(dim=1)
+
+    game = dirac_gan("relativistic", gamma=first, gamma_fake=second)
+    plain = math.log1p(math.exp(-1.3 * 0.5))
+    extra = first / 2 * r1_penalty(line, real) + second / 2 * r2_penalty(line, fake)
+    assert game.discriminator_loss(*state(0.5, -1.3)).item() == pytest.approx(plain + extra.item())
+    assert r1_penalty(lambda x: (psi * x**2).sum(dim=1), real).item() == 0  # flat at the data
+    assert r2_penalty(lambda x: (psi * x**2).sum(dim=1), fake).item() == pytest.approx(1.3**2)
+
+
+@pytest.mark.equation("eq-relativistic-eigenvalues")
+@pytest.mark.parametrize(("first", "second"), [(0.0, 0.0), (0.2, 0.1), (0.5, 0.5), (2.0, 0.7)])
+def test_the_eigenvalues_of_the_paired_game_with_both_penalties(first, second):
+    """Against the field by hand, linearised by differences, and against a simulation."""
+    both = first + second
+    root = np.sqrt(complex(both**2 / 4 - 0.25))
+    wanted = [-both / 2 + root, -both / 2 - root]
+    step = 1e-6
+    numerical = np.stack(
+        [
+            (
+                by_hand("relativistic", *(step * e), both)
+                - by_hand("relativistic", *(-step * e), both)
+            )
+            / (2 * step)
+            for e in np.eye(2)
+        ],
+        axis=1,
+    )
+    assert ordered(np.linalg.eigvals(numerical.astype(complex))) == pytest.approx(
+        ordered(wanted), abs=1e-4
+    )
+    game = dirac_gan("relativistic", gamma=first, gamma_fake=second)
+    matrix = jacobian(game, ORIGIN).numpy()
+    assert matrix == pytest.approx(numerical, abs=1e-8)
+    start = state(1e-4, 0.5e-4)
+    end = flow(game, start, time=8.0, steps=400)[-1].numpy()
+    assert end == pytest.approx(expm(8 * matrix) @ start.numpy(), abs=1e-9)
+    rates = -np.real(wanted)
+    assert (rates.min() > 0) == (both > 0)
+
+
+@pytest.mark.equation("eq-alternating-damped")
+@pytest.mark.parametrize("kind", ["relativistic", "wasserstein"])
+@pytest.mark.parametrize("gamma", [0.02, 0.1, 1.0, 3.0])
+def test_the_largest_step_of_alternating_players(kind, gamma):
+    k = 1.0 if kind == "wasserstein" else 0.5
+    limit = (-gamma + math.sqrt(gamma**2 + 4 * k**2)) / k**2  # where h^2 k^2 + 2 h gamma = 4
+    assert limit**2 * k**2 + 2 * limit * gamma == pytest.approx(4)
+    for factor, inward in ((0.3, True), (0.98, True), (1.02, False)):
+        lr = factor * limit
+        assert (lr**2 * k**2 + 2 * lr * gamma < 4) == inward
+        game = dirac_gan(kind, gamma=gamma / 2, gamma_fake=gamma / 2)
+        step = np.stack(
+            [alternating(game, 1e-7 * torch.tensor(e, dtype=F64), lr=lr, steps=1)[-1] / 1e-7
+             for e in np.eye(2)],
+            axis=1,
+        )  # fmt: skip
+        wanted = [[1 - lr**2 * k**2, lr * k * (1 - lr * gamma)], [-lr * k, 1 - lr * gamma]]
+        assert step == pytest.approx(np.array(wanted), abs=1e-5)
+        assert (np.abs(np.linalg.eigvals(step)).max() < 1) == inward
+        path = alternating(game, state(1e-7, 0.3e-7), lr=lr, steps=3000)
+        assert (path[-1].norm() < path[0].norm()) == inward
+
+
+def test_with_little_friction_turns_bear_larger_steps():
+    assert round((-0.1 + math.sqrt(0.1**2 + 1)) / 0.25, 2) == 3.62 and 0.1 / 0.25 == 0.4
+
+
+def test_the_price_of_leaving_a_collapse():
+    """The chapter's table: the highest value that free scores on three places reach."""
+
+    def best(pairs):
+        """Scores of both real places and of an empty one; pairs of (wins, loses) and plain ones."""
+
+        def loss(d):
+            scores = np.append(d, 0.0)  # the last "place" is the constant 0 of an unpaired score
+            return sum(w * np.logaddexp(0, scores[b] - scores[a]) for w, a, b in pairs)
+
+        starts = np.random.default_rng(0).normal(size=(6, 3))
+        bounds = [(-40, 40)] * 3
+        return -min(minimize(loss, s, bounds=bounds, method="L-BFGS-B").fun for s in starts)
+
+    one, two, empty, zero = range(4)
+    shown = []
+    for fakes in ((one, one), (one, empty), (one, two)):
+        reals = (one, two)
+        plain = [(0.5, x, zero) for x in reals] + [(0.5, zero, y) for y in fakes]
+        fixed = [(0.5, x, y) for x, y in zip(reals, fakes, strict=True)]
+        fresh = [(0.25, x, y) for x in reals for y in fakes]
+        shown.append([f"{best(pairs):.3f}".replace("-", "−") for pairs in (plain, fixed, fresh)])
+    page = (ROOT / "book/math/gan-dynamics.md").read_text(encoding="utf-8")
+    rows = page.split("| two generated points |")[1].split("\n\n")[0].splitlines()[2:]
+    table = [[cell.strip() for cell in row.split("|")[2:-1]] for row in rows]
+    assert table == [list(row) for row in zip(*shown, strict=True)]
+
+
 def test_the_answers():
+    assert rate(0.5, 0.8) == pytest.approx(0.4) and rate(0.5, 1.6) == pytest.approx(
+        0.176, abs=5.1e-4
+    )
     assert math.log(2) / math.log(math.sqrt(1 + 0.1**2)) == pytest.approx(139.3, abs=0.05)
     assert math.ceil(math.log(2) / math.log(math.sqrt(1 + 0.01**2))) == 13_864
     assert 2 * 0.1 / abs(-0.1 + 2j) ** 2 == pytest.approx(0.2 / 4.01)

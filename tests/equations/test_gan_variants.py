@@ -1,6 +1,7 @@
 """The equations of book/math/gan.md on other losses, labels and collapse."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.optimize import linprog
 
 from course_lib.losses import discriminator_loss, generator_loss
 from course_lib.models import PointDiscriminator
+from tools.common import ROOT
 
 seeds = given(st.integers(0, 2**31))
 few = settings(max_examples=25, deadline=None)
@@ -127,13 +129,18 @@ def test_the_best_reply_to_a_fixed_discriminator_is_one_point(seed):
     assert loss.item() == pytest.approx(found.fun)
 
 
+def table_of_collapses():
+    """The rows of the chapter's table: name to what stands below 1, 2, 4, 7 and 8 modes."""
+    page = (ROOT / "book/math/gan.md").read_text(encoding="utf-8")
+    part = page.split("| modes drawn, of 8 |")[1].split("\n\n")[0].splitlines()
+    assert [int(x) for x in re.findall(r"\d+", part[0])] == [1, 2, 4, 7, 8]
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in part[2:]]
+    return {name.split(":")[0]: values for name, *values in cells}
+
+
 @pytest.mark.equation("eq-collapse-cost")
-@pytest.mark.parametrize(
-    ("k", "shown"),
-    [(1, (0.497, 2.079)), (2, (0.380, 1.386)), (4, (0.216, 0.693)), (7, (0.045, 0.134)),
-     (8, (0, 0))],
-)  # fmt: skip
-def test_what_a_collapse_costs(k, shown):
+@pytest.mark.parametrize(("place", "k"), list(enumerate((1, 2, 4, 7, 8))))
+def test_what_a_collapse_costs(place, k):
     """By sums over places: each of the eight modes is a small distribution of its own."""
     shape = np.array([0.2, 0.5, 0.3])
     p = np.kron(np.ones(8) / 8, shape)
@@ -144,13 +151,23 @@ def test_what_a_collapse_costs(k, shown):
     with np.errstate(divide="ignore"):
         forward = np.sum(p * np.log(p / q))
     r = k / 8
-    formula = math.log(2) - ((1 + r) * math.log(1 + r) - r * math.log(r)) / 2
-    assert js == pytest.approx(formula, abs=1e-12) and reverse == pytest.approx(math.log(1 / r))
+    mixture = 2 * np.sum(m * np.log(m / p))
+    formula = 2 * math.log(2) - (1 + r) * math.log(1 + r) + r * math.log(r)
+    assert 2 * js == pytest.approx(formula, abs=1e-12)
+    assert mixture == pytest.approx((1 + r) * math.log((1 + r) / r) - 2 * math.log(2), abs=1e-12)
+    assert reverse == pytest.approx(math.log(1 / r), abs=1e-12)
     assert math.isinf(forward) == (k < 8)
-    assert (round(js, 3), round(reverse, 3)) == pytest.approx(shown, abs=1e-9)
-    assert (round(math.log(8 / 7), 3), round(math.log(8), 3)) == (0.134, 2.079)  # the table's ends
+    costs = (2 * js, mixture, reverse, forward)
+    shown = [row[place] for row in table_of_collapses().values()]
+    wanted = ["∞" if math.isinf(x) else f"{x:.3f}" if x > 1e-9 else "0" for x in costs]
+    assert shown == wanted
+    if k == 7:
+        assert min(costs) == mixture  # "the cheapest of the four at seven modes"
+        best = (p / (p + q))[on]
+        assert best == pytest.approx(r / (1 + r)) and round(r / (1 + r), 3) == 0.467
     if k == 4:
         assert round(2 * round(js, 3), 3) == 0.432  # question 5
+    assert (round(math.log(8 / 7), 3), round(math.log(8), 3)) == (0.134, 2.079)
 
 
 @few

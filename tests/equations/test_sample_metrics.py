@@ -246,8 +246,42 @@ def test_a_perfect_generator_has_this_coverage_and_density_one():
 def test_the_share_of_samples_nearer_than_a_share_of_the_test_images(seed, q):
     samples, test = normal(seed, 80).abs(), normal(seed + 1, 101).abs()
     limit = np.quantile(test.numpy(), q)
-    expected = sum(float(x) < limit for x in samples) / 80
+    expected = sum(float(x) <= limit for x in samples) / 80
     assert copied_share(samples, test, quantile=q) == pytest.approx(expected)
+
+
+def test_a_sample_exactly_at_the_limit_counts():
+    """Exact copies of a set that repeats itself: every distance is 0, and so is the limit."""
+    nothing = torch.zeros(5)
+    assert copied_share(nothing, nothing) == 1
+    assert copied_share(torch.tensor([1.0, 2.0]), torch.full((9,), 2.0)) == 1
+    assert copied_share(torch.tensor([1.0, 2.1]), torch.full((9,), 2.0)) == 0.5
+
+
+@pytest.mark.equation("eq-inception-score")
+@few
+@given(st.integers(0, 2**31))
+def test_the_inception_score_is_the_exponential_of_a_mutual_information(seed):
+    rng = np.random.default_rng(seed)
+    answers = rng.dirichlet(np.ones(6), size=9)  # (images, classes)
+    mean = answers.mean(0)
+    score = np.exp(np.mean(np.sum(answers * np.log(answers / mean), axis=1)))
+
+    def entropy(p):
+        return -np.sum(p * np.log(p), axis=-1)
+
+    assert score == pytest.approx(np.exp(entropy(mean) - entropy(answers).mean()))
+    assert 1 <= score <= 6
+    same = np.tile(mean, (9, 1))
+    assert np.exp(np.mean(np.sum(same * np.log(same / mean), axis=1))) == pytest.approx(1)
+
+
+def test_one_perfect_image_of_each_class_has_the_best_inception_score():
+    sure = np.eye(10)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = np.where(sure > 0, sure * np.log(sure / 0.1), 0).sum(1)
+    assert each == pytest.approx(np.full(10, math.log(10)))
+    assert math.exp(each.mean()) == pytest.approx(10)
 
 
 def test_the_worked_example():

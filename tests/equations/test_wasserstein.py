@@ -338,3 +338,20 @@ def test_the_answers():
     assert wasserstein_distance([3], [0, 4]) == pytest.approx(2)
     slope = 1 + 4 / (2 * 10)
     assert (slope, 4 * slope) == pytest.approx((1.2, 4.8))
+
+
+def test_the_error_of_a_sample_follows_the_intrinsic_dimension():
+    """A cube laid into ten dimensions converges like a cube, one of six dimensions more slowly."""
+    rng = np.random.default_rng(0)
+
+    def error(dimension, num):
+        basis, _ = np.linalg.qr(rng.normal(size=(10, 10)))
+        a, b = (rng.random((num, dimension)) @ basis[:dimension] for _ in range(2))
+        ways = np.linalg.norm(a[:, None] - b, axis=2)
+        return ways[linear_sum_assignment(ways)].mean()
+
+    for dimension, lower, upper in ((3, 1 / 4, 1 / 2), (6, 1 / 7, 1 / 4)):
+        few, many = (np.mean([error(dimension, num) for _ in range(4)]) for num in (40, 640))
+        rate = math.log(few / many) / math.log(16)
+        assert lower < rate < upper  # about 1 / s
+    assert pytest.approx(1e6, rel=0.05) == 2**20  # s = 20: to halve the error

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from course_lib.losses import gradient_penalty, path_length_penalty, r1_penalty
+from course_lib.losses import gradient_penalty, path_length_penalty, r1_penalty, r2_penalty
 
 F64 = torch.float64
 SHAPES = [(2,), (1, 8, 8), (3, 7, 5), (3, 1, 9)]  # points, square, odd and narrow images
@@ -50,6 +50,8 @@ def test_the_quadratic_critic(shape):
     lengths = (real - centre).flatten(1).norm(dim=1)
     r1 = r1_penalty(critic, real)
     torch.testing.assert_close(r1, curvature**2 * lengths.square().mean())
+    away = (fake - centre).flatten(1).norm(dim=1)
+    torch.testing.assert_close(r2_penalty(critic, fake), curvature**2 * away.square().mean())
     (slope,) = torch.autograd.grad(r1, curvature)
     torch.testing.assert_close(slope, 2 * curvature.detach() * lengths.square().mean())
     mix = torch.tensor([0.0, 0.25, 0.5, 1.0], dtype=F64)
@@ -199,3 +201,15 @@ def test_styles_without_any_effect_have_a_path_length_with_a_slope():
     penalty.backward()
     assert float(penalty.detach()) == pytest.approx((0.99 * 2) ** 2)
     assert weight.grad.isfinite().all()
+
+
+def test_r2_reaches_the_discriminator_and_never_the_generator():
+    real, _ = pair((3, 7, 5))
+    weight, critic = linear((3, 7, 5))
+    made = (2 * real).requires_grad_()  # as if a generator had drawn it, with its graph
+    (slope,) = torch.autograd.grad(r2_penalty(critic, made), weight)
+    torch.testing.assert_close(slope, 2 * weight.detach())
+    (reached,) = torch.autograd.grad(
+        r2_penalty(critic, made), made, allow_unused=True, materialize_grads=True
+    )
+    assert not reached.any()

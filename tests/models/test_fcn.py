@@ -189,3 +189,18 @@ def test_a_batch_of_one_is_fine_where_statistics_can_be_taken() -> None:
     assert FCN().eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
     assert FCN().train()(torch.zeros(2, 3, 32, 32)).shape == (2, 2, 32, 32)
     assert FCN().train()(torch.zeros(1, 3, 33, 32)).shape == (1, 2, 33, 32)
+
+
+def test_dropout_drops_values_of_the_deepest_map_in_training_only() -> None:
+    torch.manual_seed(0)
+    model, images = FCN(dropout=0.5), torch.randn(2, 3, 64, 64)
+    plain = FCN()
+    plain.load_state_dict(model.state_dict())  # no parameter of its own
+    assert torch.equal(model.eval()(images), plain.eval()(images))
+    seen: list[float] = []
+    model.scores[0].register_forward_pre_hook(
+        lambda _, args: seen.append((args[0] == 0).float().mean().item())
+    )
+    model(images)
+    model.train()(images)
+    assert seen[1] > seen[0] + 0.15

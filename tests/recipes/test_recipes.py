@@ -69,7 +69,7 @@ def test_a_family_has_one_recipe_for_all_data_sets_and_one_that_is_longer() -> N
         assert len(configs) == 1
         (config,) = configs
         digits = generation.RECIPES[family, "digits"].config
-        steps = 3600 if family == "stylegan" else config.steps
+        steps = config.steps * (generation.LONGER if family == "stylegan" else 1)
         assert digits == generation.at_length(config, steps)
         assert generation.at_length(generation.LONG[family].config, config.steps) == config
         assert config.sample_every == config.steps // generation.READINGS

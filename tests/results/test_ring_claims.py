@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from course_lib import data
+from course_lib.data import ring_centres
 from course_lib.losses import discriminator_loss, r1_penalty
 from course_lib.recipes.ring import CONFIGS
 from course_lib.results import Context, load
-from course_lib.results.claims import ring
+from course_lib.results.claims import ring, ring_film
+
+CHAPTER = Path(__file__).resolve().parents[2] / "book/math/gan.md"
+PLAIN = ("minimax", "non-saturating", "least-squares", "hinge", "relativistic")
+PENALISED = ("non-saturating-r1", "non-saturating-r1-r2", "relativistic-r1-r2")
 
 
 def context(folder, seed=0):
@@ -81,7 +87,7 @@ def test_every_candidate_has_its_claim_with_ten_seeds():
 
 
 def test_the_numbers_that_the_chapter_names():
-    text = (Path(__file__).resolve().parents[2] / "book/math/gan.md").read_text(encoding="utf-8")
+    text = CHAPTER.read_text(encoding="utf-8")
     assert f"the same {ring.GAME.steps:,} updates" in text
     assert f"{ring.NUM_SAMPLES:,} samples from each run" in text
     assert round(ring.FOUND * ring.NUM_SAMPLES) == 100  # "a hundred of them"
@@ -94,10 +100,111 @@ def test_the_sentences_about_the_measured_table_hold():
     plain, cured, steady = got["non-saturating"], got["non-saturating-r1"], got["wgan-gp"]
     assert min(cured.values("modes")) == 8
     assert 10 * cured.mean("divergence") < plain.mean("divergence")
-    assert max(plain.values("high_quality")) > max(cured.values("high_quality"))
-    assert abs(plain.mean("high_quality") - cured.mean("high_quality")) < 0.05
+    penalised = [got[name] for name in (*PENALISED, "wgan-gp")]
+    others = [got[name] for name in PLAIN]
+    sharpest = max(max(result.values("high_quality")) for result in penalised)
+    assert sum(max(result.values("high_quality")) > sharpest for result in others) > 1
+    for result in penalised:  # as many good samples on average, within the spread
+        apart = result.mean("high_quality") - plain.mean("high_quality")
+        assert abs(apart) < plain.std("high_quality")
     assert got["minimax"].mean("high_quality") < 0.2
-    for name in ("minimax", "non-saturating", "least-squares", "hinge"):
+    for name in PLAIN:
         assert got[name].mean("divergence") > 5 * steady.mean("divergence"), name
+        assert got[name].std("divergence") > 0.04, name  # "the deviations are large"
         assert min(got[name].values("modes")) < 8, name
-    assert steady.mean("high_quality") < cured.mean("high_quality")
+        if name != "minimax":
+            assert got[name].mean("high_quality") > 0.4, name
+    # pairing alone, and with both penalties
+    paired = got["relativistic"]
+    spread = max(plain.std("divergence"), paired.std("divergence"))
+    assert abs(paired.mean("divergence") - plain.mean("divergence")) < spread / 2
+    for name in PENALISED:
+        assert got[name].mean("divergence") < 0.004 and min(got[name].values("modes")) >= 7, name
+        assert 10 * got[name].mean("divergence") < plain.mean("divergence"), name
+    both = [got[name] for name in ("non-saturating-r1-r2", "relativistic-r1-r2")]
+    spread = max(result.std("divergence") for result in both)
+    assert abs(both[0].mean("divergence") - both[1].mean("divergence")) < spread
+    # WGAN-GP's sharpness, beside that of R1
+    spread = max(steady.std("high_quality"), cured.std("high_quality"))
+    assert abs(steady.mean("high_quality") - cured.mean("high_quality")) < spread
+    assert CONFIGS["wgan-gp"].critic_steps == 2 and ring.GAME.critic_steps == 1
+
+
+def test_the_settings_that_the_table_names():
+    page = CHAPTER.read_text(encoding="utf-8")
+    assert "Adam has the rate 0.002 and $\\beta_1 = 0.5$ for every row" in page
+    assert all(c.lr == 0.002 and c.betas[0] == 0.5 for c in CONFIGS.values())
+    rows = [line.split("|") for line in page.splitlines() if "`ring-" in line]
+    assert len(rows) == len(ring.CANDIDATES)
+    for cells in rows:
+        (name,) = {claim.split(":")[0] for claim in "".join(cells).split("`ring-")[1:]}
+        config, said = CONFIGS[name], cells[2].strip()
+        assert cells[1].strip().lower().replace(" ", "-") == config.loss
+        weight = "" if config.penalty == "none" else f"{config.penalty_weight:g}"
+        wanted = {
+            "none": "–",
+            "r1": f"R1, $\\gamma = {weight}$",
+            "r1-r2": f"R1 and R2, $\\gamma = {weight}$ each",
+            "gradient": f"gradient penalty, $\\lambda = {weight}$; two critic steps",
+        }
+        assert said == wanted[config.penalty]
+
+
+def frame_counts(samples):
+    """Good samples at each of the eight centres."""
+    distances = torch.cdist(torch.tensor(samples), ring_centres(8))
+    nearest = distances.argmin(1)[distances.amin(1) < 3 * ring.STD]
+    return torch.bincount(nearest, minlength=8)
+
+
+def test_what_is_said_of_the_two_games_that_are_watched():
+    """The slider's descriptions, and the sentences below it."""
+    result = load("ring-film")
+    (run,) = result.runs
+    steps = [int(step) for step in result.curves("steps")[0]]
+    left, right = (result.curves(f"{name}_modes")[0] for name in ring_film.GAMES)
+    page = CHAPTER.read_text(encoding="utf-8")
+    frames = page.split("```{explorer} gan-ring")[1].split("```")[0]
+    said = [line for line in frames.splitlines() if line.startswith("- ")]
+    assert len(said) == len(steps)
+    for line, step, a, b in zip(said, steps, left, right, strict=True):
+        assert line.startswith(f"- {step:,}: ")
+        assert f"Left {a:.0f} of the eight heaps found, right {b:.0f}." in line
+    assert right[-1] == 8
+    # the lower right (the eighth centre): more and more surely real, and nobody is there
+    answers = np.array(run["arrays"]["non-saturating_answers"])
+    x, y = ring_centres(8)[7].tolist()
+    half = (ring_film.PLACES - 1) / 2
+    row, column = (round((v / ring_film.EXTENT + 1) * half) for v in (y, x))
+    there = answers[:, row, column]
+    assert min(there[5:]) > 80 and there[-1] > 90
+    for index in range(5, len(steps)):
+        counts = frame_counts(run["arrays"]["non-saturating_samples"][index])
+        assert counts[7] == 0, steps[index]
+    assert min(frame_counts(run["arrays"]["non-saturating-r1_samples"][-1])) > 0
+    assert run["seed"] == 0
+
+
+def test_what_the_samples_of_seed_0_are_said_to_show():
+    counts = {}
+    for name in ring.CANDIDATES:
+        (run,) = [run for run in load(ring.claim_name(name)).runs if run["seed"] == 0]
+        counts[name] = frame_counts(run["arrays"]["samples"])
+    assert counts["minimax"].sum() < 20
+    assert counts["non-saturating"].argmin() == 7 and counts["non-saturating"][7] <= 1
+    assert counts["least-squares"].argmin() == 6 and counts["least-squares"][6] <= 1
+    assert counts["hinge"].nonzero().flatten().tolist() == [0, 1, 5, 6, 7]
+    for name in (*PENALISED, "wgan-gp"):
+        assert counts[name].min() >= 4, name
+
+
+def test_a_film_is_measured(tmp_path):
+    got = ring_film._measure(context(tmp_path))
+    assert set(got.metrics) == {f"{name}_modes" for name in ring_film.GAMES}
+    assert len(got.curves["steps"]) == ring_film.NUM_FRAMES + 1
+    for name in ring_film.GAMES:
+        assert np.array(got.arrays[f"{name}_samples"]).shape == (11, ring_film.KEPT, 2)
+        answers = np.array(got.arrays[f"{name}_answers"])
+        assert answers.shape == (11, 33, 33) and answers.min() >= 0 and answers.max() <= 100
+    first, second = (got.arrays[f"{name}_samples"][0] for name in ring_film.GAMES)
+    assert first == second  # the same networks, the same noise

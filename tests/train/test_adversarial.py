@@ -28,6 +28,7 @@ CASES = {
     "two rates": {"lr": 1e-3, "lr_discriminator": 3e-4, "betas": (0.0, 0.9)},
     "wgan-gp": {"loss": "wasserstein", "penalty": "gradient", "critic_steps": 2},
     "r1": {"penalty": "r1", "penalty_weight": 0.7},
+    "r3gan": {"loss": "relativistic", "penalty": "r1-r2", "penalty_weight": 0.7},
     "lazy r1": {"penalty": "r1", "penalty_weight": 0.7, "penalty_every": 3, "critic_steps": 2},
 }
 

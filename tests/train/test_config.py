@@ -35,7 +35,7 @@ WRONG = [
     (GANConfig, {"ada_target": 0.6, "loss": "wasserstein"}, 'sign .* with loss="wasserstein"'),
     (GANConfig, {"ada_target": 0.6, "loss": "least-squares"}, 'sign .*loss="least-squares"'),
     (PointsConfig, {"loss": "cross-entropy"}, "choose one of"),
-    (PointsConfig, {"penalty": "l2"}, "choose one of none, r1, gradient, clip"),
+    (PointsConfig, {"penalty": "l2"}, "choose one of none, r1, r1-r2, gradient, clip"),
     (PointsConfig, {"steps": -1}, "steps is -1; it must be at least 0"),
     (PointsConfig, {"penalty": "r1", "penalty_weight": 0.0}, "penalty_weight is 0; it must be pos"),
     (PointsConfig, {"simultaneous": True, "critic_steps": 2}, "critic_steps is 2"),

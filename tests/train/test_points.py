@@ -21,7 +21,7 @@ def networks(seed=0, **kinds):
 
 
 def by_hand(config, generator, discriminator):
-    """One step of the non-saturating game, without the package's losses, penalties or loop."""
+    """One step of either of two games, without the package's losses, penalties or loop."""
     rng = torch.Generator().manual_seed(config.seed)
     torch.randn(config.num_samples, 3, generator=rng)
     adam = dict(lr=config.lr, betas=config.betas)
@@ -30,8 +30,10 @@ def by_hand(config, generator, discriminator):
     real = DATA[torch.randint(len(DATA), (config.batch_size,), generator=rng)]
     fake = generator(torch.randn(config.batch_size, 3, generator=rng)).detach()
     loss = -F.logsigmoid(discriminator(real)).mean() - F.logsigmoid(-discriminator(fake)).mean()
-    if config.penalty == "r1":
-        x = real.clone().requires_grad_()
+    if config.loss == "relativistic":
+        loss = -F.logsigmoid(discriminator(real) - discriminator(fake)).mean()
+    for at in {"r1": [real], "r1-r2": [real, fake]}.get(config.penalty, []):
+        x = at.clone().requires_grad_()
         (slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
         loss = loss + config.penalty_weight / 2 * slope.pow(2).sum(1).mean()
     if config.penalty == "gradient":
@@ -45,15 +47,17 @@ def by_hand(config, generator, discriminator):
     if not config.simultaneous:
         opponent = discriminator
     z = torch.randn(config.batch_size, 3, generator=rng)
-    (-F.logsigmoid(opponent(generator(z))).mean()).backward()
+    rival = opponent(real) if config.loss == "relativistic" else 0
+    (-F.logsigmoid(opponent(generator(z)) - rival).mean()).backward()
     g_step.step()
 
 
 @pytest.mark.parametrize("simultaneous", [False, True])
-@pytest.mark.parametrize("penalty", ["none", "r1", "gradient"])
-def test_a_step_equals_one_by_hand(penalty, simultaneous):
+@pytest.mark.parametrize("penalty", ["none", "r1", "r1-r2", "gradient"])
+@pytest.mark.parametrize("loss", ["non-saturating", "relativistic"])
+def test_a_step_equals_one_by_hand(loss, penalty, simultaneous):
     config = PointsConfig(
-        steps=1, batch_size=9, num_samples=4, penalty=penalty, penalty_weight=0.7,
+        steps=1, batch_size=9, num_samples=4, loss=loss, penalty=penalty, penalty_weight=0.7,
         simultaneous=simultaneous, seed=5, lr=1e-2,
     )  # fmt: skip
     ours, theirs = networks(), networks()

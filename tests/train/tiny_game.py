@@ -4,6 +4,7 @@
 """
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -49,6 +50,9 @@ def weights(*models: nn.Module) -> dict[str, Tensor]:
 
 def penalty(judge: nn.Module, real: Tensor, fake: Tensor, config: GANConfig, told: Any) -> Tensor:
     """From the definitions, image by image where that is possible."""
+    if config.penalty == "r1-r2":
+        ends = (replace(config, penalty="r1"), fake), (replace(config, penalty="r1"), real)
+        return sum(penalty(judge, at, at, one, told) for one, at in ends)
     if config.penalty == "r1":
         at = real.clone().requires_grad_()
     else:
@@ -109,7 +113,8 @@ def by_hand(
             real, told = batches[rank][number - 1]
             told = told if labelled else None
             score = discriminator(generator(torch.randn(len(real), 6), told), told)
-            (generator_loss(score, kind=config.loss) / world).backward()
+            rival = discriminator(real, told)
+            (generator_loss(score, kind=config.loss, real=rival) / world).backward()
         adam_g.step()
         if config.ema_images:
             seen = config.batch_size * world * config.critic_steps

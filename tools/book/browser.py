@@ -5,7 +5,7 @@
 
 Faults are: a request to another host, a request that fails, a message on the error console,
 mathematics that is not rendered, a page that is wider than the screen, a picture that does not load
-or has no description.
+or has no description, and whatever axe-core finds that keeps people out (light and dark).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.book.build import built, server
-from tools.common import ToolError, run_main, say
+from tools.common import ROOT, ToolError, run_main, say
 
 ARGUMENTS = (
     "--headless",
@@ -33,6 +33,13 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+AXE = ROOT / "tests" / "book" / "third_party" / "axe-core" / "axe.min.js"
+# Rules of accessibility that a page breaks, with the first two places where it does.
+BARRIERS = """async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
+  return found.violations.map((rule) => `${rule.id} (${rule.nodes.length}): ${rule.help}: `
+    + rule.nodes.slice(0, 2).map((node) => node.html.slice(0, 160)).join(" | "));
+}"""
 PATIENCE = 120_000  # ms; a busy machine is no fault of a page
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # What is asked of a page once it has loaded.
@@ -43,7 +50,7 @@ QUESTIONS = """() => ({
     .map((e) => e.dataset.mjxError || e.getAttribute("title") || e.textContent.trim()),
   wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   broken: [...document.images].filter((i) => i.complete && i.loading !== "lazy" && !i.naturalWidth
-    && i.getClientRects().length).map((i) => i.getAttribute("src").slice(0, 80)),
+    && i.getAttribute("src")).map((i) => i.getAttribute("src").slice(0, 80)),
   undescribed: [...document.images].filter((i) => !i.hasAttribute("alt")).length,
   headings: [...document.querySelectorAll("main h1")]
     .filter((e) => e.getClientRects().length).length,
@@ -58,11 +65,16 @@ class View:
     scheme: str
     width: int = 1280
     height: int = 900
+    barriers: bool = False  # look for them in this view
 
 
 VIEWS = {
     view.name: view
-    for view in (View("light", "light"), View("dark", "dark"), View("phone", "light", 390, 844))
+    for view in (
+        View("light", "light", barriers=True),
+        View("dark", "dark", barriers=True),
+        View("phone", "light", 320, 690),
+    )
 }
 
 
@@ -155,6 +167,8 @@ def tab(running: Any, address: str, view: View) -> Iterator[tuple[Any, list[str]
 def open_page(page: Any, address: str) -> None:
     """Go to a page and wait until its scripts have done what they do on loading."""
     page.goto(address, wait_until="load")
+    # Pictures that wait until they are in view are looked at, too.
+    page.evaluate("() => { for (const image of document.images) image.loading = 'eager'; }")
     page.evaluate(
         "() => window.MathJax && window.MathJax.startup && window.MathJax.startup.promise"
     )
@@ -177,6 +191,13 @@ def answers(page: Any) -> list[str]:
     if found["headings"] > 1:
         faults.append(f"{found['headings']} main headings")
     return faults
+
+
+def barriers(page: Any) -> list[str]:
+    """Return the rules of accessibility that the page that is open breaks."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    return page.evaluate(BARRIERS)
 
 
 def show(page: Any, view: View) -> None:
@@ -209,7 +230,8 @@ def inspect(
             open_page(page, address + name)
             for view in views:
                 show(page, view)
-                faults += [f"{name} ({view.name}): {fault}" for fault in {*seen, *answers(page)}]
+                found = {*seen, *answers(page), *(barriers(page) if view.barriers else ())}
+                faults += [f"{name} ({view.name}): {fault}" for fault in sorted(found)]
                 seen.clear()
                 if shots:
                     shots.mkdir(parents=True, exist_ok=True)

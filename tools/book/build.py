@@ -30,7 +30,7 @@ from typing import Any
 import filelock
 import yaml
 
-from tools.book import cover, lab_pages, links
+from tools.book import cover, lab_pages, links, page_widgets, pixels
 from tools.common import (
     ROOT,
     ToolError,
@@ -56,6 +56,7 @@ MADE = (BUILD / ".doctrees", BUILD / "jupyter_execute", HTML)
 STAMP = BUILD / "book.json"
 SUFFIXES = (".md", ".ipynb")
 PORT = 8000
+CHAPTERS = ("Foundations", "Segmentation", "Generation")  # parts whose pages are chapters and labs
 # What the rendered pages depend on besides their own sources.
 RENDERERS = (
     "sphinx",
@@ -131,9 +132,36 @@ def data_sets() -> str:
     return "\n".join(lines) + "\n"
 
 
-def generated_pages() -> dict[str, str]:
+def counts(toc: dict[str, Any], folder: Path = ROOT) -> str:
+    """Return what there is, as Markdown: counted in the table of contents and what it lists.
+
+    Args:
+        toc: with the exercises.
+        folder: of the checkout.
+    """
+    pages = list(toc_pages(toc))
+    labs_there = sum(page.startswith("notebooks/") for page in pages)
+    exercises_there = sum(page.startswith("exercises/") for page in pages)
+    parts = {part["caption"]: list(toc_pages(part)) for part in toc["parts"]}
+    chapters = [
+        page for caption in CHAPTERS for page in parts.get(caption, []) if page.startswith("book/")
+    ]
+    measured = [read_json(path) for path in sorted((folder / "results").glob("*.json"))]
+    runs = [len(result["runs"]) for result in measured if result.get("runs")]
+    return (
+        "| There are | with |\n| --- | --- |\n"
+        f"| {len(chapters)} chapters | {len(equations.collect())} displayed equations, each checked"
+        " by a test |\n"
+        f"| {labs_there} labs | a few minutes each on a laptop, executed for this book |\n"
+        f"| {exercises_there} exercises | instant checks that name the mistake, and solutions |\n"
+        f"| {len(runs)} measured results | {sum(runs)} runs, each with its command |\n"
+    )
+
+
+def generated_pages(toc: dict[str, Any]) -> dict[str, str]:
     """Return the parts of pages that are written by code, by their path below `book/`."""
     return {
+        "_generated/counts.md": counts(toc),
         "_generated/data-sets.md": data_sets(),
         "_generated/exercises.md": exercises.index_page(),
         "_generated/status.md": notebooks.status_markdown(),
@@ -153,10 +181,10 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
     files.update(labs())
     pages = exercise_pages()
     files.update(pages)
-    # After the labs, which it reports on.
-    for name, text in generated_pages().items():
-        files[f"book/{name}"] = text.encode()
     toc = with_exercises(read_yaml(ROOT / "_toc.yml"), pages)
+    # After the labs, which it reports on.
+    for name, text in generated_pages(toc).items():
+        files[f"book/{name}"] = text.encode()
     present = {str(Path(name).with_suffix("")) for name in files if name.endswith(SUFFIXES)}
     missing = {page for page in toc_pages(toc) if page not in present}
     if missing and not draft:
@@ -166,6 +194,8 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
         )
     for page in sorted(missing):
         say(f"draft: {page} does not exist yet and is left out")
+    for kind in pixels.CHECKPOINTS:
+        files[f"book/static/pixels/{kind}.js"] = pixels.script(kind)
     files["_config.yml"] = as_yaml(configuration(address))
     files["_toc.yml"] = as_yaml(without(toc, missing))
     return files
@@ -196,7 +226,10 @@ def labs() -> dict[str, bytes | Path]:
     files: dict[str, bytes | Path] = {}
     runner.run_all([*tree.labs(), *tree.sources()], "quick", tree)  # together: no core waits
     for name, executed in notebooks.execute(scale="quick").items():
-        files[f"notebooks/{name}.ipynb"] = text_of(lab_pages.on_page(read(executed))).encode()
+        notebook = lab_pages.on_page(read(executed))
+        for address, picture in page_widgets.without_widgets(notebook).items():
+            files[f"extra/{address}"] = picture
+        files[f"notebooks/{name}.ipynb"] = text_of(notebook).encode()
         files[f"extra/downloads/notebooks/{name}.ipynb"] = ROOT / "notebooks" / f"{name}.ipynb"
     return files
 

@@ -3,7 +3,7 @@
 A notebook is written so that JupyterLab and Colab, which know no MyST, show it well: a reference
 to an equation is a link in parentheses, `([overlap count](../book/math/fcn.md#eq-overlap-count))`.
 Its page has the equation's number there, links that lead to pages, and no cells tagged `said`,
-which hold the page's sentences to the run.
+which hold the page's sentences to the run. The code of a cell tagged `plot` is folded.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from tools.common import is_code, tags
 
 EQUATION = re.compile(r"\(\[[^\]]*\]\([^)\s#]*#(eq-[a-z0-9-]+)\)\)")
 LABEL = re.compile(r"\s*\\label\{(eq-[a-z0-9-]+)\}\s*\$\$")
+PLOT = "plot"  # a cell whose lesson is its picture, not its code
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 PRACTICE = re.compile(r"\]\(practice/[\w-]+/(\w+)\.ipynb\)")
 
 
@@ -25,6 +27,8 @@ def on_page(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         if not is_code(cell):
             cell.source = markdown(cell.source)
+        elif PLOT in tags(cell) and not FOLDED & set(tags(cell)):
+            cell.metadata.tags = [*tags(cell), "hide-input"]
     return notebook
 
 

@@ -1,6 +1,7 @@
 """Write the figures that code draws.
 
-    python -m tools.figures             all: book/figures/NAME-light.svg and NAME-dark.svg
+    python -m tools.figures             all: book/figures/NAME-light.svg and NAME-dark.svg, and the
+                                        frames that sliders move, book/frames/NAME-NUMBER-...
     python -m tools.figures NAME ...    these only
     python -m tools.figures PICTURE     book/images/PICTURE.png: checkpoints and data at work
 
@@ -19,24 +20,26 @@ from matplotlib.figure import Figure
 from course_lib import viz
 from tools.common import ROOT, fail_with, run_main, say
 from tools.figures import (
-    classifier,
     comparison,
     convolution,
     deeplab,
     failures,
     fcn,
+    frames,
     gan,
     gan_dynamics,
     generation,
     judging,
     label_map,
     normalisation,
+    photographs,
     sample_metrics,
     stylegan,
+    tasks,
     unet,
     wasserstein,
 )
-from tools.figures.drawing import page_style, write
+from tools.figures.drawing import FRAMES_FOLDER, page_style, write
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     "convolution-window": convolution.window,
@@ -58,6 +61,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "gan-players": gan.players,
     "gan-distance": gan.distance,
     "gan-slopes": gan.slopes,
+    "gan-ring-samples": gan.ring_samples,
     "gan-dynamics-paths": gan_dynamics.paths,
     "gan-dynamics-gamma": gan_dynamics.gamma,
     "wasserstein-lines": wasserstein.lines,
@@ -70,9 +74,15 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "generation-shapes": partial(generation.progress, "shapes"),
     "generation-mnist-long": partial(generation.progress, "mnist-long"),
 }
+FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider -> frame
+    "gan-ring": frames.film,
+    "stylegan-mixing": frames.styles,
+}
 PICTURES: dict[str, Callable[[], Figure]] = {
-    "classifier-answers": classifier.answers,
+    "classifier-photographs": photographs.named,
+    "unet-photographs": photographs.outlined,
     "comparison-failures": failures.failures,
+    "tasks": tasks.tasks,
     "generation-mnist-sheets": partial(generation.sheets, "mnist"),
     "generation-cifar10-sheets": partial(generation.sheets, "cifar10"),
     "generation-shapes-sheets": partial(generation.sheets, "shapes"),
@@ -85,16 +95,25 @@ def draw(name: str) -> Figure:
         return FIGURES[name]()
 
 
+def draw_frames(name: str) -> dict[str, Figure]:
+    """The frames that a slider moves, in the style of a page."""
+    with page_style():
+        return FRAMES[name]()
+
+
 def main() -> None:
-    known = [*FIGURES, *PICTURES]
+    known = [*FIGURES, *FRAMES, *PICTURES]
     parser = argparse.ArgumentParser(prog="python -m tools.figures", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     names = parser.parse_args().names
     unknown = [name for name in names if name not in known]
     fail_with([f"{name}; there are {', '.join(known)}" for name in unknown], "no such figure:")
-    for name in names or FIGURES:
+    for name in names or [*FIGURES, *FRAMES]:
         if name in FIGURES:
             write(name, draw(name))
+        elif name in FRAMES:
+            for number, frame in enumerate(draw_frames(name).values()):
+                write(f"{name}-{number:02d}", frame, FRAMES_FOLDER)
         else:
             viz.use()
             path = ROOT / "book" / "images" / f"{name}.png"

@@ -28,7 +28,7 @@ from matplotlib.text import Text
 
 from tools.common import ROOT, write_if_changed
 
-FOLDER = ROOT / "book" / "figures"
+FOLDER, FRAMES_FOLDER = ROOT / "book" / "figures", ROOT / "book" / "frames"
 INK, LINE, FAINT = "#1a1a1a", "#5a5a5a", "#dddddd"
 # Okabe and Ito's colours, dark enough for words on white.
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#b84a00", "#007a5a", "#8f3f71"

@@ -1,26 +1,47 @@
 """The figures of the chapter on the game.
 
 Every curve is computed: densities and discriminator from the formulas, pulls by the package's own
-losses, divergences by quadrature.
+losses, divergences by quadrature. The samples of the ring are those that its results keep.
 """
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from course_lib.data import ring_centres
 from course_lib.losses import generator_loss
+from course_lib.recipes.ring import MODES, STD
+from course_lib.results import load
 from tools.figures.drawing import BLUE, GREEN, INK, LINE, ORANGE, PURPLE, legend, sheet, ticks
 
 REAL, FAKE = (1.4, 0.7), (-1.2, 1.1)  # mean and deviation of the two bells
+UP = np.array([-0.8, -0.27, 0.27, 0.8])  # where arrows lie along the rise of the discriminator
+GAMES = {  # of the ring's table, in its order: what stands above the samples
+    "minimax": "minimax",
+    "non-saturating": "non-saturating",
+    "least-squares": "least squares",
+    "hinge": "hinge",
+    "relativistic": "relativistic",
+    "non-saturating-r1": "non-saturating\n+ R1",
+    "non-saturating-r1-r2": "non-saturating\n+ R1 + R2",
+    "relativistic-r1-r2": "relativistic\n+ R1 + R2",
+    "wgan-gp": "Wasserstein\n+ gradient pen.",
+}
 
 
 def bell(x: np.ndarray, mean: float, std: float) -> np.ndarray:
     """The density of a Gaussian."""
     return np.exp(-(((x - mean) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
+
+
+def pairs(values: np.ndarray) -> list[tuple[float, float]]:
+    """Each value with the next one."""
+    return list(zip(values[:-1], values[1:], strict=True))
 
 
 def players() -> Figure:
@@ -38,8 +59,11 @@ def players() -> Figure:
         upper.text(*at, label, color=colour)
     lower.plot(x, p / (p + q), color=GREEN, label="D*")
     lower.text(-3.9, 0.8, "D*, the best discriminator", color=GREEN)
-    for start in (-2.7, -1.9, -1.1):
-        lower.plot([start, start + 0.5], [0.16, 0.16], "-", color=ORANGE, marker=">", markevery=[1])
+    rise = bell(UP, *REAL) / (bell(UP, *REAL) + bell(UP, *FAKE))
+    for (x0, x1), (y0, y1) in zip(pairs(UP), pairs(rise), strict=True):
+        lower.annotate(
+            "", (x1, y1), (x0, y0), arrowprops={"arrowstyle": "-|>", "color": ORANGE, "lw": 2.5}
+        )
     upper.set(ylabel="density", ylim=(0, 0.65))
     lower.set(xlabel="x", xlim=(-4, 4), ylabel="D*(x)", ylim=(0, 1))
     ticks(upper, [-4, -2, 0, 2, 4], [0, 0.3, 0.6])
@@ -105,4 +129,20 @@ def distance() -> Figure:
     axes.set(xlabel="distance of the means, in standard deviations", xlim=(0, 8), ylim=(0, 3))
     ticks(axes, [0, 2, 4, 6, 8], [0, 1, 2, 3])
     legend(figure, 2)
+    return figure
+
+
+def ring_samples(folder: Path | None = None) -> Figure:
+    """What each loss of the ring's table drew at the end, seed 0."""
+    figure = sheet(600)
+    for axes, (name, title) in zip(figure.subplots(3, 3).ravel(), GAMES.items(), strict=True):
+        around = np.linspace(0, 2 * np.pi, 25)
+        for x, y in ring_centres(MODES).tolist():
+            rim = (x + 5 * STD * np.cos(around), y + 5 * STD * np.sin(around))
+            axes.plot(*rim, linestyle="-", color=BLUE, lw=1.5)
+        (run,) = [run for run in load(f"ring-{name}", folder).runs if run["seed"] == 0]
+        samples = np.array(run["arrays"]["samples"])
+        axes.plot(*samples.T, linestyle="", marker=".", markersize=4, color=INK)
+        axes.set(xlim=(-2.9, 2.9), ylim=(-2.9, 2.9), aspect="equal", title=title)
+        axes.set(xticks=[], yticks=[])
     return figure

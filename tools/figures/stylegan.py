@@ -102,7 +102,7 @@ def size() -> Figure:
         median = [row[len(row) // 2] for row in rows]
         axes.plot(layers, median, color=colour, linestyle=dash, label=f"{name} demodulation")
     axes.set(yscale="log", xlabel="layer", xlim=(0, layers[-1]), ylim=(0.01, 1000))
-    axes.set_title("root mean square of the features")
+    axes.set_ylabel("root mean square")
     ticks(axes, layers, [0.01, 0.1, 1, 10, 100, 1000])
     legend(figure, 2)
     return figure

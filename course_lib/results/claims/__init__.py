@@ -11,9 +11,11 @@ from course_lib.results.claims import (
     foundation,
     gan_compute,
     generation,
+    generator_trials,
     losses,
     ranking,
     ring,
+    ring_film,
     sample_features,
     sample_metrics,
     segmentation,
@@ -36,9 +38,11 @@ CLAIMS: dict[str, Claim] = {
         sample_features,
         sample_metrics,
         generation,
+        generator_trials,
         gan_compute,
         digits,
         ring,
+        ring_film,
     )
     for claim in part.CLAIMS
 }

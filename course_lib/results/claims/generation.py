@@ -39,7 +39,8 @@ def _training_features(task: str, smoke: bool, root: Path | None, device: str) -
     return sample_features(sets(task, root, smoke=smoke)[0].images, device=device)
 
 
-def _measure(context: Context, recipe: GANRecipe) -> Measurement:
+def measure(context: Context, recipe: GANRecipe) -> Measurement:
+    """Train a generator, judge it, and keep it."""
     task, smoke = recipe.data.name, context.smoke
     train, val, test = recipe.sets(context.root, smoke=smoke)
     config = recipe.config_for(context.seed, smoke=smoke)
@@ -148,7 +149,7 @@ CLAIMS = (
         Claim(
             name=recipe.name,
             title=f"{_claim_title(recipe)}, {LONGER} times as long",
-            measure=partial(_measure, recipe=recipe),
+            measure=partial(measure, recipe=recipe),
             main="cfd",
             seeds=(0,),
             needs=("mnist",),
@@ -162,7 +163,7 @@ CLAIMS = (
         Claim(
             name=recipe.name,
             title=_claim_title(recipe),
-            measure=partial(_measure, recipe=recipe),
+            measure=partial(measure, recipe=recipe),
             main="cfd",
             seeds=(0, 1, 2) if task in COMPARED_ON else (0,),
             needs=() if recipe.data.drawn else (task,),

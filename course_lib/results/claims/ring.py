@@ -36,6 +36,9 @@ CANDIDATES = {  # of `CONFIGS`: title, and minutes of all seeds on one core
     "hinge": ("hinge", 2.0),
     "non-saturating-r1": ("non-saturating + R1, gamma 0.1", 2.5),
     "wgan-gp": ("Wasserstein + gradient penalty, 0.1, 2 critic steps", 4.5),
+    "relativistic": ("relativistic", 2.0),
+    "relativistic-r1-r2": ("relativistic + R1 + R2, gamma 0.1", 3.5),
+    "non-saturating-r1-r2": ("non-saturating + R1 + R2, gamma 0.1", 3.5),
 }
 
 

@@ -93,8 +93,9 @@ def test_the_address_brings_the_buttons() -> None:
 
 
 def test_a_missing_page_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("labs", "exercise_pages", "generated_pages"):
+    for name in ("labs", "exercise_pages"):
         monkeypatch.setattr(book, name, dict)
+    monkeypatch.setattr(book, "generated_pages", lambda toc: {})
     with pytest.raises(ToolError, match=r"notebooks/classifier.*Write them, or take them out"):
         book.plan("")
 
@@ -212,11 +213,36 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
         book.server(tmp_path, 70000)
 
 
-def test_the_cover_was_drawn_by_the_model_that_is_shipped() -> None:
+def test_the_cover_was_drawn_by_the_models_that_are_shipped() -> None:
     from PIL import Image
 
     from course_lib.train.checkpoint import shipped
 
-    with Image.open(cover.COVER) as picture:
-        drawn_by = picture.info["checkpoint"]
-    assert drawn_by == shipped()[cover.CHECKPOINT]["sha256"], "run `python -m tools.book.cover`"
+    with Image.open(cover.COVER) as picture, Image.open(cover.FILM) as film:
+        for task, name in cover.CHECKPOINTS.items():
+            drawn_by = picture.info[task]
+            assert drawn_by == shipped()[name]["sha256"], "run `python -m tools.book.cover`"
+        assert film.n_frames == cover.STEPS + 1
+        film.seek(cover.STEPS)
+        last, still = film.convert("RGBA"), picture.convert("RGBA")
+    assert last.size == still.size
+    opaque = still.getchannel("A").point(lambda alpha: 255 * (alpha == 255))
+    black = Image.new("RGBA", still.size)
+    first, second = (Image.composite(one, black, opaque).tobytes() for one in (last, still))
+    assert first == second, "the film ends with the picture"
+    assert cover.FILM.stat().st_size < 300_000
+
+
+def test_what_there_is_is_counted() -> None:
+    toc = {
+        "root": "book/index",
+        "parts": [
+            {"caption": "Before", "chapters": [{"file": "book/install"}]},
+            {"caption": "Generation", "chapters": [{"file": "book/gan"}, {"file": "notebooks/g"}]},
+            {"caption": "Practice", "chapters": [{"file": "exercises/a"}]},
+        ],
+    }
+    text = book.counts(toc)
+    assert "| 1 chapters |" in text and "| 1 labs |" in text and "| 1 exercises |" in text
+    measured = [path for path in (book.ROOT / "results").glob("*.json")]
+    assert f"| {len(measured) - 1} measured results |" in text  # all but the labs' cost

@@ -37,3 +37,15 @@ def test_cells_that_hold_the_page_to_the_run_are_not_on_it() -> None:
     )
     cells = lab_pages.on_page(notebook).cells
     assert [cell.source for cell in cells] == ["{eq}`eq-a`", "x = '([a](b.md#eq-a))'"]
+
+
+def test_cells_that_only_draw_are_folded() -> None:
+    notebook = nbformat.v4.new_notebook()
+    for tags in (["plot"], ["plot", "remove-input"], ["given"], []):
+        notebook.cells.append(nbformat.v4.new_code_cell("x", metadata={"tags": tags}))
+    assert [cell.metadata.tags for cell in lab_pages.on_page(notebook).cells] == [
+        ["plot", "hide-input"],
+        ["plot", "remove-input"],
+        ["given"],
+        [],
+    ]

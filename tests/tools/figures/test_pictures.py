@@ -14,6 +14,8 @@ from tools.common import ROOT
 from tools.figures.__main__ import PICTURES
 from tools.figures.failures import WORST, failures
 from tools.figures.generation import page, sheets
+from tools.figures.photographs import WORST as WORST_PETS
+from tools.figures.photographs import outlined
 
 
 def test_every_picture_is_committed():
@@ -29,6 +31,17 @@ def test_the_worst_scenes_are_drawn_for_each_network():
     scores = [float(t.removeprefix("UNet\n")) for t in above]
     assert len(scores) == WORST
     assert scores == sorted(scores)  # the worst one first
+
+
+@pytest.mark.usefixtures("real_data")
+def test_the_worst_photographs_are_drawn_worst_first():
+    figure = outlined(num=WORST_PETS + 4)
+    assert len(figure.axes) == WORST_PETS * 4  # input, truth, answer, wrong pixels
+    titles = [text.get_text() for text in figure.texts]
+    titles += [axis.get_title(loc) for axis in figure.axes for loc in ("left", "center")]
+    scores = [float(t.split("mean IoU ")[1]) for t in titles if "mean IoU" in t]
+    assert len(scores) == WORST_PETS
+    assert scores == sorted(scores)
 
 
 def test_a_page_holds_the_first_64_in_their_order():

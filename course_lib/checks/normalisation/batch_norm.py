@@ -108,7 +108,7 @@ def _probe(student: Any, arguments: tuple) -> list:
 
 batch_norm = Check(
     "batch_norm",
-    lab="dcgan",
+    lab="normalisation",
     level="build",
     minutes=20,
     reference=reference,

@@ -1,0 +1,52 @@
+"""{pixel-explorer} conv: touch a pixel of a layer's output, see the numbers that made it.
+
+The kinds are those of `tools.book.pixels`: `conv` (first convolution of the course's U-Net) and
+`transposed` (last layer of the course's DCGAN). The content of the directive is the caption:
+
+    ```{pixel-explorer} conv
+    One output pixel is one sum.
+    ```
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+KINDS = {
+    "conv": "A street scene and what the first convolution of a U-Net makes of it, by pixel",
+    "transposed": "A map inside a DCGAN and the digit that its last layer makes of it, by pixel",
+}
+
+
+class PixelExplorer(SphinxDirective):
+    """A figure that computes: output pixel, window, weights, products, sum."""
+
+    has_content = True
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        kind = self.arguments[0]
+        if kind not in KINDS:
+            raise self.error(f"there is no pixel explorer {kind!r}; there are {', '.join(KINDS)}")
+        root = "../" * self.env.docname.count("/")
+        opening = (
+            f'<div class="pixel-explorer" role="group" aria-label="{KINDS[kind]}" '
+            f'data-kind="{kind}"><noscript><p>This figure computes in the page: it needs '
+            f'JavaScript.</p></noscript></div><script defer src="{root}_static/pixels/{kind}.js">'
+            "</script>"
+        )
+        figure = nodes.container("", nodes.raw("", opening, format="html"))
+        figure["classes"].append("pixel-figure")
+        caption = nodes.container("", classes=["pixel-caption"])
+        self.state.nested_parse(self.content, self.content_offset, caption)
+        figure += caption
+        return [figure]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("pixel-explorer", PixelExplorer)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,129 @@
+"""The frames that a slider moves: in step with results and checkpoint, described, and readable."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
+from PIL import Image
+
+from tools.common import ROOT
+from tools.figures import frames
+from tools.figures.__main__ import FRAMES, draw_frames
+from tools.figures.drawing import FRAMES_FOLDER, WIDTH, plotted, recorded, to_dark
+
+drawn = cache(draw_frames)
+PAGES = {"gan-ring": "gan", "stylegan-mixing": "stylegan"}
+
+
+def said(name: str) -> dict[str, str]:
+    """Label to description, as they stand on the page."""
+    page = (ROOT / "book" / "math" / f"{PAGES[name]}.md").read_text("utf-8")
+    part = page.split(f"```{{explorer}} {name}\n")[1].split("```")[0]
+    return dict(re.findall(r"^- (.+?): (.+)$", part, re.M))
+
+
+def test_each_film_is_on_its_page_and_each_file_is_a_frame():
+    pages = [page.read_text("utf-8") for page in (ROOT / "book").rglob("*.md")]
+    named = [name for page in pages for name in re.findall(r"^```\{explorer\} (.+)$", page, re.M)]
+    assert sorted(named) == sorted(FRAMES) == sorted(PAGES)
+    files = {
+        f"{name}-{number:02d}-{theme}.svg"
+        for name in FRAMES
+        for number in range(len(drawn(name)))
+        for theme in ("light", "dark")
+    }
+    assert {path.name for path in FRAMES_FOLDER.iterdir()} == files
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_labels_on_the_page_are_those_of_the_frames(name):
+    assert list(said(name)) == list(drawn(name))
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_committed_frames_show_what_is_drawn_now(name):
+    for number, figure in enumerate(drawn(name).values()):
+        light, dark = (FRAMES_FOLDER / f"{name}-{number:02d}-{t}.svg" for t in ("light", "dark"))
+        text = light.read_text("utf-8")
+        shown, kept = plotted(figure), recorded(light)
+        assert kept["words"] == shown["words"], "run python -m tools.figures " + name
+        for old, new in zip(kept["numbers"], shown["numbers"], strict=True):
+            assert np.allclose(old, new, rtol=1e-3, atol=1e-3)
+        assert dark.read_text("utf-8") == to_dark(text)
+        pictures = [
+            np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"), float)
+            for data in re.findall(r'href="data:image/png;base64,([^"]+)"', text)
+        ]
+        wanted = [image.make_image(None, unsampled=True)[0] for image in figure.findobj(AxesImage)]
+        assert len(pictures) == len(wanted)
+        for kept_pixels, pixels in zip(pictures, wanted, strict=True):
+            either = min(np.abs(kept_pixels - p).mean() for p in (pixels, pixels[::-1]))
+            assert either < 2  # grey levels: another machine rounds otherwise
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_words_are_large_enough_and_neither_clipped_nor_on_each_other(name):
+    for figure in drawn(name).values():
+        figure.draw_without_rendering()
+        texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+        assert min(t.get_fontsize() for t in texts) * 342 / WIDTH >= 11
+        boxes = [t.get_window_extent() for t in texts]
+        for box in boxes:
+            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= WIDTH and box.y1 <= figure.bbox.height
+        for a, b in combinations(boxes, 2):
+            width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+            assert width <= 0 or height <= 3
+
+
+def test_the_map_is_orange_where_drawn_blue_where_real_and_clear_between():
+    picture = frames.tinted(np.repeat([[0.0], [50.0], [100.0]], 3, axis=1))
+    low, middle, high = picture[0, 0], picture[frames.FINE, 0], picture[-1, -1]
+    assert low[0] > low[2] and high[2] > high[0]
+    assert low[3] == high[3] == pytest.approx(0.55) and middle[3] == 0
+
+
+def test_a_frame_holds_the_samples_and_the_map_of_its_step():
+    (run,) = json.loads((ROOT / "results" / "ring-film.json").read_text())["runs"]
+    left, right = list(drawn("gan-ring").values())[4].axes
+    assert left.get_title(loc="left") + left.get_title() == "the plain loss"
+    for axes, name in ((left, "non-saturating"), (right, "non-saturating-r1")):
+        kept = np.array(run["arrays"][f"{name}_samples"][4])
+        assert np.array_equal(axes.lines[-1].get_xydata(), kept[: frames.SHOWN])
+        answers = np.array(run["arrays"][f"{name}_answers"][4])
+        coarse = axes.images[0].get_array()[:: frames.FINE, :: frames.FINE]
+        assert np.allclose(coarse[..., 3], 0.55 * np.abs(answers / 50 - 1))
+        assert axes.images[0].origin == "lower"
+
+
+def test_what_is_said_of_the_mixed_digits():
+    a, b, mixed = frames.mixed()
+    assert len(mixed) == 9 and (mixed[0] == b).all() and (mixed[8] == a).all()
+    to_a, to_b = ((mixed - one).square().mean((2, 3)) for one in (a, b))
+    assert (to_a[2:] < to_b[2:]).all()  # two of eight layers, and every pair has gone over
+    assert (to_a[1] > to_b[1]).sum() > 3  # one is not enough
+
+    def correlation(x, y):
+        x, y = (z.flatten(1) - z.flatten(1).mean(1, keepdim=True) for z in (x, y))
+        return (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1))
+
+    assert correlation(mixed[7], a).min() > 0.98  # only brightness is left to the last layer
+    bright = [one.flatten(1).quantile(0.98, dim=1) for one in (mixed[7], a)]
+    assert (bright[0] - bright[1]).abs().max() > 0.4
+
+
+def test_the_layers_of_which_the_page_speaks():
+    from course_lib.train import load_checkpoint
+
+    generator, _ = load_checkpoint("stylegan-mnist")
+    assert generator.num_layers == 8
+    assert generator.constant.shape[1:] == (4, 4)
+    assert [conv.conv.up for conv in generator.convs[:3]] == [False, True, False]

@@ -6,6 +6,7 @@ has a longer and wider one of its own.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from course_lib.data import Augment
 from course_lib.models import (
@@ -149,24 +150,24 @@ TRIAL_SEED = 100  # of no run that is reported
 CONTROL_DROPOUT = 0.1
 
 
-def _control(title: str, like: Network, **changes: object) -> Network:
-    return Network(title, like.model, {**like.arguments, "dropout": CONTROL_DROPOUT, **changes})
+def _control(title: str, like: Network, changes: dict[str, Any] | None = None) -> Network:
+    own = like.arguments | {"dropout": CONTROL_DROPOUT} | (changes or {})
+    return Network(title, like.model, own)
 
 
 CONTROLS = {
     "fcn": _control("FCN-8s", ARCHITECTURES["fcn"]),
     "unet": _control("U-Net", UNET),
-    "unet-no-skips": _control("U-Net without skips", UNET, skips=False),
+    "unet-no-skips": _control("U-Net without skips", UNET, {"skips": False}),
     "deeplabv3-8": _control("DeepLabV3, output stride 8", ARCHITECTURES["deeplabv3"]),
     "deeplabv3-16": _control(
-        "DeepLabV3, output stride 16", ARCHITECTURES["deeplabv3"], output_stride=16
+        "DeepLabV3, output stride 16", ARCHITECTURES["deeplabv3"], {"output_stride": 16}
     ),
     # Half the rates of output stride 16, rounded up.
     "deeplabv3-32": _control(
         "DeepLabV3, output stride 32",
         ARCHITECTURES["deeplabv3"],
-        output_stride=32,
-        rates=(1, 1, 2),
+        {"output_stride": 32, "rates": (1, 1, 2)},
     ),
     "deeplabv3plus": _control("DeepLabV3+, output stride 16", ARCHITECTURES["deeplabv3plus"]),
 }

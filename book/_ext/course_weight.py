@@ -154,6 +154,8 @@ def lighter_page(text: str, page: Path, name: str) -> str:
     def sized(match: re.Match[str]) -> str:
         nonlocal first
         tag, source = match[0], re.search(r'src="([^":]*_images/[^":]+\.(?:png|webp))"', match[0])
+        if "only-" in tag and " loading=" not in tag:  # one of the two themes sees it
+            return f'<img loading="lazy"{tag[4:]}'
         if not source or " width=" in tag or "style=" in tag:
             return tag
         with Image.open(page.parent / source[1]) as picture:

@@ -95,14 +95,14 @@ def test_pages_name_the_smaller_picture_and_its_size(extension, tmp_path: Path) 
         '<script defer src="../_static/scripts/fontawesome.js?digest=5"></script>'
         '<script src="../searchindex.js"></script><script src="../_static/a.js"></script>'
         '<img alt="a" src="../_images/m.png"><img alt="b" src="../_images/small.png">'
-        '<img src="c.svg">'
+        '<img src="c.svg"><img class="only-dark" src="d.svg">'
     )
     lighter = weight.lighter_page(text, page, "book/a.html")
     assert lighter == (
         '<script src="../_static/a.js"></script>'
         '<img width="300" height="200" alt="a" src="../_images/m.webp">'
         '<img width="4" height="6" loading="lazy" alt="b" src="../_images/small.png">'
-        '<img src="c.svg">'
+        '<img src="c.svg"><img loading="lazy" class="only-dark" src="d.svg">'
     )
     assert weight.lighter_page(lighter, page, "book/a.html") == lighter
     assert "searchindex" in weight.lighter_page(text, page, "search.html")

@@ -46,10 +46,6 @@ class Lab:
         """
         return {"smoke": smoke, "quick": quick, "full": full}[self.scale]
 
-    def dataset(self, name: str, fallback: str) -> str:
-        """As :func:`dataset`."""
-        return dataset(name, fallback)
-
     def said(self, sentence: str, holds: Any) -> None:
         """Hold a sentence of this page to the run.
 
@@ -104,30 +100,6 @@ def start(scale: str = "quick", seed: int = 0, device: str = "auto") -> Lab:
     torch.manual_seed(seed)
     print(f"scale {scale} · seed {seed} · {_describe(chosen)} · torch {torch.__version__}")
     return Lab(scale=scale, seed=seed, device=chosen)
-
-
-def dataset(name: str, fallback: str) -> str:
-    """Choose the data set that can be read here, and say so if it is not the wanted one.
-
-    Args:
-        name: the data set that the lab is about, or "auto" to take the fallback in silence.
-        fallback: scenes drawn by code, which are always there.
-
-    Returns:
-        `name` if it lies in the folder COURSE_DATA or in the cache, else `fallback`.
-
-    Raises:
-        ValueError: an unknown name.
-    """
-    from course_lib.data import available
-
-    if name == "auto" or name == fallback or available(name):
-        return fallback if name == "auto" else name
-    print(
-        f"{name} is not on this machine: this lab goes on with {fallback}. To fetch it, run "
-        f"'course data fetch {name}', or name the folder that holds it in COURSE_DATA."
-    )
-    return fallback
 
 
 def _describe(device: torch.device) -> str:

@@ -1,8 +1,6 @@
 """What every lab does first."""
 
 import random
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -73,34 +71,6 @@ def test_wrong_input_says_what_to_do(options, said):
 def test_auto_finds_a_device():
     started = lab.start(device="auto")
     assert torch.zeros(1, device=started.device).device.type == started.device.type
-
-
-def stand_in(monkeypatch, here):
-    data = types.SimpleNamespace(available=lambda name, root=None: name in here)
-    monkeypatch.setitem(sys.modules, "course_lib.data", data)
-
-
-def test_a_data_set_that_is_here_is_taken_in_silence(monkeypatch, capsys):
-    stand_in(monkeypatch, {"cifar10", "shapes"})
-    assert lab.dataset("cifar10", fallback="shapes") == "cifar10"
-    assert lab.dataset("shapes", fallback="shapes") == "shapes"
-    assert not capsys.readouterr().out
-
-
-def test_a_missing_data_set_is_replaced_in_one_line_that_says_how_to_get_it(monkeypatch, capsys):
-    stand_in(monkeypatch, {"shapes"})
-    started = lab.start(device="cpu")
-    capsys.readouterr()
-    assert started.dataset("cifar10", fallback="shapes") == "shapes"
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    assert "goes on with shapes" in out and "course data fetch cifar10" in out
-    assert "COURSE_DATA" in out
-
-
-def test_an_unknown_data_set_is_an_error():
-    with pytest.raises(ValueError, match="cifra10"):
-        lab.dataset("cifra10", fallback="shapes")
 
 
 def test_what_is_said_and_holds_is_silent(capsys, monkeypatch):

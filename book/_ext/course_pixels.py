@@ -43,7 +43,8 @@ class PixelExplorer(SphinxDirective):
         figure["classes"].append("pixel-figure")
         caption = nodes.container("", classes=["pixel-caption"])
         self.state.nested_parse(self.content, self.content_offset, caption)
-        return [figure + caption]
+        figure += caption
+        return [figure]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

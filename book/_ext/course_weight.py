@@ -27,8 +27,6 @@ OURS = {
     "films.js": 'class="film"',
     "questions.js": 'class="question-answer"',
     "pixels.js": 'class="pixel-explorer"',
-    "explorer.js": 'class="explorer-control"',
-    "explorer.css": 'class="explorer-control"',
 }
 WIDGETS = "application/vnd.jupyter.widget-view+json"
 EMBED = "third_party/widgets/embed.js"
@@ -67,11 +65,10 @@ def _drop(app: Sphinx, pagename: str, template: str, context: dict, doctree: Any
     if "script_files" in context:
         context["script_files"][:] = filter(kept, context["script_files"])
     if "css_files" in context:
-        unused = (*UNUSED, *unwanted)
         context["css_files"][:] = [
             sheet
             for sheet in context["css_files"]
-            if not str(getattr(sheet, "filename", sheet)).split("?")[0].endswith(unused)
+            if not str(getattr(sheet, "filename", sheet)).split("?")[0].endswith(UNUSED)
         ]
 
 

@@ -168,7 +168,7 @@
         const row = element("tr", {});
         for (let k = 0; k < side; k++) {
           const tap = taps[r * side + k];
-          const cell = element("td", { textContent: kind === "x" && !tap.inside ? "0 (pad)" : number(value(tap)) });
+          const cell = element("td", { textContent: kind === "x" && !tap.inside ? "pad" : number(value(tap)) });
           cell.style.setProperty("--amount", (Math.abs(value(tap)) / most).toFixed(2));
           cell.className = value(tap) < 0 ? "pixel-less" : "pixel-more";
           row.append(cell);
@@ -195,12 +195,12 @@
         return [element("div", { className: "pixel-row" },
           grid(`${names[c]}: input`, channel.taps, (tap) => tap.x, "x"), sign("\u00d7"),
           grid("weights", channel.taps, (tap) => tap.w), sign("="),
-          grid(`products, sum ${number(channel.sum)}`, channel.taps, (tap) => tap.product))];
+          grid(`products: ${number(channel.sum)}`, channel.taps, (tap) => tap.product))];
       }));
       const added = found.map((channel) => number(channel.sum)).join(" + ").replaceAll("+ \u2212", "\u2212 ");
       const result = number(after(layer, now.o, sum));
       const then = transposed ? `tanh makes it the pixel's brightness ${result}, between \u22121 and 1` : `batch normalisation and ReLU make it ${result}`;
-      said.textContent = `Row ${now.i}, column ${now.j}. ${transposed ? "All channels" : names.join(", ")}: ${added} = ${number(sum)}. ${then[0].toUpperCase()}${then.slice(1)}.`;
+      said.textContent = `Row ${now.i}, column ${now.j}. ${transposed ? "The channels add" : "Red, green and blue add"} ${added} = ${number(sum)}. ${then[0].toUpperCase()}${then.slice(1)}.`;
       before.canvas.setAttribute("aria-label", `The input; framed are the ${taps.length} places of each channel that the output pixel sees`);
       made.canvas.setAttribute("aria-label", `The output; framed is row ${now.i}, column ${now.j}`);
     }

@@ -19,7 +19,7 @@ def explorer(
     name: str,
     *,
     alt: Sequence[str] | None = None,
-    start: int = 0,
+    start: int | None = None,
     play: int | None = None,
 ) -> Any:
     """Show one of several pictures, chosen by a slider.
@@ -32,7 +32,8 @@ def explorer(
         labels: what the slider says at each frame, for instance "threshold 0.5".
         name: what is being changed, for instance "threshold".
         alt: description of each frame for those who cannot see it; by default name and label.
-        start: index of the frame shown first.
+        start: index of the frame shown first; by default the first one, and of a film the last,
+            because that is what a reader sees who presses nothing.
         play: milliseconds a frame: adds buttons that run through the frames like a film. It stands
             still until somebody presses play.
 
@@ -57,6 +58,8 @@ def explorer(
     alt = [f"{name}: {label}" for label in labels] if alt is None else list(alt)
     if len(alt) != len(frames):
         raise ValueError(f"got {len(alt)} descriptions for {len(frames)} frames.")
+    if start is None:
+        start = 0 if play is None else len(frames) - 1
     if not 0 <= start < len(frames):
         raise ValueError(
             f"start is {start}; with {len(frames)} frames it must be 0 to {len(frames) - 1}."

@@ -83,6 +83,7 @@ def render(
                         "course_site",
                         "course_results",
                         "course_explorer",
+                        "course_pixels",
                     ],
                     "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence"],
                     "html_theme": "basic",

@@ -104,7 +104,7 @@ def test_the_numbers_shown_add_up(page: Any, kind: str) -> None:
 
     def numbers(table: Any) -> list[float]:
         texts = table.locator("td").all_inner_texts()
-        return [float(text.split()[0].replace("\N{MINUS SIGN}", "-")) for text in texts]
+        return [float(text.replace("pad", "0").replace("\N{MINUS SIGN}", "-")) for text in texts]
 
     for line in page.locator(".pixel-row").all():
         inputs, weights, products = map(numbers, line.locator("table").all())
@@ -116,18 +116,11 @@ def test_the_numbers_shown_add_up(page: Any, kind: str) -> None:
         assert abs(sum(products) - stated) < 0.05
 
 
-def test_an_unknown_kind_is_an_error_and_a_known_one_brings_its_numbers(
-    extension, tmp_path: Path
-) -> None:
-    from types import SimpleNamespace
-
-    directive = extension("course_pixels").PixelExplorer
+def test_an_unknown_kind_is_an_error_and_a_known_one_brings_its_numbers(render, extension) -> None:
     assert set(extension("course_pixels").KINDS) == set(pixels.CHECKPOINTS)
-    env = SimpleNamespace(docname="book/math/a")
-    settings = SimpleNamespace(env=env)
-    state = SimpleNamespace(
-        nested_parse=lambda *args: None, document=SimpleNamespace(settings=settings)
-    )
-    given = [{}, [], 1, 0, "", state, SimpleNamespace(reporter=None)]
-    (figure,) = directive("pixel-explorer", ["conv"], *given).run()
-    assert 'src="../../_static/pixels/conv.js"' in figure[0].astext()
+    html, warnings = render("# A\n\n```{pixel-explorer} conv\nOne *sum*.\n```")
+    assert warnings == []
+    assert 'data-kind="conv"' in html and "<p>One <em>sum</em>.</p>" in html
+    assert 'src="_static/pixels/conv.js"' in html
+    _, warnings = render("# A\n\n```{pixel-explorer} conw\n```")
+    assert "no pixel explorer 'conw'; there are conv, transposed" in warnings[0]

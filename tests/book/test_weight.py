@@ -17,8 +17,6 @@ ALL = {
     "films.js",
     "questions.js",
     "pixels.js",
-    "explorer.js",
-    "explorer.css",
 }
 FORMULA = '<span class="math notranslate">x</span>'
 WIDGET = '<script type="application/vnd.jupyter.widget-view+json">{}</script>'
@@ -29,7 +27,6 @@ PAGES = {
     '<div class="question-answer"></div>': {"questions.js"},
     '<div class="pixel-explorer"></div>': {"pixels.js"},
     WIDGET: {"third_party/widgets/embed.js"},
-    '<div class="explorer-control"></div>': {"explorer.js", "explorer.css"},
     FORMULA + WIDGET: {
         "third_party/mathjax/startup.js",
         "mathjax-hub-shim.js",

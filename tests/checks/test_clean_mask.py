@@ -1,11 +1,14 @@
 """The reference of `clean_mask` equals an independent library's."""
 
+import ast
+
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
 from course_lib.checks.four_steps import clean_mask as check
+from tools.common import Tree, read
 
 
 @pytest.mark.parity
@@ -27,3 +30,18 @@ def test_the_reference_equals_scikit_image(seed):
     ours = check.reference(torch.from_numpy(mask), 12)
     assert np.array_equal(ours.numpy(), theirs)
     assert not np.array_equal(theirs, mask)
+
+
+def test_the_printed_example_tells_nearly_all_mistakes_apart_from_the_right_answer():
+    source = Tree().notebooks / "exercises" / "four-steps" / "clean_mask.ipynb"
+    code = next(cell.source for cell in read(source).cells if cell.id == "expected")
+    rows = ast.literal_eval(code.partition("rows = ")[2].partition("\nmask")[0])
+    mask = torch.tensor([[letter == "#" for letter in row] for row in rows])
+    wanted = check.reference(mask, 9)
+    assert "min_pixels=9" in code
+    alike = [
+        mistake.name
+        for mistake in check.clean_mask.mistakes
+        if torch.equal(mistake.mutant(mask.clone(), 9), wanted)
+    ]
+    assert alike == ["only small holes filled"]  # each of its holes is smaller than 9 pixels

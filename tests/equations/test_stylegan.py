@@ -224,3 +224,15 @@ def test_the_worked_example_of_the_minibatch_deviation() -> None:
     assert float(h.std(correction=0)) == pytest.approx(1.66, abs=5e-3)
     assert float(minibatch_std(h[:1].expand(2, -1).reshape(2, 1, 1, 2)).max()) < 2e-4
     assert math.sqrt(576) == 24  # question 3
+
+
+def test_the_usual_initialisations_go_like_one_over_the_root_of_the_fan_in():
+    """The deviations that the chapter names: He's before a ReLU, and PyTorch's own default."""
+    torch.manual_seed(0)
+    for fan_in in (64, 864):
+        layer = torch.nn.Linear(fan_in, 4000)
+        assert layer.weight.std().item() == pytest.approx(1 / math.sqrt(3 * fan_in), rel=0.02)
+        torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / fan_in), rel=0.02)
+    conv = torch.nn.Conv2d(96, 500, 3)  # channels times taps: 864
+    assert conv.weight.std().item() == pytest.approx(1 / math.sqrt(3 * 864), rel=0.02)

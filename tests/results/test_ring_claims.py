@@ -121,6 +121,7 @@ def test_the_sentences_about_the_measured_table_hold():
     for name in PENALISED:
         assert got[name].mean("divergence") < 0.004 and min(got[name].values("modes")) >= 7, name
         assert 10 * got[name].mean("divergence") < plain.mean("divergence"), name
+        assert min(got[name].values("modes_touched")) == 8, name  # "all modes are found"
     both = [got[name] for name in ("non-saturating-r1-r2", "relativistic-r1-r2")]
     spread = max(result.std("divergence") for result in both)
     assert abs(both[0].mean("divergence") - both[1].mean("divergence")) < spread

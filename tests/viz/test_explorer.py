@@ -59,6 +59,7 @@ def test_a_film_is_linked_to_the_slider_and_waits():
     assert (film.value, film.min, film.max, film.interval) == (2, 0, 2, 40) and not film.playing
     state = embed_data(views=[box])["manager_state"]["state"]
     links = [model["state"] for model in state.values() if model["model_name"] == "LinkModel"]
+    assert make(play=40).children[1].index == 2 and make().children[0].index == 0, "a film: its end"
     link = next(k for k in links if film.model_id in k["source"][0])
     assert tuple(link["source"]) == (f"IPY_MODEL_{film.model_id}", "value")
     assert tuple(link["target"]) == (f"IPY_MODEL_{slider.model_id}", "index")
@@ -129,7 +130,10 @@ def test_the_film_runs_in_a_static_page(tmp_path, chromium):
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.goto(page_file.as_uri())
         page.wait_for_selector(".noUi-handle", timeout=20_000)
-        assert "t = 0" in page.inner_text("body")
+        assert "t = 2" in page.inner_text("body")
+        page.focus(".noUi-handle")
+        page.keyboard.press("Home")
+        page.wait_for_function("document.body.innerText.includes('t = 0')")
         page.click("button:has(.fa-play)")
         page.wait_for_function("document.body.innerText.includes('t = 2')")  # by itself
         visible = [i for i in page.query_selector_all("img") if i.is_visible()]

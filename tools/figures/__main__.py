@@ -35,6 +35,7 @@ from tools.figures import (
     photographs,
     sample_metrics,
     stylegan,
+    tasks,
     unet,
     wasserstein,
 )
@@ -81,6 +82,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "classifier-photographs": photographs.named,
     "unet-photographs": photographs.outlined,
     "comparison-failures": failures.failures,
+    "tasks": tasks.tasks,
     "generation-mnist-sheets": partial(generation.sheets, "mnist"),
     "generation-cifar10-sheets": partial(generation.sheets, "cifar10"),
     "generation-shapes-sheets": partial(generation.sheets, "shapes"),

@@ -14,6 +14,9 @@ from tools.common import ROOT
 from tools.figures.__main__ import PICTURES
 from tools.figures.failures import WORST, failures
 from tools.figures.generation import page, sheets
+from tools.figures.photographs import WORST as WORST_PETS
+from tools.figures.photographs import outlined
+from tools.figures.tasks import TITLES, borders, tasks
 
 
 def test_every_picture_is_committed():
@@ -29,6 +32,17 @@ def test_the_worst_scenes_are_drawn_for_each_network():
     scores = [float(t.removeprefix("UNet\n")) for t in above]
     assert len(scores) == WORST
     assert scores == sorted(scores)  # the worst one first
+
+
+@pytest.mark.usefixtures("real_data")
+def test_the_worst_photographs_are_drawn_worst_first():
+    figure = outlined(num=WORST_PETS + 4)
+    assert len(figure.axes) == WORST_PETS * 4  # input, truth, answer, wrong pixels
+    titles = [text.get_text() for text in figure.texts]
+    titles += [axis.get_title(loc) for axis in figure.axes for loc in ("left", "center")]
+    scores = [float(t.split("mean IoU ")[1]) for t in titles if "mean IoU" in t]
+    assert len(scores) == WORST_PETS
+    assert scores == sorted(scores)
 
 
 def test_a_page_holds_the_first_64_in_their_order():
@@ -55,3 +69,23 @@ def test_pages_show_generators_beside_test_images(tmp_path: Path):
 def test_a_task_without_generators_is_named():
     with pytest.raises(ValueError, match="no generator of nowhere is shipped"):
         sheets("nowhere")
+
+
+def test_borders_are_where_objects_touch_anything_else():
+    ids = np.zeros((6, 8), int)
+    ids[1:4, 1:4], ids[1:4, 4:7] = 1, 2
+    edge = borders(ids)
+    assert not edge[ids == 0].any()
+    assert edge[1:4, 3:5].all()  # both sides of the line between two objects
+    assert not edge[2, 2] and not edge[2, 5]
+
+
+def test_one_scene_and_what_the_tasks_make_of_it():
+    figure = tasks(num=3)
+    assert [axis.get_title() for axis in figure.axes] == list(TITLES)
+    panels = [axis.images[0].get_array() for axis in figure.axes]
+    semantic, panoptic = panels[1], panels[3]
+    assert semantic.shape == panoptic.shape == panels[2].shape
+    lines = (semantic != panoptic).any(-1)
+    assert 0 < lines.mean() < 0.2 and (panoptic[lines] == 255).all()  # the same, but for the lines
+    assert panels[4].mean() > panels[5].mean()  # the night is darker than dusk

@@ -30,6 +30,10 @@
       const link = toggle.closest("li").querySelector("a");
       toggle.setAttribute("aria-label", "Pages below " + (link ? link.textContent.trim() : "this one"));
     });
+    // What folds is named by its own words: "Show code cell source".
+    each(".bd-content summary[aria-label]", (toggle) => {
+      if (toggle.innerText.trim()) toggle.removeAttribute("aria-label");
+    });
     each(".citation-list .citation[role]", (entry) => entry.setAttribute("role", "listitem"));
   }
 

@@ -27,6 +27,8 @@ def on_page(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         if not is_code(cell):
             cell.source = markdown(cell.source)
+        elif "predict" in tags(cell):  # the question itself is what a reader needs
+            cell.metadata.tags = [*tags(cell), "remove-input"]
         elif PLOT in tags(cell) and not FOLDED & set(tags(cell)):
             cell.metadata.tags = [*tags(cell), "hide-input"]
     return notebook

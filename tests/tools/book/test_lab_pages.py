@@ -41,11 +41,12 @@ def test_cells_that_hold_the_page_to_the_run_are_not_on_it() -> None:
 
 def test_cells_that_only_draw_are_folded() -> None:
     notebook = nbformat.v4.new_notebook()
-    for tags in (["plot"], ["plot", "remove-input"], ["given"], []):
+    for tags in (["plot"], ["plot", "remove-input"], ["given"], [], ["predict"]):
         notebook.cells.append(nbformat.v4.new_code_cell("x", metadata={"tags": tags}))
     assert [cell.metadata.tags for cell in lab_pages.on_page(notebook).cells] == [
         ["plot", "hide-input"],
         ["plot", "remove-input"],
         ["given"],
         [],
+        ["predict", "remove-input"],  # the question is seen, not its code
     ]

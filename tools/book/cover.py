@@ -22,7 +22,7 @@ from tools.common import ROOT, ToolError, run_main, say
 
 COVER = ROOT / "book" / "images" / "cover.png"
 FILM = ROOT / "book" / "static" / "moving" / "cover.webp"
-CHECKPOINTS = {"segments": "unet-streets", "generates": "stylegan-digits"}
+CHECKPOINTS = {"segments": "unet-streets", "generates": "stylegan-mnist"}
 SIZE = (96, 128)
 ROWS, COLUMNS = 3, 4  # of digits, 32 pixels each
 SCALE = 2  # screen pixels for each pixel

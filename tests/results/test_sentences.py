@@ -431,7 +431,7 @@ def test_dropout_is_as_the_page_says():
 def test_averaging_over_sizes_loses_on_streets():
     """The summary of the comparison says so; 24 validation scenes suffice to see it."""
     page = plain((BOOK / "comparison-segmentation.md").read_text(encoding="utf-8"))
-    assert "On the streets it loses: passes at other sizes blur what is thin." in page
+    assert "On the streets, with passes at other sizes, it loses." in page
     network, _ = train.load_checkpoint("unet-streets", device="cpu")
     scenes = data.load("streets", "val", size=(96, 128), num=24)
     truth = scenes.targets.long()

@@ -23,6 +23,7 @@ VARIABLES = {  # that the course reads
     "COURSE_DEBUG",
     "COURSE_PROGRESS",
     "COURSE_RESULTS",
+    "COURSE_SAID",
     "COURSE_SCALE",
     "COURSE_SLOWER",
 }

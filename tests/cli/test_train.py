@@ -90,7 +90,7 @@ def test_the_nearest_recipe_is_that_of_the_data_or_of_the_network() -> None:
     measured = SUPERVISED["deeplabv3plus", "streets"]
     assert elsewhere.config == measured.config and elsewhere.network == measured.network
     assert elsewhere.data.name == "cells" and elsewhere.data.num_train is None
-    digits = recipe_of("simple-cnn --data mnist")
+    digits = recipe_of("simple-cnn --data fashion-mnist")
     assert digits.config == SUPERVISED["simple-cnn", "cifar10"].config
     assert digits.data.task == "classification"
 

@@ -203,7 +203,8 @@ def test_the_shipped_checkpoints_stay_within_their_budget() -> None:
             drawn = draw_samples(model, 2)
             assert drawn.shape[-2:] == tuple(card["size"]) and drawn.float().std() > 10
         else:
-            images = torch.zeros(1, 3, *card["size"])
+            channels = card["arguments"].get("in_channels", 3)
+            images = torch.zeros(1, channels, *card["size"])
             assert model(images).shape[1] == len(card["classes"])
 
 

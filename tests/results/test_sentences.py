@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import numpy as np
 import pytest
 
 from course_lib import data, metrics, results, train
@@ -244,10 +243,10 @@ SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
             ),
         ),
         (
-            "with everything through stride 8, this network reaches what DeepLabV3+ does with a map "
-            "of stride 4",
+            "with everything through stride 8, this network reaches what DeepLabV3+ does with a "
+            "map of stride 4",
             lambda: (
-                np.mean(runs("unet-streets-no-skips", "test_mean_iou"))
+                mean(runs("unet-streets-no-skips", "test_mean_iou"))
                 >= streets("deeplabv3plus", "test_mean_iou")
             ),
         ),

@@ -82,7 +82,9 @@ def test_borders_are_where_objects_touch_anything_else():
 
 def test_one_scene_and_what_the_tasks_make_of_it():
     figure = tasks(num=3)
-    assert [axis.get_title() for axis in figure.axes] == list(TITLES)
+    # The course's style, where another test has chosen it, sets titles at the left.
+    titles = [axis.get_title() or axis.get_title(loc="left") for axis in figure.axes]
+    assert titles == list(TITLES)
     panels = [axis.images[0].get_array() for axis in figure.axes]
     semantic, panoptic = panels[1], panels[3]
     assert semantic.shape == panoptic.shape == panels[2].shape

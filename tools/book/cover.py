@@ -22,7 +22,7 @@ from tools.common import ROOT, ToolError, run_main, say
 
 COVER = ROOT / "book" / "images" / "cover.png"
 FILM = ROOT / "book" / "static" / "moving" / "cover.webp"
-CHECKPOINTS = {"segments": "unet-streets", "generates": "stylegan-mnist"}
+CHECKPOINTS = {"segments": "unet-streets", "generates": "stylegan-digits"}
 SIZE = (96, 128)
 ROWS, COLUMNS = 3, 4  # of digits, 32 pixels each
 SCALE = 2  # screen pixels for each pixel
@@ -59,11 +59,11 @@ def digits(amounts: list[float]) -> list[np.ndarray]:
     """The same twelve digits, with so much of the way from the average code to their own."""
     import torch
 
-    from course_lib.train import load_checkpoint
+    from course_lib.train import draw_codes, load_checkpoint
 
     model, _ = load_checkpoint(CHECKPOINTS["generates"])
     model.eval()
-    z = torch.randn(ROWS * COLUMNS, model.latent_dim, generator=torch.Generator().manual_seed(SEED))
+    z = draw_codes(ROWS * COLUMNS, model.latent_dim, seed=SEED)  # the labs' first samples
     sheets = []
     for amount in amounts:
         with torch.no_grad():

@@ -103,6 +103,7 @@ def test_a_question_and_what_came_out_are_tied_together() -> None:
     question, answer = shown(notebook, 1), shown(notebook, 2)
     assert shown(notebook).legend.text == "Your answer first. How <many>?"
     assert [label.text.strip() for label in shown(notebook)("label")] == ["one", "two & a half"]
+    assert [button["value"] for button in question("input")] == ["0", "1"]  # data-choice
     names = {button["name"] for button in question("input")}
     assert names == {answer.select_one(".question-answer")["data-question"]}
     assert names != {button["name"] for button in shown(notebook)("input")}

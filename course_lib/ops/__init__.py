@@ -1,5 +1,29 @@
 """The primitives that are taught: written once, readably, and tested equal to the library."""
 
+from course_lib.ops.anchors import anchor_grid, anchor_shapes
+from course_lib.ops.boxes import (
+    box_area,
+    box_iou,
+    boxes_of_ids,
+    boxes_of_masks,
+    clip_boxes,
+    decode_boxes,
+    encode_boxes,
+)
 from course_lib.ops.components import connected_components
+from course_lib.ops.matching import match, sample_balanced
 
-__all__ = ["connected_components"]
+__all__ = [
+    "anchor_grid",
+    "anchor_shapes",
+    "box_area",
+    "box_iou",
+    "boxes_of_ids",
+    "boxes_of_masks",
+    "clip_boxes",
+    "connected_components",
+    "decode_boxes",
+    "encode_boxes",
+    "match",
+    "sample_balanced",
+]

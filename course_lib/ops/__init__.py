@@ -12,6 +12,8 @@ from course_lib.ops.boxes import (
 )
 from course_lib.ops.components import connected_components
 from course_lib.ops.matching import match, sample_balanced
+from course_lib.ops.nms import class_wise_nms, nms, soft_nms
+from course_lib.ops.roi_align import roi_align
 
 __all__ = [
     "anchor_grid",
@@ -20,10 +22,14 @@ __all__ = [
     "box_iou",
     "boxes_of_ids",
     "boxes_of_masks",
+    "class_wise_nms",
     "clip_boxes",
     "connected_components",
     "decode_boxes",
     "encode_boxes",
     "match",
+    "nms",
+    "roi_align",
     "sample_balanced",
+    "soft_nms",
 ]

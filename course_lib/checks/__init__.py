@@ -38,6 +38,9 @@ from course_lib.checks.judging.two_means import two_means
 from course_lib.checks.judging_samples.fewer_samples import fewer_samples
 from course_lib.checks.judging_samples.frechet_gaussians import frechet_gaussians
 from course_lib.checks.judging_samples.precision_recall import precision_recall
+from course_lib.checks.mask_rcnn.decode_boxes import decode_boxes
+from course_lib.checks.mask_rcnn.match_anchors import match_anchors
+from course_lib.checks.mask_rcnn.roi_cells import roi_cells
 from course_lib.checks.normalisation.batch_norm import batch_norm
 from course_lib.checks.normalisation.judge_pass import judge_pass
 from course_lib.checks.report import Report, Result
@@ -87,6 +90,9 @@ ALL: dict[str, Check] = {
         two_means,
         examine_iou,
         soft_dice,
+        decode_boxes,
+        match_anchors,
+        roi_cells,
         optimal_discriminator,
         generator_gradient,
         modes_covered,
@@ -126,6 +132,7 @@ __all__ = [
     "clean_mask",
     "conv2d",
     "conv_output",
+    "decode_boxes",
     "diagnose_games",
     "diagnose_training",
     "dice_from_iou",
@@ -143,6 +150,7 @@ __all__ = [
     "iou",
     "judge_pass",
     "latent_walk",
+    "match_anchors",
     "match_skip",
     "minibatch_std",
     "modes_covered",
@@ -153,6 +161,7 @@ __all__ = [
     "precision_recall",
     "r1_penalty",
     "resize_pair",
+    "roi_cells",
     "scatter",
     "shift_map",
     "smallest_net",

@@ -8,10 +8,12 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.ops import roi_align
 
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging import examine_iou as by_iou
+from course_lib.checks.mask_rcnn import roi_cells as roi
 from course_lib.checks.normalisation import judge_pass as judging_pass
 from course_lib.checks.simple_gan import play_rounds as rounds_of
 from course_lib.checks.unet import smallest_net as net
@@ -369,7 +371,45 @@ def first_batch_only(model, batches, ignore_index=255):
     return judging_pass.reference(model, list(batches)[:1], ignore_index)
 
 
+def roi_by_torchvision(features, box, size, scale, ratio):
+    boxes = [box[None].to(features)]
+    return roi_align(features[None], boxes, size, scale, ratio, aligned=True)[0]
+
+
+def roi_by_grid_sample(features, box, size, scale, ratio):
+    """In the coordinates of grid_sample, in which a pixel's edges are whole."""
+    x1, y1, x2, y2 = (box.to(features) * scale).tolist()
+    (rows, columns), (height, width) = size, features.shape[1:]
+    y = torch.linspace(y1, y2, 2 * rows * ratio + 1, dtype=features.dtype)[1::2]
+    x = torch.linspace(x1, x2, 2 * columns * ratio + 1, dtype=features.dtype)[1::2]
+    grid = torch.stack(
+        [
+            (2 * x / width - 1).expand(len(y), -1),
+            (2 * y / height - 1)[:, None].expand(-1, len(x)),
+        ],
+        dim=-1,
+    )
+    samples = F.grid_sample(features[None], grid[None], align_corners=False)[0]
+    return samples.unflatten(2, (columns, ratio)).unflatten(1, (rows, ratio)).mean((2, 4))
+
+
+def roi_changed(**changes):
+    return lambda *arguments: roi._cells(*arguments, **changes)
+
+
+def roi_unaligned(features, box, size, scale, ratio):
+    """The default of torchvision, which is half a pixel off."""
+    return roi_align(features[None], [box[None].to(features)], size, scale, ratio)[0]
+
+
+def roi_resized(features, box, size, scale, ratio):
+    """Crop whole pixels, then resize."""
+    x1, y1, x2, y2 = (box * scale).round().long().tolist()
+    return F.interpolate(features[None, :, y1:y2, x1:x2], size=size, mode="bilinear")[0]
+
+
 RIGHT_ANSWERS = {
+    "roi_cells": [roi_by_torchvision, roi_by_grid_sample],
     "judge_pass": [with_a_decorator, on_a_copy],
     "train_pass": [with_autograd, cleared_at_the_end],
     "play_rounds": [frozen_and_free, asked_for],
@@ -387,6 +427,20 @@ RIGHT_ANSWERS = {
 }
 
 WRONG_ANSWERS = {
+    "roi_cells": [
+        (roi_unaligned, "FAIL a pixel's centre"),
+        (roi_resized, "FAIL a box between the pixels"),
+        (roi_changed(**{**roi.BUGS, "pool": "mean"}), "half a pixel apart"),
+        (roi_changed(place=0.0, half=0.0), "the only sample"),
+        (roi_changed(corners="rounded", pool="max"), "add up to"),
+        (lambda f, b, size, scale, ratio: roi.reference(f, b, size, 1.0, ratio), "FAIL"),
+        (lambda f, b, size, scale, ratio: roi.reference(f, b, size, scale, 1), "FAIL on a map"),
+        (lambda *a: roi.reference(*a).transpose(1, 2), "FAIL on a map"),
+        (lambda *a: 4 * roi.reference(*a), "add up to 4.00"),
+        (lambda *a: roi.reference(*a).tolist(), "wanted a torch.Tensor"),
+        (lambda *a: roi.reference(*a).mean(0), "has shape"),
+        (lambda *a: None, "wanted a torch.Tensor"),
+    ],
     "judge_pass": [
         (partial(judging_pass._judge, mode="train", graph=True), "after the validation, the"),
         (partial(judging_pass._judge, pooled="batches", graph=True), "wanted 0."),
@@ -515,6 +569,7 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "roi_cells": {"left: a cell is the mean of its samples": 4, "unchanged": 0},
     "judge_pass": {"left: no graph is built": 4, "frozen layers thawed": 3},
     "train_pass": {"left: every layer learns": 5, "left: the losses are numbers": 7},
     "play_rounds": {"labels swapped": 4, "both move at once": 5, "unchanged": 0},

@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 
 from course_lib.checks import ALL
 from course_lib.checks.kinds import Design, Diagnose, Outcome, Predict, recorded
+from course_lib.checks.mask_rcnn import roi_cells as roi
 from course_lib.checks.normalisation import judge_pass as judging
 from course_lib.checks.simple_gan import play_rounds as game
 from course_lib.checks.unet import train_pass as training
@@ -18,6 +19,7 @@ BUGS = [
     *[pytest.param(training, training._pass, bug, id=f"train_pass-{bug}") for bug in training.BUGS],
     *[pytest.param(judging, judging._judge, bug, id=f"judge_pass-{bug}") for bug in judging.BUGS],
     *[pytest.param(game, game._play, bug, id=f"play_rounds-{bug}") for bug in game.BUGS],
+    *[pytest.param(roi, roi._cells, bug, id=f"roi_cells-{bug}") for bug in roi.BUGS],
 ]
 
 

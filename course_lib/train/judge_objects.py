@@ -70,6 +70,7 @@ def object_scores(
     model: nn.Module,
     data: ImageSet,
     *,
+    batch_size: int = BATCH,
     device: str | torch.device | None = None,
     precision: str = "no",
 ) -> dict[str, float]:
@@ -78,6 +79,7 @@ def object_scores(
     Args:
         model: see `detect`.
         data: pictures with objects.
+        batch_size: see `detect`.
         device: see `detect`.
         precision: see `detect`.
 
@@ -86,7 +88,7 @@ def object_scores(
     """
     check_labels(data, getattr(model, "num_classes", data.num_classes))
     size = (data.images.shape[-2], data.images.shape[-1])
-    found = detect(model, data, device=device, precision=precision)
+    found = detect(model, data, batch_size=batch_size, device=device, precision=precision)
     return detection_scores(found_objects(found, size), true_objects(data))
 
 

@@ -46,9 +46,10 @@ def interpolated(points, r):
 
 def area(hits, objects):
     points = curve(hits, objects)
-    return sum(
-        (interpolated(points, points[n][1]) for n, h in enumerate(hits) if h), Fraction(0)
-    ) / objects
+    return (
+        sum((interpolated(points, points[n][1]) for n, h in enumerate(hits) if h), Fraction(0))
+        / objects
+    )
 
 
 def sampled(hits, objects, steps=100):
@@ -250,8 +251,11 @@ def some_rows(seed, length=40):
 
 
 def with_torchmetrics(truth, guess, open_category=2):
-    """The same rows as one class of things. What the prediction leaves open is said to be of
-    another class, 2: torchmetrics would leave it out of the truth too, were it unknown (99)."""
+    """The same rows as one class of things.
+
+    What the prediction leaves open is said to be of another class, 2: torchmetrics would leave it
+    out of the truth too, were it unknown (99).
+    """
     metric = PanopticQuality(
         things={1}, stuffs={2}, allow_unknown_preds_category=True, return_per_class=True
     )

@@ -10,6 +10,10 @@ wrong answers that it must tell apart stand in `tests/checks/LAB.py`.
 
 from __future__ import annotations
 
+from course_lib.checks.after_the_network.label_regions import label_regions
+from course_lib.checks.after_the_network.nms_survivors import nms_survivors
+from course_lib.checks.after_the_network.split_touching import split_touching
+from course_lib.checks.after_the_network.suppress import suppress
 from course_lib.checks.classifier.accuracy import accuracy
 from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
@@ -93,6 +97,10 @@ ALL: dict[str, Check] = {
         decode_boxes,
         match_anchors,
         roi_cells,
+        nms_survivors,
+        suppress,
+        label_regions,
+        split_touching,
         optimal_discriminator,
         generator_gradient,
         modes_covered,
@@ -149,6 +157,7 @@ __all__ = [
     "heat_map",
     "iou",
     "judge_pass",
+    "label_regions",
     "latent_walk",
     "match_anchors",
     "match_skip",
@@ -156,6 +165,7 @@ __all__ = [
     "modes_covered",
     "modulate",
     "more_friction",
+    "nms_survivors",
     "optimal_discriminator",
     "play_rounds",
     "precision_recall",
@@ -166,7 +176,9 @@ __all__ = [
     "shift_map",
     "smallest_net",
     "soft_dice",
+    "split_touching",
     "stack_field",
+    "suppress",
     "train_pass",
     "truncate",
     "two_means",

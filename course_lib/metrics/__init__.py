@@ -8,8 +8,18 @@ number. :func:`averages` shows the means that papers report, side by side.
 Samples of a generator have no truth to be counted against; they are judged as clouds of features
 (N, D): :func:`frechet_distance`, :func:`kernel_distance`, :func:`precision_recall`,
 :func:`density_coverage`, and against the training set by :func:`nearest_distances`.
+
+Objects are judged as lists, :class:`FoundObjects` against :class:`TrueObjects` of each image:
+:func:`detection_scores` for a data set, :func:`average_precision` to see how.
 """
 
+from course_lib.metrics.average_precision import (
+    DetectionCurves,
+    average_precision,
+    average_recall,
+    detection_curves,
+    match_detections,
+)
 from course_lib.metrics.averages import Averages, averages, micro
 from course_lib.metrics.bootstrap import PairedBootstrap, paired_bootstrap
 from course_lib.metrics.boundary import band_width, boundary_counts, boundary_iou
@@ -27,6 +37,7 @@ from course_lib.metrics.classification import (
     top_k_accuracy,
 )
 from course_lib.metrics.confusion import confusion_matrix, confusion_per_image
+from course_lib.metrics.detection import detection_scores
 from course_lib.metrics.frechet import frechet_distance, frechet_from_moments, moments
 from course_lib.metrics.kernel import kernel_distance, kernel_distances
 from course_lib.metrics.manifold import (
@@ -38,6 +49,7 @@ from course_lib.metrics.manifold import (
 )
 from course_lib.metrics.modes import ModeCoverage, mode_coverage
 from course_lib.metrics.nearest import copied_share, nearest_distances
+from course_lib.metrics.objects import FoundObjects, TrueObjects
 from course_lib.metrics.segmentation import (
     dice,
     frequency_weighted_iou,
@@ -51,11 +63,16 @@ from course_lib.metrics.wasserstein import wasserstein_1d
 __all__ = [
     "Averages",
     "DensityCoverage",
+    "DetectionCurves",
+    "FoundObjects",
     "ModeCoverage",
     "PairedBootstrap",
     "PrecisionRecall",
     "Reliability",
+    "TrueObjects",
     "accuracy",
+    "average_precision",
+    "average_recall",
     "averages",
     "band_width",
     "best_temperature",
@@ -65,6 +82,8 @@ __all__ = [
     "confusion_per_image",
     "copied_share",
     "density_coverage",
+    "detection_curves",
+    "detection_scores",
     "dice",
     "expected_calibration_error",
     "f1_score",
@@ -74,6 +93,7 @@ __all__ = [
     "iou",
     "kernel_distance",
     "kernel_distances",
+    "match_detections",
     "mean_dice",
     "mean_iou",
     "micro",

@@ -1,10 +1,9 @@
 """Recipes: what is trained how. Each stands here once; command line, claims and labs read it.
 
 `segmentation` holds the networks that are compared and their three data sets, `classifier` the
-SimpleCNN, `losses`, `data_efficiency` and `sample_features` the smaller studies, `generation` the
-families of generators, `generator_trials` how their longest trainings
-are chosen, `ring` the games on points. To use one at another scale, replace what
-differs, in view:
+SimpleCNN, `objects` the detectors, `losses`, `data_efficiency` and `sample_features` the smaller
+studies, `generation` the families of generators, `generator_trials` how their longest trainings
+are chosen, `ring` the games on points. To use one at another scale, replace what differs, in view:
 
     recipe = recipes.segmentation.RECIPES["deeplabv3plus", "pets"]
     short = dataclasses.replace(recipe.config, epochs=5)
@@ -16,6 +15,7 @@ from course_lib.recipes import (
     generation,
     generator_trials,
     losses,
+    objects,
     ring,
     sample_features,
     segmentation,
@@ -43,6 +43,7 @@ __all__ = [
     "generation",
     "generator_trials",
     "losses",
+    "objects",
     "ring",
     "sample_features",
     "segmentation",

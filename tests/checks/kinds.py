@@ -8,8 +8,10 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torchvision.ops import roi_align
+from torchvision.ops import batched_nms, box_iou, roi_align
 
+from course_lib.checks.after_the_network import split_touching as marks
+from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging import examine_iou as by_iou
@@ -408,7 +410,64 @@ def roi_resized(features, box, size, scale, ratio):
     return F.interpolate(features[None, :, y1:y2, x1:x2], size=size, mode="bilinear")[0]
 
 
+def suppress_by_torchvision(boxes, scores, labels, threshold):
+    return batched_nms(boxes, scores, labels, threshold)
+
+
+def suppress_by_lists(boxes, scores, labels, threshold):
+    """One class after the other, in plain Python."""
+    kept = []
+    for label in labels.unique().tolist():
+        left = [k for k in scores.argsort().tolist() if labels[k] == label]
+        while left:
+            best = left.pop()
+            kept.append(best)
+            iou = box_iou(boxes[best][None], boxes)[0]
+            left = [k for k in left if not iou[k] > threshold]
+    return torch.tensor(sorted(kept, key=lambda k: -scores[k]))
+
+
+def suppress_by_matrix(boxes, scores, labels, threshold):
+    """All overlaps first; then each box asks the better ones that are kept."""
+    order = scores.argsort(descending=True)
+    overlaps = (box_iou(boxes, boxes) > threshold) & (labels[:, None] == labels)
+    kept: list[int] = []
+    for k in order.tolist():
+        if not overlaps[k, kept].any():
+            kept.append(k)
+    return torch.tensor(kept)
+
+
+def suppress_changed(**changes):
+    return lambda *arguments: suppressing._suppress(*arguments, **changes)
+
+
+def suppress_all_at_once(boxes, scores, labels, threshold):
+    """A box that is worse than any overlapping one goes."""
+    worse = (scores[:, None] < scores) & (labels[:, None] == labels)
+    kept = ~((box_iou(boxes, boxes) > threshold) & worse).any(1)
+    order = scores.argsort(descending=True)
+    return order[kept[order]]
+
+
+def round_peaks():
+    """The largest distance of a disc."""
+
+    def mark(distance):
+        padded, best = F.pad(distance, (2, 2, 2, 2)), torch.zeros_like(distance)
+        for i in range(-2, 3):
+            for j in range(-2, 3):
+                if i * i + j * j <= 5:
+                    best = torch.maximum(best, padded[2 + i : 66 + i, 2 + j : 66 + j])
+        return (distance == best) & (distance > 0)
+
+    return mark
+
+
 RIGHT_ANSWERS = {
+    "nms_survivors": [lambda: 4],
+    "suppress": [suppress_by_torchvision, suppress_by_lists, suppress_by_matrix],
+    "split_touching": [round_peaks, lambda: partial(marks._peaks, reach=1, sigma=0.9)],
     "roi_cells": [roi_by_torchvision, roi_by_grid_sample],
     "judge_pass": [with_a_decorator, on_a_copy],
     "train_pass": [with_autograd, cleared_at_the_end],
@@ -427,6 +486,39 @@ RIGHT_ANSWERS = {
 }
 
 WRONG_ANSWERS = {
+    "nms_survivors": [
+        *[(letters(n), "you committed") for n in (1, 2, 3, 5, 6, 8, 9)],
+        *[(letters(n), "nothing is committed") for n in (0, 10, 4.0, "4", True, [4])],
+    ],
+    "suppress": [
+        (suppress_all_at_once, "FAIL a removed box removes nobody"),
+        (suppress_changed(**{**suppressing.BUGS, "numbers": "of the input"}), "1 of 8 points"),
+        (suppress_changed(descending=False, classes=False), "FAIL a class leaves"),
+        (suppress_changed(at_threshold="removed", removed_remove=True), "exactly 0.5"),
+        (lambda *a: suppressing.reference(*a).tolist(), "wanted a torch.Tensor"),
+        (lambda *a: a[0][suppressing.reference(*a)], "FAIL"),
+        (lambda *a: suppressing.reference(*a).float(), "wanted an int"),
+        (lambda *a: suppressing.reference(*a).flip(0), "FAIL of many boxes"),
+        (lambda *a: suppressing.reference(*a[:3], 0.75), "FAIL"),
+        (lambda *a: suppressing.reference(a[0], a[1], 0 * a[2], a[3]), "different classes"),
+        (lambda *a: a[1].argsort(descending=True), "3 are kept, wanted 1"),
+        (lambda *a: a[1].argmax(), "FAIL"),
+        (lambda *a: None, "wanted a torch.Tensor"),
+    ],
+    "split_touching": [
+        (lambda: 3, "wanted a function"),
+        (lambda: lambda distance: 3, "gives a int, wanted a bool tensor"),
+        (lambda: lambda distance: distance, "gives torch.float32, wanted a bool tensor"),
+        (lambda: lambda distance: distance[None] > 0, "gives shape (1, 64, 64)"),
+        (lambda: lambda distance: distance < 0, "cells have none of their own"),
+        (lambda: lambda distance: distance >= 0, "wrong marks"),
+        (lambda: lambda distance: distance == distance.max(), "cells have none of their own"),
+        (lambda: lambda distance: distance > 3, "wrong marks"),
+        (lambda: lambda: 0, "TypeError"),
+        (lambda: partial(marks._peaks, reach=3), "wanted at most 2"),
+        (lambda: partial(marks._peaks, reach=1, sigma=0.5), "wanted at most 2"),
+        (lambda: torch.zeros(64, 64), "wanted a function"),
+    ],
     "roi_cells": [
         (roi_unaligned, "FAIL a pixel's centre"),
         (roi_resized, "FAIL a box between the pixels"),
@@ -569,6 +661,8 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "suppress": {"left: a removed box removes nobody": 5, "unchanged": 0},
+    "split_touching": {"every little peak": 0, "the mask itself": 0},
     "roi_cells": {"left: a cell is the mean of its samples": 4, "unchanged": 0},
     "judge_pass": {"left: no graph is built": 4, "frozen layers thawed": 3},
     "train_pass": {"left: every layer learns": 5, "left: the losses are numbers": 7},

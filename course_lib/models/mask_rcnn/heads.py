@@ -52,8 +52,8 @@ def align_rois(
         rois: (R, 5): number of the picture and box in its pixels.
         output_size: cells in each direction.
         smallest: as for `level_of`.
-        aligned: whether pixel k covers k to k + 1, as everywhere in the course; False: torchvision's
-            older convention, half a pixel off.
+        aligned: whether pixel k covers k to k + 1, as everywhere in the course; False: the
+            older convention of torchvision, half a pixel off.
 
     Returns:
         (R, width, output_size, output_size) float32.

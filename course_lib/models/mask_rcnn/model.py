@@ -45,7 +45,7 @@ class MaskRCNN(nn.Module):
             (streets: the sky) has no objects of that class.
         in_channels: of the pictures.
         backbone: name of a `course_lib.models.backbone`.
-        first_level: the backbone's stage, counted from 0, that is the pyramid's finest level.
+        finest: stride of the pyramid's finest level, 2 or 4; each further level doubles it.
         anchor_sizes: of each level, fine to coarse: square roots of areas in pixels.
         anchor_ratios: height over width.
         width: channels of the pyramid.
@@ -74,7 +74,7 @@ class MaskRCNN(nn.Module):
         in_channels: int = 3,
         *,
         backbone: str = "small",
-        first_level: int = 1,
+        finest: int = 4,
         anchor_sizes: Sequence[float] = (8, 16, 32, 64),
         anchor_ratios: Sequence[float] = (0.5, 1.0, 2.0),
         width: int = 64,
@@ -94,14 +94,16 @@ class MaskRCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = make_backbone(backbone, in_channels=in_channels)
-        last = first_level + len(anchor_sizes)
-        if not 0 <= first_level < last <= len(self.backbone.strides):
+        strides = tuple(finest * 2**level for level in range(len(anchor_sizes)))
+        known = self.backbone.strides
+        if not strides or not {*strides} <= {*known}:
             raise ValueError(
-                f"first_level is {first_level} and anchor_sizes has {len(anchor_sizes)} levels; "
-                f"the backbone has stages 0 to {len(self.backbone.strides) - 1}."
+                f"finest is {finest} and anchor_sizes has {len(anchor_sizes)} levels, of strides "
+                f"{strides}; the backbone has {known}."
             )
-        self.levels = (first_level, last)
-        self.strides = self.backbone.strides[first_level:last]
+        first = known.index(finest)
+        last = first + len(strides)
+        self.levels, self.strides = (first, last), strides
         self.anchor_sizes = tuple(float(size) for size in anchor_sizes)
         self.anchor_ratios = tuple(float(ratio) for ratio in anchor_ratios)
         self.num_classes, self.smallest, self.aligned = num_classes, float(smallest), aligned
@@ -116,7 +118,7 @@ class MaskRCNN(nn.Module):
             detection_iou=detection_iou,
             detections=detections,
         )
-        self.pyramid = FeaturePyramid(self.backbone.channels[first_level:last], width)
+        self.pyramid = FeaturePyramid(self.backbone.channels[first:last], width)
         self.proposals = ProposalHead(width, len(self.anchor_ratios))
         self.box_head = BoxHead(width, BOX_CELLS, box_width, num_classes)
         self.mask_head = MaskHead(width, mask_width, num_classes)

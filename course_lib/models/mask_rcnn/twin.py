@@ -4,6 +4,7 @@ The same anchors, numbers of proposals, thresholds and widths, and the same argu
 between is torchvision's code. The tests give both the same weights (`twin_weights`).
 """
 
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -52,13 +53,13 @@ class TorchvisionTwin(nn.Module):
         num_classes: as for `MaskRCNN`, and so all others.
         in_channels: see there.
         backbone: see there.
-        first_level: see there.
+        finest: see there.
         anchor_sizes: see there.
         anchor_ratios: see there.
         width: see there.
         box_width: see there.
         mask_width: see there.
-        smallest: see there; the pyramid's finest level has stride 2 ** (first_level + 1).
+        smallest: see there.
         before: see there.
         after: see there.
         anchors: see there.
@@ -76,7 +77,7 @@ class TorchvisionTwin(nn.Module):
         in_channels: int = 3,
         *,
         backbone: str = "small",
-        first_level: int = 1,
+        finest: int = 4,
         anchor_sizes: Sequence[float] = (8, 16, 32, 64),
         anchor_ratios: Sequence[float] = (0.5, 1.0, 2.0),
         width: int = 64,
@@ -96,10 +97,11 @@ class TorchvisionTwin(nn.Module):
         super().__init__()
         levels = len(anchor_sizes)
         names = [str(level) for level in range(levels)]
-        # Of a proposal of `smallest` pixels is said that it belongs one level above the finest.
-        canonical = {"canonical_scale": smallest, "canonical_level": first_level + 2}
+        # A proposal of `smallest` pixels is read from one level above the finest.
+        first = int(math.log2(finest)) - 1  # stage of the backbone: 0 has stride 2
+        canonical = {"canonical_scale": smallest, "canonical_level": first + 2}
         self.net = TorchvisionMaskRCNN(
-            _BackboneWithPyramid(backbone, in_channels, first_level, first_level + levels, width),
+            _BackboneWithPyramid(backbone, in_channels, first, first + levels, width),
             min_size=1,
             max_size=1,
             image_mean=[0.0] * in_channels,

@@ -10,7 +10,8 @@ Samples of a generator have no truth to be counted against; they are judged as c
 :func:`density_coverage`, and against the training set by :func:`nearest_distances`.
 
 Objects are judged as lists, :class:`FoundObjects` against :class:`TrueObjects` of each image:
-:func:`detection_scores` for a data set, :func:`average_precision` to see how.
+:func:`detection_scores` for a data set, :func:`average_precision` to see how, :func:`count_error`
+for their number. Maps of segments are counted by :func:`panoptic_counts`.
 """
 
 from course_lib.metrics.average_precision import (
@@ -37,6 +38,7 @@ from course_lib.metrics.classification import (
     top_k_accuracy,
 )
 from course_lib.metrics.confusion import confusion_matrix, confusion_per_image
+from course_lib.metrics.counting import CountError, count_error
 from course_lib.metrics.detection import detection_scores
 from course_lib.metrics.frechet import frechet_distance, frechet_from_moments, moments
 from course_lib.metrics.kernel import kernel_distance, kernel_distances
@@ -50,6 +52,7 @@ from course_lib.metrics.manifold import (
 from course_lib.metrics.modes import ModeCoverage, mode_coverage
 from course_lib.metrics.nearest import copied_share, nearest_distances
 from course_lib.metrics.objects import FoundObjects, TrueObjects
+from course_lib.metrics.panoptic import PanopticQuality, panoptic_counts, panoptic_quality
 from course_lib.metrics.segmentation import (
     dice,
     frequency_weighted_iou,
@@ -62,11 +65,13 @@ from course_lib.metrics.wasserstein import wasserstein_1d
 
 __all__ = [
     "Averages",
+    "CountError",
     "DensityCoverage",
     "DetectionCurves",
     "FoundObjects",
     "ModeCoverage",
     "PairedBootstrap",
+    "PanopticQuality",
     "PrecisionRecall",
     "Reliability",
     "TrueObjects",
@@ -81,6 +86,7 @@ __all__ = [
     "confusion_matrix",
     "confusion_per_image",
     "copied_share",
+    "count_error",
     "density_coverage",
     "detection_curves",
     "detection_scores",
@@ -102,6 +108,8 @@ __all__ = [
     "nearest_distances",
     "neighbour_radii",
     "paired_bootstrap",
+    "panoptic_counts",
+    "panoptic_quality",
     "pixel_accuracy",
     "precision",
     "precision_recall",

@@ -79,12 +79,12 @@ class DetectionCurves:
     @property
     def average_precision(self) -> Tensor:
         """(T, C) float64: mean of the precision over the recalls."""
-        return self.precision.mean(-1)  # eq-average-precision
+        return self.precision.mean(-1)  # eq-ap-101
 
     @property
     def mean(self) -> float:
         """AP: mean over thresholds and classes; NaN where there is no true object at all."""
-        return float(self.average_precision.nanmean())
+        return float(self.average_precision.nanmean())  # eq-coco-ap
 
 
 def average_precision(
@@ -225,9 +225,9 @@ def detection_curves(
         ignored = torch.cat([m.ignored for m in of_class], 1)[:, order]
         hits = (hit & ~ignored).cumsum(1).double()
         alarms = (~hit & ~ignored).cumsum(1).double()
-        reached = hits / num_true  # eq-recall-ranked
-        exact = hits / (hits + alarms).clamp(min=1)  # eq-precision-ranked
-        best = exact.flip(1).cummax(1).values.flip(1) if exact.shape[1] else exact
+        reached = hits / num_true  # eq-precision-recall
+        exact = hits / (hits + alarms).clamp(min=1)
+        best = exact.flip(1).cummax(1).values.flip(1)  # eq-interpolated-precision
         padded = torch.cat([best, torch.zeros(num, 1, dtype=torch.float64)], 1)
         for row in range(num):
             first = torch.searchsorted(reached[row].contiguous(), RECALLS)  # n: never reached

@@ -23,8 +23,16 @@ from course_lib.recipes import (
 from course_lib.recipes.recipe import DataSpec, Family, GANRecipe, Network, Recipe
 
 # What `course train` and `course train-gan` know: by the network's name, and by (name, data set).
-NETWORKS: dict[str, Network] = segmentation.NETWORKS | classifier.NETWORKS
-SUPERVISED: dict[tuple[str, str], Recipe] = segmentation.RECIPES | classifier.RECIPES
+NETWORKS: dict[str, Network] = {
+    **segmentation.NETWORKS,
+    **classifier.NETWORKS,
+    **objects.NETWORKS,
+}
+SUPERVISED: dict[tuple[str, str], Recipe] = {
+    **segmentation.RECIPES,
+    **classifier.RECIPES,
+    **objects.RECIPES,
+}
 FAMILIES: dict[str, Family] = generation.FAMILIES
 GANS: dict[tuple[str, str], GANRecipe] = generation.RECIPES
 

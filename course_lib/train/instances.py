@@ -95,6 +95,11 @@ def check_instances(
         if len(data) == 0:
             raise ValueError(f"The set {data.name}/{data.split} is empty.")
         check_labels(data, getattr(model, "num_classes", data.num_classes))
+    if val_set is not None and not sum(map(len, val_set.labels or [])):
+        raise ValueError(
+            f"The validation set {val_set.name}/{val_set.split} has no object, so no epoch could "
+            "be chosen on it; pass None, or load more images."
+        )
     if val_set is not None and val_set.classes != train_set.classes:
         raise ValueError(
             f"Training and validation set name different classes: {train_set.classes} and "

@@ -1,12 +1,13 @@
 """Judging a detector on a set of pictures with objects."""
 
+from collections.abc import Iterable, Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.data import ImageSet, to_float
-from course_lib.metrics.average_precision import average_precision
-from course_lib.metrics.objects import FoundObjects, TrueObjects
+from course_lib.metrics import FoundObjects, TrueObjects, detection_scores
 from course_lib.models.mask_rcnn import Detections
 from course_lib.train.engine import pick_device
 from course_lib.train.instances import check_labels
@@ -48,28 +49,28 @@ def detect(
     return found
 
 
-def found_objects(detections: list[Detections], size: tuple[int, int]) -> list[FoundObjects]:
-    """Return what was found as the metrics take it: masks of whole pictures, true or false."""
-    return [
-        FoundObjects(d.boxes, d.labels, d.scores, paste_masks(d.masks, d.boxes, size) >= 0.5)
-        for d in detections
-    ]
+def found_objects(
+    detections: Iterable[Detections], size: tuple[int, int]
+) -> Iterator[FoundObjects]:
+    """Yield what was found as the metrics take it: masks of whole pictures, true or false."""
+    for d in detections:
+        pasted = paste_masks(d.masks, d.boxes, size) >= 0.5
+        yield FoundObjects(d.boxes, d.labels, d.scores, pasted)
 
 
-def true_objects(data: ImageSet) -> list[TrueObjects]:
-    """Return the objects of each picture of a set as the metrics take them."""
+def true_objects(data: ImageSet) -> Iterator[TrueObjects]:
+    """Yield the objects of each picture of a set as the metrics take them."""
     assert data.boxes is not None and data.labels is not None
-    objects = []
     for ids, boxes, labels in zip(data.targets.cpu(), data.boxes, data.labels, strict=True):
         planes = ids == torch.arange(1, len(labels) + 1)[:, None, None]
-        objects.append(TrueObjects(boxes, labels, planes))
-    return objects
+        yield TrueObjects(boxes, labels, planes)
 
 
 def object_scores(
     model: nn.Module,
     data: ImageSet,
     *,
+    batch_size: int = BATCH,
     device: str | torch.device | None = None,
     precision: str = "no",
 ) -> dict[str, float]:
@@ -78,21 +79,17 @@ def object_scores(
     Args:
         model: see `detect`.
         data: pictures with objects.
+        batch_size: see `detect`.
         device: see `detect`.
         precision: see `detect`.
 
     Returns:
-        "box_ap" and "mask_ap": means over the overlaps .50 to .95; "box_ap50" and "mask_ap50".
+        Those of `detection_scores`, by name; "box_ap" and "mask_ap" first of all.
     """
     check_labels(data, getattr(model, "num_classes", data.num_classes))
     size = (data.images.shape[-2], data.images.shape[-1])
-    found = found_objects(detect(model, data, device=device, precision=precision), size)
-    truth = true_objects(data)
-    scores = {}
-    for kind in ("box", "mask"):
-        scores[f"{kind}_ap"] = average_precision(found, truth, kind=kind)
-        scores[f"{kind}_ap50"] = average_precision(found, truth, kind=kind, iou_thresholds=(0.5,))
-    return scores
+    found = detect(model, data, batch_size=batch_size, device=device, precision=precision)
+    return detection_scores(found_objects(found, size), true_objects(data))
 
 
 def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:

@@ -10,13 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.metrics.average_precision import (
-    IOU_THRESHOLDS,
-    average_precision,
-    detection_curves,
-    match_detections,
-)
-from course_lib.metrics.objects import FoundObjects, TrueObjects
+from course_lib.metrics import FoundObjects, TrueObjects, detection_scores
+from course_lib.metrics.average_precision import detection_curves, match_detections
 from course_lib.models.mask_rcnn.twin import TorchvisionTwin
 from course_lib.recipes import Recipe
 from course_lib.recipes.objects import RECIPES, TWIN_PENN_FUDAN
@@ -24,6 +19,7 @@ from course_lib.results.claim import Claim, Context, Measurement, Published
 from course_lib.train.detection import NAMES, train_detection
 from course_lib.train.judge_objects import SURE, detect, found_objects, true_objects
 
+SCORES = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
 RESAMPLES = 1000
 SHARES = (0.025, 0.975)  # of the resamples, below the ends of an interval
 
@@ -44,7 +40,7 @@ def _measure(context: Context, recipe: Recipe, intervals: bool = False) -> Measu
         **kind,
     )
     size = (test.images.shape[-2], test.images.shape[-1])
-    found, truth = found_objects(detect(model, test), size), true_objects(test)
+    found, truth = list(found_objects(detect(model, test), size)), list(true_objects(test))
     metrics = {
         **scores_on_test(found, truth, test.classes),
         "val_score": history.best_score or 0.0,
@@ -78,13 +74,8 @@ def scores_on_test(
     found: list[FoundObjects], truth: list[TrueObjects], classes: tuple[str, ...]
 ) -> dict[str, float]:
     """COCO's scores, those of each class, and by how many objects a count is wrong."""
-    scores = {}
-    for kind in ("box", "mask"):
-        scores[f"{kind}_ap"] = average_precision(found, truth, kind=kind)
-        for share in (0.5, 0.75):
-            scores[f"{kind}_ap{100 * share:.0f}"] = average_precision(
-                found, truth, kind=kind, iou_thresholds=(share,)
-            )
+    every = detection_scores(found, truth)
+    scores = {name: every[name] for name in SCORES}
     curves = detection_curves(match_detections(found, truth, kind="mask"))
     for label, per_class in zip(curves.classes, curves.average_precision.T, strict=True):
         if per_class.isfinite().all():
@@ -102,7 +93,7 @@ def resampled(matches: list[dict[int, Any]], number: int, seed: int = 0) -> Tens
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(len(matches), (number, len(matches)), generator=generator).tolist()
     sets = ([matches[image] for image in rows] for rows in drawn)
-    scores = [detection_curves(one, IOU_THRESHOLDS).mean for one in sets]
+    scores = [detection_curves(one).mean for one in sets]
     return torch.tensor(scores, dtype=torch.float64).nan_to_num(0.0)
 
 

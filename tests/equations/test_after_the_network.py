@@ -16,6 +16,7 @@ from torchvision.ops import batched_nms, box_iou, nms
 
 from course_lib.ops import class_wise_nms, connected_components, soft_nms
 from course_lib.ops import nms as taught
+from course_lib.post import panoptic_merge
 
 few = settings(max_examples=25, deadline=None)
 seeds = given(st.integers(0, 2**31))
@@ -284,3 +285,10 @@ def test_the_merge_gives_each_mask_what_is_free(seed, share):
         assert set(np.flatnonzero(owner == n)) == f
     for a, b in itertools.combinations(given_by_sets, 2):
         assert not a & b
+    masks = torch.tensor([[[i in b for i in range(60)]] for b in sets])
+    ids, segments = panoptic_merge(
+        torch.zeros(1, 60, dtype=torch.int64), masks, torch.ones(6, dtype=torch.int64),
+        torch.linspace(0.9, 0.6, 6), things={1}, min_share=share,
+    )  # fmt: skip
+    found = [set(torch.where(ids[0] == s.id)[0].tolist()) for s in segments if s.thing]
+    assert found == [f for f in given_by_sets if f]

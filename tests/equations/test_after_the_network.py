@@ -14,7 +14,9 @@ from skimage.measure import euler_number, label
 from skimage.segmentation import watershed
 from torchvision.ops import batched_nms, box_iou, nms
 
-from course_lib.ops import connected_components
+from course_lib.ops import class_wise_nms, connected_components, soft_nms
+from course_lib.ops import nms as taught
+from course_lib.post import panoptic_merge
 
 few = settings(max_examples=25, deadline=None)
 seeds = given(st.integers(0, 2**31))
@@ -50,6 +52,7 @@ def test_suppression_keeps_what_overlaps_no_kept_better_box(seed, threshold):
     iou = box_iou(boxes, boxes)
     found = kept(iou.tolist(), scores.tolist(), threshold)
     assert nms(boxes, scores, threshold).tolist() == found
+    assert taught(boxes, scores, threshold).tolist() == found
     for i in set(range(len(scores))) - set(found):
         assert any(iou[i, j] > threshold and scores[j] >= scores[i] for j in found)
     assert all(iou[i, j] <= threshold for i, j in itertools.combinations(found, 2))
@@ -81,6 +84,7 @@ def test_an_offset_keeps_classes_apart(seed):
         each += own[nms(boxes[own], scores[own], 0.4)].tolist()
     assert sorted(found) == sorted(each)
     assert batched_nms(boxes, scores, classes, 0.4).tolist() == found
+    assert class_wise_nms(boxes, scores, classes, 0.4).tolist() == found
 
 
 @pytest.mark.equation("eq-nms-crowd")
@@ -118,6 +122,9 @@ def test_soft_suppression_is_a_product_over_those_taken_before(seed):
         product = math.prod(math.exp(-(iou[order[m]][c] ** 2) / 0.5) for m in range(n))
         assert math.isclose(now[c], float(scores[c]) * product)
     assert [now[c] for c in order] == sorted(now, reverse=True)
+    taken, values = soft_nms(boxes, scores, min_score=0)
+    assert taken.tolist() == order
+    np.testing.assert_allclose(values.numpy(), [now[c] for c in order])
 
 
 def test_the_chapters_soft_scores():
@@ -278,3 +285,10 @@ def test_the_merge_gives_each_mask_what_is_free(seed, share):
         assert set(np.flatnonzero(owner == n)) == f
     for a, b in itertools.combinations(given_by_sets, 2):
         assert not a & b
+    masks = torch.tensor([[[i in b for i in range(60)]] for b in sets])
+    ids, segments = panoptic_merge(
+        torch.zeros(1, 60, dtype=torch.int64), masks, torch.ones(6, dtype=torch.int64),
+        torch.linspace(0.9, 0.6, 6), things={1}, min_share=share,
+    )  # fmt: skip
+    found = [set(torch.where(ids[0] == s.id)[0].tolist()) for s in segments if s.thing]
+    assert found == [f for f in given_by_sets if f]

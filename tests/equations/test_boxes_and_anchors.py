@@ -12,6 +12,15 @@ from torchvision.models.detection._utils import BalancedPositiveNegativeSampler,
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
+from course_lib.ops import (
+    anchor_grid,
+    box_iou,
+    decode_boxes,
+    encode_boxes,
+    match,
+    sample_balanced,
+)
+
 few = settings(max_examples=25, deadline=None)
 seeds = given(st.integers(0, 2**31))
 
@@ -54,6 +63,7 @@ def test_the_overlap_of_boxes_counts_pixels(numbers):
     both = torch.tensor([a, b]).double()
     assert math.isclose(overlap(a, b), counted)
     assert math.isclose(torchvision.ops.box_iou(both, both)[0, 1], counted, rel_tol=1e-9)
+    assert math.isclose(box_iou(both, both)[0, 1], counted, rel_tol=1e-9)
 
 
 def test_the_chapters_two_boxes():
@@ -78,6 +88,7 @@ def test_anchors_of_one_size_have_one_area():
         width, height = 64 / math.sqrt(ratio), 64 * math.sqrt(ratio)
         assert (x2 - x1, y2 - y1) == (width, height)  # whole numbers here: nothing is rounded
         assert width * height == 64**2 and height / width == ratio
+    assert anchor_grid((1, 1), 16, (64,), (0.25, 1, 4)).tolist() == made.tolist()
 
 
 @pytest.mark.equation("eq-anchor-count")
@@ -90,6 +101,8 @@ def test_the_number_of_anchors(height, width):
     maps = [torch.zeros(1, 1, *size) for size in sizes]
     (anchors,) = make(ImageList(image, [(height, width)]), maps)
     assert len(anchors) == 3 * sum(a * b for a, b in sizes)
+    ours = [anchor_grid(z, s, (4 * s,), (0.5, 1, 2)) for z, s in zip(sizes, strides, strict=True)]
+    assert sum(map(len, ours)) == len(anchors)
     if (height, width) == (96, 128):
         assert len(anchors) == 3072
         assert 0.7 < 3 * sizes[0][0] * sizes[0][1] / len(anchors) < 0.78
@@ -129,17 +142,19 @@ def test_another_ratio_of_the_same_area(q):
 def test_codes_and_boxes_are_inverse(seed):
     boxes, anchors = some_boxes(seed), some_boxes(seed + 1)
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
-    mine = torch.tensor([codes(b, a) for b, a in zip(boxes.tolist(), anchors.tolist(), strict=True)])
-    mine = mine.double()
-    torch.testing.assert_close(mine, coder.encode_single(boxes, anchors), rtol=1e-6, atol=1e-6)
+    pairs = zip(boxes.tolist(), anchors.tolist(), strict=True)
+    mine = torch.tensor([codes(b, a) for b, a in pairs], dtype=torch.float64)
+    torch.testing.assert_close(mine, coder.encode_single(boxes, anchors))
+    torch.testing.assert_close(mine, encode_boxes(boxes, anchors))
+    torch.testing.assert_close(decode_boxes(mine, anchors), boxes)
     for row, box, anchor in zip(mine.tolist(), boxes.tolist(), anchors.tolist(), strict=True):
         xa, ya, wa, ha = centre(anchor)
         x, y = xa + row[0] * wa, ya + row[1] * ha
         w, h = wa * math.exp(row[2]), ha * math.exp(row[3])
         decoded = [x - w / 2, y - h / 2, x + w / 2, y + h / 2]
-        np.testing.assert_allclose(decoded, box, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(decoded, box, atol=1e-9)
     back = coder.decode_single(mine, anchors)
-    torch.testing.assert_close(back, boxes, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(back, boxes)
 
 
 def test_the_chapters_codes():
@@ -203,19 +218,22 @@ def test_matching_has_two_thresholds_and_a_rescue(seed):
         return
     expected = labels_of(iou.tolist(), 0.3, 0.7)
     assert Matcher(0.7, 0.3, allow_low_quality_matches=True)(iou).tolist() == expected
+    assert match(iou, high=0.7, low=0.3, rescue=True).tolist() == expected
 
 
 def test_the_chapters_rescue_leaves_one_object_out():
     iou = torch.tensor([[0.6, 0.65], [0.2, 0.4]])
     matched = Matcher(0.7, 0.3, allow_low_quality_matches=True)(iou).tolist()
+    assert match(iou, high=0.7, low=0.3, rescue=True).tolist() == matched
     assert matched == labels_of(iou.tolist(), 0.3, 0.7) == [-2, 0]
 
 
 def test_a_box_without_area_calls_all_anchors():
     objects = torch.tensor([[0.0, 0, 0, 0], [30, 30, 40, 40]])
     anchors = some_boxes(0, 20).float()
-    matched = Matcher(0.7, 0.3, True)(torchvision.ops.box_iou(objects, anchors))
-    assert (matched >= 0).all()
+    iou = torchvision.ops.box_iou(objects, anchors)
+    assert (Matcher(0.7, 0.3, True)(iou) >= 0).all()
+    assert (match(iou[:1], high=0.7, low=0.3, rescue=True) == -1).all()
 
 
 @pytest.mark.equation("eq-balanced-sample")
@@ -227,6 +245,9 @@ def test_a_balanced_sample(positive, negative, number, share):
     expected = min(int(share * number), positive)
     assert plus[0].sum() == expected
     assert minus[0].sum() == min(number - expected, negative)
+    matches = torch.tensor([0] * positive + [-1] * negative + [-2] * 7)
+    ours = sample_balanced(matches, number=number, positive_share=share)
+    assert [int(m.sum()) for m in ours] == [int(plus[0].sum()), int(minus[0].sum())]
 
 
 @pytest.mark.equation("eq-sampled-odds")

@@ -12,6 +12,16 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from torchmetrics.detection import PanopticQuality
 
+from course_lib.metrics import count_error, panoptic_counts, panoptic_quality
+from course_lib.metrics.average_precision import (
+    average_precision,
+    detection_curves,
+    match_detections,
+    match_greedily,
+)
+from course_lib.metrics.objects import FoundObjects, TrueObjects
+from course_lib.post import Segment
+
 few = settings(max_examples=25, deadline=None)
 seeds = given(st.integers(0, 2**31))
 
@@ -46,9 +56,10 @@ def interpolated(points, r):
 
 def area(hits, objects):
     points = curve(hits, objects)
-    return sum(
-        (interpolated(points, points[n][1]) for n, h in enumerate(hits) if h), Fraction(0)
-    ) / objects
+    return (
+        sum((interpolated(points, points[n][1]) for n, h in enumerate(hits) if h), Fraction(0))
+        / objects
+    )
 
 
 def sampled(hits, objects, steps=100):
@@ -83,6 +94,9 @@ def test_greedy_matching(seed, threshold):
         if chosen >= 0:
             taken_by[chosen] = n
     found = matched(overlap, threshold)
+    none = torch.zeros(5, dtype=torch.bool)
+    ours = match_greedily(torch.tensor(overlap), threshold, none, none).tolist()
+    assert [None if m < 0 else m for m in ours] == found
     assert [found.index(m) if m in found else -1 for m in range(5)] == taken_by
 
 
@@ -165,6 +179,28 @@ def test_the_mean_over_thresholds():
     assert [round(x, 3) for x in each.values()] == expected
     assert round(sum(each.values()) / 10, 3) == 0.408
     assert math.isclose(each[0.75], 41 / 101)
+    found, truth = worked_example()
+    matches = match_detections(found, truth)
+    ours = detection_curves(matches).average_precision[:, 0].tolist()
+    np.testing.assert_allclose(ours, list(each.values()))
+    assert math.isclose(average_precision(found, truth), sum(each.values()) / 10)
+
+
+def worked_example():
+    """The chapter's table as boxes: squares of 100 pixels, shifted until the overlap is right."""
+    objects = torch.tensor([[0.0, 1000.0 * m, 100, 1000 * m + 100] for m in range(5)])
+    boxes = []
+    for row in OVERLAP:
+        if row.max() == 0:
+            boxes.append([5000.0, 0, 5100, 100])
+        else:
+            shift = 100 * (1 - row.max()) / (1 + row.max())  # eq-box-shift, solved
+            x1, y1, x2, y2 = objects[int(row.argmax())].tolist()
+            boxes.append([x1 + shift, y1, x2 + shift, y2])
+    found = FoundObjects(
+        torch.tensor(boxes), torch.ones(7, dtype=torch.int64), torch.tensor(SCORES)
+    )
+    return [found], [TrueObjects(objects, torch.ones(5, dtype=torch.int64))]
 
 
 def by_scores(scores, hits, objects):
@@ -204,6 +240,8 @@ def test_counting_error(seed):
     distance = torch.nn.functional.l1_loss(torch.tensor(guess).double(), torch.tensor(truth))
     assert math.isclose(distance, sum(abs(a - b) for a, b in zip(guess, truth, strict=True)) / 12)
     bias = (guess.mean() - truth.mean()).item()
+    ours = count_error(torch.tensor(guess), torch.tensor(truth))
+    assert math.isclose(ours.absolute, distance) and math.isclose(ours.bias, bias, abs_tol=1e-12)
     assert math.isclose(bias, sum(guess - truth) / 12, abs_tol=1e-12) and abs(bias) <= distance
 
 
@@ -250,8 +288,11 @@ def some_rows(seed, length=40):
 
 
 def with_torchmetrics(truth, guess, open_category=2):
-    """The same rows as one class of things. What the prediction leaves open is said to be of
-    another class, 2: torchmetrics would leave it out of the truth too, were it unknown (99)."""
+    """The same rows as one class of things.
+
+    What the prediction leaves open is said to be of another class, 2: torchmetrics would leave it
+    out of the truth too, were it unknown (99).
+    """
     metric = PanopticQuality(
         things={1}, stuffs={2}, allow_unknown_preds_category=True, return_per_class=True
     )
@@ -263,6 +304,15 @@ def with_torchmetrics(truth, guess, open_category=2):
     return float(metric.compute()[0, 0])
 
 
+def ours_of(truth, guess):
+    """Panoptic quality of the one class by the course's function."""
+    maps = []
+    for row in (guess, truth):
+        ids = torch.tensor(row)[None]
+        maps += [ids, [Segment(int(s), 0, True) for s in ids.unique() if s]]
+    return float(panoptic_quality(panoptic_counts(*maps, num_classes=1)).pq[0])
+
+
 @pytest.mark.equation("eq-pq", "eq-pq-void")
 @few
 @seeds
@@ -270,6 +320,7 @@ def test_panoptic_quality(seed):
     truth, guess = some_rows(seed)
     expected = quality(truth, guess)
     assert math.isclose(with_torchmetrics(truth, guess), expected, rel_tol=1e-6)
+    assert math.isclose(ours_of(truth, guess), expected)
 
 
 @pytest.mark.equation("eq-pq-factors")
@@ -315,6 +366,7 @@ def test_the_chapters_swap():
     for truth, guess in ((a, b), (b, a)):
         found = with_torchmetrics(np.array(truth), np.array(guess))
         assert math.isclose(found, quality(truth, guess), rel_tol=1e-6)
+        assert math.isclose(ours_of(truth, guess), quality(truth, guess))
     # If the prediction's open pixels are unknown to it, torchmetrics is kinder than the paper.
     assert with_torchmetrics(np.array(a), np.array(b), open_category=99) == 1
 

@@ -17,6 +17,10 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import FeaturePyramidNetwork, roi_align
 from torchvision.ops.poolers import LevelMapper
 
+from course_lib.losses import detection
+from course_lib.models.mask_rcnn import FeaturePyramid, level_of
+from course_lib.post import paste_masks
+
 F64 = torch.float64
 few = settings(max_examples=25, deadline=None)
 seeds = given(st.integers(0, 2**31))
@@ -62,6 +66,12 @@ def test_the_pyramid_adds_from_the_top(size):
         out = pyramid.layer_blocks[index][0]
         expected = F.conv2d(merged, out.weight, out.bias, padding=1)
         torch.testing.assert_close(found[str(level)], expected)
+    ours = FeaturePyramid(list(channels.values()), 8)
+    for index in range(4):
+        ours.lateral[index].load_state_dict(pyramid.inner_blocks[index][0].state_dict())
+        ours.smooth[index].load_state_dict(pyramid.layer_blocks[index][0].state_dict())
+    for mine, theirs in zip(ours(list(maps.values())), found.values(), strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 @pytest.mark.equation("eq-fpn-level", "eq-fpn-places")
@@ -73,6 +83,8 @@ def test_the_level_of_a_box(width, height):
     torchvisions = LevelMapper(2, 5)([torch.tensor([[0.0, 0.0, width, height]])]) + 2
     near = abs(math.log2(size / 224) - round(math.log2(size / 224))) < 1e-5
     assert near or torchvisions.item() == level
+    roi = torch.tensor([[0, 0.0, 0.0, width, height]])
+    assert near or level_of(roi, 4, smallest=112).item() + 2 == level
     if level == free:
         assert 14 * (1 - 1e-9) <= size / 2**level < 28 * (1 + 1e-9)
 
@@ -113,11 +125,15 @@ def test_two_parts_from_the_proposals(seed):
     found = rpn.compute_loss(o[:, None], t, [labels], [target])
     sampled = [a for a in range(number) if labels[a] >= 0]
     objectness = sum(binary(float(o[a]), float(labels[a])) for a in sampled) / len(sampled)
-    box = sum(
-        smooth(float(d)) for a in sampled if labels[a] == 1 for d in t[a] - target[a]
-    ) / len(sampled)
+    box = sum(smooth(float(d)) for a in sampled if labels[a] == 1 for d in t[a] - target[a]) / len(
+        sampled
+    )
     assert math.isclose(found[0], objectness, rel_tol=1e-5)
     assert math.isclose(found[1], box, rel_tol=1e-5)
+    yes, no = labels[None] == 1, labels[None] == 0
+    assert math.isclose(detection.objectness_loss(o[None], yes, no), objectness, rel_tol=1e-5)
+    ours = detection.anchor_box_loss(t[None], target[None], yes, no)
+    assert math.isclose(ours, box, rel_tol=1e-5)
 
 
 def test_the_chapters_numbers():
@@ -143,6 +159,8 @@ def test_two_parts_from_the_box_head(seed):
     box = sum(smooth(float(d)) for r in range(number) if k[r] for d in t[r, k[r]] - target[r])
     assert math.isclose(found[0], -sum(map(math.log, chosen)) / number, rel_tol=1e-5)
     assert math.isclose(found[1], box / number, rel_tol=1e-5)
+    assert math.isclose(detection.class_loss(z, k), found[0], rel_tol=1e-5)
+    assert math.isclose(detection.box_loss(t, k, target), found[1], rel_tol=1e-5, abs_tol=1e-7)
 
 
 def mask_case(seed):
@@ -177,6 +195,8 @@ def test_the_mask_part_and_its_gradient(seed):
         gradient[r, k] = (p - truth[r]) / (28**2 * 3)
     torch.testing.assert_close(found.detach(), expected)
     torch.testing.assert_close(u.grad, gradient)
+    ours = detection.mask_loss(u.detach(), labels[whose], truth)
+    torch.testing.assert_close(ours, expected)
 
 
 @pytest.mark.equation("eq-mask-rcnn-loss")
@@ -213,16 +233,18 @@ def test_a_mask_is_pasted_by_the_geometry_that_cut_it_out(box):
     resized = F.interpolate(
         mask[None, None], size=(y2 - y1, x2 - x1), mode="bilinear", align_corners=False
     )[0, 0]
+    ours = paste_masks(mask[None], torch.tensor([box], dtype=F64), (64, 64))[0]
     for i, j in itertools.product(range(y1, y2, 3), range(x1, x2, 3)):
         u = 28 * (i + 0.5 - y1) / (y2 - y1) - 0.5
         v = 28 * (j + 0.5 - x1) / (x2 - x1) - 0.5
-        u, v = min(max(u, 0), 27), min(max(v, 0), 27)
         read = sum(
             max(0, 1 - abs(u - a)) * max(0, 1 - abs(v - b)) * float(mask[a, b])
             for a in range(28)
             for b in range(28)
         )
-        assert math.isclose(read, float(resized[i - y1, j - x1]), rel_tol=1e-9)
+        assert math.isclose(read, float(ours[i, j]), rel_tol=1e-9)
+        if min(u, v) >= 0 and max(u, v) <= 27:  # PyTorch's resizing keeps the rim beyond
+            assert math.isclose(read, float(resized[i - y1, j - x1]), rel_tol=1e-9)
 
 
 @pytest.mark.equation("eq-set-matching")

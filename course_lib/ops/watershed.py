@@ -48,7 +48,9 @@ def watershed(
     for y, row in enumerate(allowed.tolist(), 1):
         dry[y][1:-1] = row
     colour = torch.where(allowed.to(markers.device), markers, 0).long().cpu().tolist()
-    edge = []  # (height, time of arrival, row, column), the lowest first
+    edge: list[
+        tuple[float, int, int, int]
+    ] = []  # (height, time of arrival, row, column), the lowest first
     for y, x in torch.tensor(colour).reshape(rows, columns).nonzero().tolist():
         edge.append((level[y][x], len(edge), y, x))
         dry[y + 1][x + 1] = False

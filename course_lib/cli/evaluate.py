@@ -4,12 +4,16 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
+from torch import nn
 
+from course_lib.data import ImageSet
 from course_lib.recipes import DataSpec
-from course_lib.train import evaluate, load_checkpoint, pick_device
+from course_lib.train import evaluate, load_checkpoint, object_scores, pick_device
+
+DETECTED = 16  # images at a time, at most, where objects are looked for: their masks are large
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +74,9 @@ class Evaluate:
                 f"{self.checkpoint} tells apart {', '.join(card['classes'])}; {self.data} has "
                 f"{', '.join(data.classes)}. Choose a data set with the same classes."
             )
-        device = pick_device(self.device)
-        result = evaluate(model, data.to(device), batch_size=self.batch_size, device=device)
         size = tuple(data.images.shape[-2:])
-        per_class = dict(zip(result.classes, result.iou.tolist(), strict=True))
         print(f"{self.checkpoint} on {self.data}/{self.split}: {len(data)} images at {size}")
-        for name, value in per_class.items():
-            print(f"  IoU {name:15s} {value:.4f}" if value == value else f"  IoU {name:15s} absent")
-        print(f"  mean IoU            {result.mean_iou:.4f}")
-        print(f"  accuracy            {result.accuracy:.4f}")
+        scores = (self._objects if card["task"] == "instance" else self._labels)(model, data)
         if self.as_json:
             record = {
                 "checkpoint": self.checkpoint,
@@ -87,14 +85,40 @@ class Evaluate:
                 "num_images": len(data),
                 "size": list(size),
                 "fingerprint": data.fingerprint,
-                "mean_iou": _number(result.mean_iou),
-                "accuracy": _number(result.accuracy),
-                "loss": _number(result.loss),
-                "iou": {name: _number(value) for name, value in per_class.items()},
+                **scores,
                 "note": data.note,
             }
             print(json.dumps(record, allow_nan=False))
         return 0
+
+    def _labels(self, model: nn.Module, data: ImageSet) -> dict[str, Any]:
+        """Judge labels of images or pixels; print the scores and return them."""
+        device = pick_device(self.device)
+        result = evaluate(model, data.to(device), batch_size=self.batch_size, device=device)
+        per_class = dict(zip(result.classes, result.iou.tolist(), strict=True))
+        for name, value in per_class.items():
+            print(f"  IoU {name:15s} {value:.4f}" if value == value else f"  IoU {name:15s} absent")
+        print(f"  mean IoU            {result.mean_iou:.4f}")
+        print(f"  accuracy            {result.accuracy:.4f}")
+        return {
+            "mean_iou": _number(result.mean_iou),
+            "accuracy": _number(result.accuracy),
+            "loss": _number(result.loss),
+            "iou": {name: _number(value) for name, value in per_class.items()},
+        }
+
+    def _objects(self, model: nn.Module, data: ImageSet) -> dict[str, Any]:
+        """Judge boxes and masks of objects; print the scores and return them."""
+        device = pick_device(self.device)
+        batch_size = min(self.batch_size, DETECTED)
+        scores = object_scores(model.to(device), data, batch_size=batch_size, device=device)
+        objects = sum(map(len, data.labels or []))
+        print(f"  objects             {objects}")
+        for name in ("box_ap", "mask_ap"):
+            for share in ("", "50", "75"):
+                value = scores[f"{name}{share}"]
+                print(f"  {name + share:19s} " + (f"{value:.4f}" if value == value else "absent"))
+        return {"num_objects": objects, **{k: _number(v) for k, v in scores.items()}}
 
 
 def _number(value: float) -> float | None:

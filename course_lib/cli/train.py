@@ -25,7 +25,7 @@ from course_lib.cli.options import (
 )
 from course_lib.data import Augment
 from course_lib.recipes import NETWORKS, SUPERVISED, DataSpec, Recipe
-from course_lib.train import TrainConfig, save_checkpoint, train_supervised
+from course_lib.train import TrainConfig, save_checkpoint, train_detection, train_supervised
 from course_lib.train.files import check_room
 
 
@@ -76,7 +76,8 @@ class Train:
         check_room(self.out, SMALLEST_DISK)
         train_set, val_set = (recipe.data.load(split, self.root) for split in ("train", "val"))
         model = recipe.build(train_set, recipe.config.seed)
-        history = train_supervised(
+        train = train_detection if train_set.task == "instance" else train_supervised
+        history = train(
             model,
             train_set,
             val_set,

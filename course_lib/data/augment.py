@@ -95,6 +95,7 @@ class Augment:
         epoch: int = 0,
         step: int = 0,
         rank: int = 0,
+        mirrored: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
         """Augment one batch.
 
@@ -105,6 +106,8 @@ class Augment:
             epoch: Number of the epoch.
             step: Number of the batch within the epoch.
             rank: Number of the process.
+            mirrored: False: what comes in from outside by a shift, a rotation or a zoom is grey and
+                0 in the mask, since the mirrored half of an object is no object.
 
         Returns:
             Images (B, C, H, W) float32 in [-1, 1], and masks with their dtype unchanged (or None).
@@ -118,7 +121,8 @@ class Augment:
             images, masks = _shift(images, masks, draws[:, 1:3], columns, self.crop)
         pictures = to_float(images)
         if self.affine:
-            pictures, masks = _warp(pictures, masks, self._matrices(draws, flip, images.shape))
+            matrices = self._matrices(draws, flip, images.shape)
+            pictures, masks = _warp(pictures, masks, matrices, mirrored=mirrored)
         if self.colour:
             pictures = _recolour(pictures, 1 + self.colour * (2 * draws[:, 7:10] - 1))
         return pictures, masks
@@ -172,8 +176,11 @@ def _shift(
     return picked.reshape(images.shape), masks
 
 
-def _warp(pictures: Tensor, masks: Tensor | None, matrices: Tensor) -> tuple[Tensor, Tensor | None]:
+def _warp(
+    pictures: Tensor, masks: Tensor | None, matrices: Tensor, *, mirrored: bool
+) -> tuple[Tensor, Tensor | None]:
     """Move pixels along one affine grid: bilinear for pictures, nearest for masks."""
+    outside = "reflection" if mirrored else "zeros"
     height, width = pictures.shape[-2:]
     # grid_sample counts from -1 to 1 over the picture: x_unit = x_pixels * 2 / width.
     size = torch.tensor([width, height], dtype=torch.float32)
@@ -182,10 +189,10 @@ def _warp(pictures: Tensor, masks: Tensor | None, matrices: Tensor) -> tuple[Ten
     theta[:, :, 2] *= 2 / size
     theta = theta.to(pictures.device, non_blocking=True)
     grid = F.affine_grid(theta, [len(pictures), 1, height, width], align_corners=False)
-    moved = F.grid_sample(pictures, grid, "bilinear", "reflection", align_corners=False)
+    moved = F.grid_sample(pictures, grid, "bilinear", outside, align_corners=False)
     if masks is not None:
         layer = masks[:, None].to(torch.float32)  # ids below 2**24 are exact
-        layer = F.grid_sample(layer, grid, "nearest", "reflection", align_corners=False)
+        layer = F.grid_sample(layer, grid, "nearest", outside, align_corners=False)
         masks = layer[:, 0].to(masks.dtype)
     return moved, masks
 

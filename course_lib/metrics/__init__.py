@@ -8,8 +8,19 @@ number. :func:`averages` shows the means that papers report, side by side.
 Samples of a generator have no truth to be counted against; they are judged as clouds of features
 (N, D): :func:`frechet_distance`, :func:`kernel_distance`, :func:`precision_recall`,
 :func:`density_coverage`, and against the training set by :func:`nearest_distances`.
+
+Objects are judged as lists, :class:`FoundObjects` against :class:`TrueObjects` of each image:
+:func:`detection_scores` for a data set, :func:`average_precision` to see how, :func:`count_error`
+for their number. Maps of segments are counted by :func:`panoptic_counts`.
 """
 
+from course_lib.metrics.average_precision import (
+    DetectionCurves,
+    average_precision,
+    average_recall,
+    detection_curves,
+    match_detections,
+)
 from course_lib.metrics.averages import Averages, averages, micro
 from course_lib.metrics.bootstrap import PairedBootstrap, paired_bootstrap
 from course_lib.metrics.boundary import band_width, boundary_counts, boundary_iou
@@ -27,6 +38,8 @@ from course_lib.metrics.classification import (
     top_k_accuracy,
 )
 from course_lib.metrics.confusion import confusion_matrix, confusion_per_image
+from course_lib.metrics.counting import CountError, count_error
+from course_lib.metrics.detection import detection_scores
 from course_lib.metrics.frechet import frechet_distance, frechet_from_moments, moments
 from course_lib.metrics.kernel import kernel_distance, kernel_distances
 from course_lib.metrics.manifold import (
@@ -38,6 +51,8 @@ from course_lib.metrics.manifold import (
 )
 from course_lib.metrics.modes import ModeCoverage, mode_coverage
 from course_lib.metrics.nearest import copied_share, nearest_distances
+from course_lib.metrics.objects import FoundObjects, TrueObjects
+from course_lib.metrics.panoptic import PanopticQuality, panoptic_counts, panoptic_quality
 from course_lib.metrics.segmentation import (
     dice,
     frequency_weighted_iou,
@@ -50,12 +65,19 @@ from course_lib.metrics.wasserstein import wasserstein_1d
 
 __all__ = [
     "Averages",
+    "CountError",
     "DensityCoverage",
+    "DetectionCurves",
+    "FoundObjects",
     "ModeCoverage",
     "PairedBootstrap",
+    "PanopticQuality",
     "PrecisionRecall",
     "Reliability",
+    "TrueObjects",
     "accuracy",
+    "average_precision",
+    "average_recall",
     "averages",
     "band_width",
     "best_temperature",
@@ -64,7 +86,10 @@ __all__ = [
     "confusion_matrix",
     "confusion_per_image",
     "copied_share",
+    "count_error",
     "density_coverage",
+    "detection_curves",
+    "detection_scores",
     "dice",
     "expected_calibration_error",
     "f1_score",
@@ -74,6 +99,7 @@ __all__ = [
     "iou",
     "kernel_distance",
     "kernel_distances",
+    "match_detections",
     "mean_dice",
     "mean_iou",
     "micro",
@@ -82,6 +108,8 @@ __all__ = [
     "nearest_distances",
     "neighbour_radii",
     "paired_bootstrap",
+    "panoptic_counts",
+    "panoptic_quality",
     "pixel_accuracy",
     "precision",
     "precision_recall",

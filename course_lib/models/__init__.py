@@ -6,6 +6,7 @@ from course_lib.models.backbones import BACKBONES, Backbone, backbone
 from course_lib.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from course_lib.models.deeplab import DeepLabV3, DeepLabV3Plus
 from course_lib.models.fcn import FCN, DilatedFCN
+from course_lib.models.mask_rcnn import MaskRCNN
 from course_lib.models.pixelwise import PixelwiseClassifier
 from course_lib.models.point_gan import PointDiscriminator, PointGenerator
 from course_lib.models.resnet_unet import ResNetUNet
@@ -25,6 +26,7 @@ __all__ = [
     "DeepLabV3",
     "DeepLabV3Plus",
     "DilatedFCN",
+    "MaskRCNN",
     "PixelwiseClassifier",
     "PointDiscriminator",
     "PointGenerator",
@@ -49,6 +51,7 @@ MODELS: dict[str, type[nn.Module]] = {
         DeepLabV3Plus,
         DilatedFCN,
         FCN,
+        MaskRCNN,
         PixelwiseClassifier,
         ResNetUNet,
         SampleFeatures,

@@ -14,6 +14,8 @@ al., arXiv:1704.04503, section 3.
 import torch
 from torch import Tensor
 
+from course_lib.ops.boxes import box_iou
+
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Greedy non-maximum suppression.
@@ -42,7 +44,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     while len(left):
         best, left = left[0], left[1:]
         kept.append(best)
-        overlap = _overlap(boxes[best], boxes[left])  # (number left,)
+        overlap = box_iou(boxes[best][None], boxes[left])[0]  # (number left,)
         left = left[overlap.double() <= iou_threshold]  # eq-nms
     return (torch.stack(kept) if kept else left).to(device)
 
@@ -122,7 +124,7 @@ def soft_nms(
         best = now.argmax()  # the first of equal ones
         kept.append(best)
         values.append(now[best].clone())
-        overlap = _overlap(boxes[best], boxes)
+        overlap = box_iou(boxes[best][None], boxes)[0]
         if iou_threshold is None:
             factor = torch.exp(-(overlap**2) / sigma)  # eq-soft-nms
         else:
@@ -165,14 +167,6 @@ def check_boxes(boxes: Tensor, name: str = "boxes") -> None:
             "(x1, y1, x2, y2): boxes of the form (x, y, width, height) become that by "
             "torchvision.ops.box_convert(boxes, 'xywh', 'xyxy')."
         )
-
-
-def _overlap(box: Tensor, others: Tensor) -> Tensor:
-    """IoU (n,) of one box (4,) with others (n, 4); 0 where neither has an area."""
-    low, high = torch.maximum(box[:2], others[:, :2]), torch.minimum(box[2:], others[:, 2:])
-    shared = (high - low).clamp(min=0).prod(1)
-    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - shared
-    return torch.where(union > 0, shared / union, 0.0)
 
 
 def _check_scores(scores: Tensor, boxes: Tensor) -> None:

@@ -61,7 +61,7 @@ def roi_align(
             tall, wide = tall.clamp(min=1), wide.clamp(min=1)
         rows = axis_weights(y1, tall, height, image.shape[1], sampling_ratio)  # (n, h, H)
         columns = axis_weights(x1, wide, width, image.shape[2], sampling_ratio)  # (n, w, W)
-        results.append(torch.einsum("nyi,cij,nxj->ncyx", rows, image, columns))  # eq-roi-align
+        results.append(torch.einsum("nyi,cij,nxj->ncyx", rows, image, columns))  # eq-roi-matrix
     return torch.cat(results)
 
 
@@ -91,7 +91,9 @@ def axis_weights(
     count = number.clamp(min=1)[:, None, None]  # a box without length has no sample
     of_cell = torch.arange(cells, device=start.device, dtype=start.dtype)[:, None]
     step = cell[:, None, None]
-    position = start[:, None, None] + of_cell * step + (index + 0.5) * step / count
+    position = (
+        start[:, None, None] + of_cell * step + (index + 0.5) * step / count
+    )  # eq-roi-samples
     on_axis = (position >= -1) & (position <= pixels) & (index < number[:, None, None])
     position = position.clamp(0, pixels - 1)[..., None]  # (n, cells, most, 1)
     pixel = torch.arange(pixels, device=start.device, dtype=start.dtype)

@@ -1,10 +1,9 @@
 """Recipes: what is trained how. Each stands here once; command line, claims and labs read it.
 
 `segmentation` holds the networks that are compared and their three data sets, `classifier` the
-SimpleCNN, `losses`, `data_efficiency` and `sample_features` the smaller studies, `generation` the
-families of generators, `generator_trials` how their longest trainings
-are chosen, `ring` the games on points. To use one at another scale, replace what
-differs, in view:
+SimpleCNN, `objects` the detectors, `losses`, `data_efficiency` and `sample_features` the smaller
+studies, `generation` the families of generators, `generator_trials` how their longest trainings
+are chosen, `ring` the games on points. To use one at another scale, replace what differs, in view:
 
     recipe = recipes.segmentation.RECIPES["deeplabv3plus", "pets"]
     short = dataclasses.replace(recipe.config, epochs=5)
@@ -16,6 +15,7 @@ from course_lib.recipes import (
     generation,
     generator_trials,
     losses,
+    objects,
     ring,
     sample_features,
     segmentation,
@@ -23,8 +23,16 @@ from course_lib.recipes import (
 from course_lib.recipes.recipe import DataSpec, Family, GANRecipe, Network, Recipe
 
 # What `course train` and `course train-gan` know: by the network's name, and by (name, data set).
-NETWORKS: dict[str, Network] = segmentation.NETWORKS | classifier.NETWORKS
-SUPERVISED: dict[tuple[str, str], Recipe] = segmentation.RECIPES | classifier.RECIPES
+NETWORKS: dict[str, Network] = {
+    **segmentation.NETWORKS,
+    **classifier.NETWORKS,
+    **objects.NETWORKS,
+}
+SUPERVISED: dict[tuple[str, str], Recipe] = {
+    **segmentation.RECIPES,
+    **classifier.RECIPES,
+    **objects.RECIPES,
+}
 FAMILIES: dict[str, Family] = generation.FAMILIES
 GANS: dict[tuple[str, str], GANRecipe] = generation.RECIPES
 
@@ -43,6 +51,7 @@ __all__ = [
     "generation",
     "generator_trials",
     "losses",
+    "objects",
     "ring",
     "sample_features",
     "segmentation",

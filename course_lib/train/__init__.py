@@ -4,6 +4,7 @@ from course_lib.train.adversarial import train_gan
 from course_lib.train.averaged import predict_averaged
 from course_lib.train.checkpoint import load_checkpoint, save_checkpoint, shipped
 from course_lib.train.config import TrainConfig
+from course_lib.train.detection import train_detection
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine, pick_device
 from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions, predict
@@ -11,6 +12,12 @@ from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
 from course_lib.train.history import History
 from course_lib.train.inception import inception_features
+from course_lib.train.judge_objects import (
+    detect,
+    found_objects,
+    object_scores,
+    true_objects,
+)
 from course_lib.train.judge_samples import sample_features, sample_scores
 from course_lib.train.points import (
     PointsConfig,
@@ -35,12 +42,15 @@ __all__ = [
     "Progress",
     "Run",
     "TrainConfig",
+    "detect",
     "draw_codes",
     "draw_samples",
     "evaluate",
+    "found_objects",
     "inception_features",
     "lattice",
     "load_checkpoint",
+    "object_scores",
     "per_image_confusions",
     "pick_device",
     "predict",
@@ -50,7 +60,9 @@ __all__ = [
     "sample_scores",
     "save_checkpoint",
     "shipped",
+    "train_detection",
     "train_gan",
     "train_points",
     "train_supervised",
+    "true_objects",
 ]

@@ -31,7 +31,7 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "size": (list, tuple),
     "data": str,
 }
-TASKS = ("classification", "semantic", "generation")
+TASKS = ("classification", "semantic", "instance", "generation")
 SOUND: dict[str, Callable[[Any], bool]] = {  # what a card's values must be, besides their kind
     "classes": lambda names: all(isinstance(name, str) for name in names),
     "task": lambda task: task in TASKS,

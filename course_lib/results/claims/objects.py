@@ -1,0 +1,143 @@
+"""Mask R-CNN on streets, cells and Penn-Fudan; torchvision's on Penn-Fudan by the same recipe.
+
+The recipes stand in `course_lib.recipes.objects`. Each run chooses its epoch on the validation
+split and is judged once on the test split. Time of one seed on one core: 6 to 9 minutes.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.metrics import FoundObjects, TrueObjects, detection_scores
+from course_lib.metrics.average_precision import detection_curves, match_detections
+from course_lib.models.mask_rcnn.twin import TorchvisionTwin
+from course_lib.recipes import Recipe
+from course_lib.recipes.objects import RECIPES, TWIN_PENN_FUDAN
+from course_lib.results.claim import Claim, Context, Measurement, Published
+from course_lib.train.detection import NAMES, train_detection
+from course_lib.train.judge_objects import SURE, detect, found_objects, true_objects
+
+SCORES = ("box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75")
+RESAMPLES = 1000
+SHARES = (0.025, 0.975)  # of the resamples, below the ends of an interval
+
+
+def _measure(context: Context, recipe: Recipe, intervals: bool = False) -> Measurement:
+    train, val, test = recipe.sets(context.root, smoke=context.smoke)
+    model = recipe.build(train, context.seed)
+    kind: dict[str, Any] = {}
+    if isinstance(model, TorchvisionTwin):  # it computes its losses itself
+        kind["losses"] = dict
+    history = train_detection(
+        model,
+        train,
+        val,
+        config=recipe.config_for(context.seed, smoke=context.smoke),
+        out_dir=context.out_dir,
+        device=context.device,
+        **kind,
+    )
+    size = (test.images.shape[-2], test.images.shape[-1])
+    found, truth = list(found_objects(detect(model, test), size)), list(true_objects(test))
+    metrics = {
+        **scores_on_test(found, truth, test.classes),
+        "val_score": history.best_score or 0.0,
+        "best_epoch": (history.best_epoch or 0) + 1,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "objects": sum(len(objects) for objects in truth),
+    }
+    arrays: dict[str, Any] = {}
+    if intervals:
+        resamples = context.pick(smoke=20, full=RESAMPLES)
+        for name in ("box", "mask"):
+            matches = match_detections(found, truth, kind=name)
+            scores = resampled(matches, resamples)
+            low, high = scores.quantile(torch.tensor(SHARES, dtype=scores.dtype)).tolist()
+            metrics |= {f"{name}_ap_low": low, f"{name}_ap_high": high}
+            # The same images are drawn for every run, so that two can be compared image by image.
+            arrays[f"{name}_ap_resampled"] = [round(x, 4) for x in scores.tolist()]
+    names = ["val_mask_ap", "val_box_ap", "train_loss", *(f"train_{name}" for name in NAMES)]
+    return Measurement(
+        metrics=metrics,
+        curves={name: history.column(name) for name in names},
+        arrays=arrays,
+        data=f"{train.name} at {size}: {len(train)} images to train, {len(val)} to choose the "
+        f"epoch, {len(test)} to test",
+        trained=(model, recipe.card(train)),
+        fingerprint=test.fingerprint,
+    )
+
+
+def scores_on_test(
+    found: list[FoundObjects], truth: list[TrueObjects], classes: tuple[str, ...]
+) -> dict[str, float]:
+    """COCO's scores, those of each class, and by how many objects a count is wrong."""
+    every = detection_scores(found, truth)
+    scores = {name: every[name] for name in SCORES}
+    curves = detection_curves(match_detections(found, truth, kind="mask"))
+    for label, per_class in zip(curves.classes, curves.average_precision.T, strict=True):
+        if per_class.isfinite().all():
+            name = classes[label].replace(" ", "_")
+            scores[f"mask_ap_{name}"] = float(per_class.mean())
+    sure = torch.tensor([float((f.scores >= SURE).sum()) for f in found])
+    true = torch.tensor([float(len(t)) for t in truth])
+    scores["count_error"] = float((sure - true).abs().mean())
+    scores["count_bias"] = float((sure - true).mean())
+    return scores
+
+
+def resampled(matches: list[dict[int, Any]], number: int, seed: int = 0) -> Tensor:
+    """Return the AP of as many sets of images drawn with replacement, the same for every run."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(len(matches), (number, len(matches)), generator=generator).tolist()
+    sets = ([matches[image] for image in rows] for rows in drawn)
+    scores = [detection_curves(one).mean for one in sets]
+    return torch.tensor(scores, dtype=torch.float64).nan_to_num(0.0)
+
+
+TUTORIAL = Published(
+    text="Mask R-CNN with a ResNet-50, the PyTorch tutorial",
+    value=0.778,
+    source="https://docs.pytorch.org/tutorials/intermediate/torchvision_tutorial.html",
+    reason="mask AP on 50 other images of the same set; it starts from weights trained on COCO, a "
+    "hundred thousand images with people, and sees larger pictures; ours starts from nothing",
+)
+CLAIMS = (
+    Claim(
+        name="mask-rcnn-streets",
+        title="Mask R-CNN on street scenes at 96x128",
+        measure=partial(_measure, recipe=RECIPES["mask-rcnn", "streets"]),
+        main="mask_ap",
+        checkpoint="mask-rcnn-streets",
+        minutes=27.0,
+    ),
+    Claim(
+        name="mask-rcnn-cells",
+        title="Mask R-CNN on cells at 96x128",
+        measure=partial(_measure, recipe=RECIPES["mask-rcnn", "cells"]),
+        main="mask_ap",
+        checkpoint="mask-rcnn-cells",
+        minutes=27.0,
+    ),
+    Claim(
+        name="mask-rcnn-pennfudan",
+        title="Mask R-CNN on Penn-Fudan at 160x192, from scratch",
+        measure=partial(_measure, recipe=RECIPES["mask-rcnn", "penn-fudan"], intervals=True),
+        main="mask_ap",
+        needs=("penn-fudan",),
+        checkpoint="mask-rcnn-pennfudan",
+        published=(TUTORIAL,),
+        minutes=27.0,
+    ),
+    Claim(
+        name=TWIN_PENN_FUDAN.name,
+        title="torchvision's Mask R-CNN on Penn-Fudan at 160x192, by the recipe of ours",
+        measure=partial(_measure, recipe=TWIN_PENN_FUDAN, intervals=True),
+        main="mask_ap",
+        needs=("penn-fudan",),
+        published=(TUTORIAL,),
+        minutes=27.0,
+    ),
+)

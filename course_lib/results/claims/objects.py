@@ -40,9 +40,13 @@ def _measure(context: Context, recipe: Recipe, intervals: bool = False) -> Measu
         **kind,
     )
     size = (test.images.shape[-2], test.images.shape[-1])
-    found, truth = list(found_objects(detect(model, test), size)), list(true_objects(test))
+    detected, truth = detect(model, test), list(true_objects(test))
+    pasted = {way: list(found_objects(detected, size, rounded=way)) for way in (False, True)}
+    found = pasted[getattr(model, "rounded", False)]  # each as it does itself
     metrics = {
         **scores_on_test(found, truth, test.classes),
+        "mask_ap_exact_paste": detection_scores(pasted[False], truth)["mask_ap"],
+        "mask_ap_rounded_paste": detection_scores(pasted[True], truth)["mask_ap"],
         "val_score": history.best_score or 0.0,
         "best_epoch": (history.best_epoch or 0) + 1,
         "parameters": sum(p.numel() for p in model.parameters()),

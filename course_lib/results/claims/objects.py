@@ -16,6 +16,7 @@ from course_lib.models.mask_rcnn.twin import TorchvisionTwin
 from course_lib.recipes import Recipe
 from course_lib.recipes.objects import RECIPES, TWIN_PENN_FUDAN
 from course_lib.results.claim import Claim, Context, Measurement, Published
+from course_lib.train import pick_device
 from course_lib.train.detection import NAMES, train_detection
 from course_lib.train.judge_objects import SURE, detect, found_objects, true_objects
 
@@ -101,6 +102,24 @@ def resampled(matches: list[dict[int, Any]], number: int, seed: int = 0) -> Tens
     return torch.tensor(scores, dtype=torch.float64).nan_to_num(0.0)
 
 
+def _step_time(context: Context) -> Measurement:
+    from course_lib.results.bench.detection import against_torchvision
+
+    rounds = context.pick(smoke=1, full=30)
+    torch.manual_seed(context.seed)
+    metrics = against_torchvision(
+        rounds=rounds, device=pick_device(context.device), smoke=context.smoke
+    )
+    for name in ("ratio", "quick_share"):
+        metrics[f"worst_{name}"] = max(v for k, v in metrics.items() if k.endswith(f"_{name}"))
+    return Measurement(
+        metrics=metrics,
+        data="batches of 8 scenes; the networks of the recipes; float32, and bfloat16 with "
+        "channels_last (quick), ours and torchvision's in turns, the fastest of "
+        f"{rounds} rounds each, {torch.get_num_threads()} thread(s)",
+    )
+
+
 TUTORIAL = Published(
     text="Mask R-CNN with a ResNet-50, the PyTorch tutorial",
     value=0.778,
@@ -143,5 +162,13 @@ CLAIMS = (
         needs=("penn-fudan",),
         published=(TUTORIAL,),
         minutes=27.0,
+    ),
+    Claim(
+        name="mask-rcnn-step-time",
+        title="Time of Mask R-CNN's training step, ours by torchvision's",
+        measure=_step_time,
+        main="worst_ratio",
+        seeds=(0,),
+        minutes=3.0,
     ),
 )

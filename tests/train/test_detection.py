@@ -178,9 +178,11 @@ def test_it_learns_two_pictures_by_heart() -> None:
     """And says so: mask AP far above chance on what it has seen."""
     data = cells(2)
     torch.manual_seed(0)
-    net = MaskRCNN(2, **SMALL | {"width": 24, "box_width": 64, "mask_width": 24, "rois": 32})
+    net = MaskRCNN(
+        2, **SMALL | {"width": 24, "box_width": 64, "mask_width": 24, "rois": 32, "after": 40}
+    )
     config = TrainConfig(
-        epochs=90, batch_size=2, lr=4e-3, optimizer="adamw", schedule="one-cycle", clip_norm=5.0
+        epochs=150, batch_size=2, lr=4e-3, optimizer="adamw", schedule="one-cycle", clip_norm=5.0
     )
     train_detection(net, data, config=config, device="cpu", progress=False)
     scores = object_scores(net, data)

@@ -214,7 +214,9 @@ def _draw(axes: Axes, layer: _Checked, scale: int, margin: int) -> None:
     for index, (box, colour) in enumerate(zip(layer.boxes, layer.colours, strict=True)):
         x1, y1, x2, y2 = (box + margin) * scale - 0.5
         if layer.width:
-            for wider, own in ((1.5, ink_on(colour)), (0.0, colour)):  # a halo keeps it in view
+            # A halo keeps lines in view on any ground; dots would drown in it.
+            halo = [] if layer.line == "dotted" else [(1.5, ink_on(colour))]
+            for wider, own in (*halo, (0.0, colour)):
                 axes.add_patch(
                     Rectangle(
                         (x1, y1),

@@ -39,6 +39,9 @@ from course_lib.checks.judging.dice_from_iou import dice_from_iou
 from course_lib.checks.judging.examine_iou import examine_iou
 from course_lib.checks.judging.soft_dice import soft_dice
 from course_lib.checks.judging.two_means import two_means
+from course_lib.checks.judging_objects.average_precision import average_precision
+from course_lib.checks.judging_objects.examine_ap import examine_ap
+from course_lib.checks.judging_objects.panoptic_quality import panoptic_quality
 from course_lib.checks.judging_samples.fewer_samples import fewer_samples
 from course_lib.checks.judging_samples.frechet_gaussians import frechet_gaussians
 from course_lib.checks.judging_samples.precision_recall import precision_recall
@@ -101,6 +104,9 @@ ALL: dict[str, Check] = {
         suppress,
         label_regions,
         split_touching,
+        average_precision,
+        examine_ap,
+        panoptic_quality,
         optimal_discriminator,
         generator_gradient,
         modes_covered,
@@ -133,6 +139,7 @@ __all__ = [
     "accuracy",
     "assert_close",
     "atrous",
+    "average_precision",
     "batch_norm",
     "bilinear_weight",
     "cheapest_game",
@@ -145,6 +152,7 @@ __all__ = [
     "diagnose_training",
     "dice_from_iou",
     "discriminator_step",
+    "examine_ap",
     "examine_iou",
     "examine_penalty",
     "fewer_samples",
@@ -167,6 +175,7 @@ __all__ = [
     "more_friction",
     "nms_survivors",
     "optimal_discriminator",
+    "panoptic_quality",
     "play_rounds",
     "precision_recall",
     "r1_penalty",

@@ -14,6 +14,7 @@ from course_lib.ops.components import connected_components
 from course_lib.ops.matching import match, sample_balanced
 from course_lib.ops.nms import class_wise_nms, nms, soft_nms
 from course_lib.ops.roi_align import roi_align
+from course_lib.ops.watershed import watershed
 
 __all__ = [
     "anchor_grid",
@@ -32,4 +33,5 @@ __all__ = [
     "roi_align",
     "sample_balanced",
     "soft_nms",
+    "watershed",
 ]

@@ -1,15 +1,17 @@
 """Recipes: what is trained how. Each stands here once; command line, claims and labs read it.
 
 `segmentation` holds the networks that are compared and their three data sets, `classifier` the
-SimpleCNN, `objects` the detectors, `losses`, `data_efficiency` and `sample_features` the smaller
-studies, `generation` the families of generators, `generator_trials` how their longest trainings
-are chosen, `ring` the games on points. To use one at another scale, replace what differs, in view:
+SimpleCNN, `objects` the detectors, `bottom_up` the other way to objects, `losses`,
+`data_efficiency` and `sample_features` the smaller studies, `generation` the families of
+generators, `generator_trials` how their longest trainings are chosen, `ring` the games on points.
+To use one at another scale, replace what differs, in view:
 
     recipe = recipes.segmentation.RECIPES["deeplabv3plus", "pets"]
     short = dataclasses.replace(recipe.config, epochs=5)
 """
 
 from course_lib.recipes import (
+    bottom_up,
     classifier,
     data_efficiency,
     generation,
@@ -46,6 +48,7 @@ __all__ = [
     "GANRecipe",
     "Network",
     "Recipe",
+    "bottom_up",
     "classifier",
     "data_efficiency",
     "generation",

@@ -91,7 +91,7 @@ STREETS_CONFIG = TrainConfig(
     evaluate_every=4,
 )
 CELLS_CONFIG = TrainConfig(
-    epochs=20,
+    epochs=12,
     batch_size=8,
     lr=2e-3,
     optimizer="adamw",

@@ -15,6 +15,7 @@ from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging import examine_iou as by_iou
+from course_lib.checks.judging_objects import examine_ap as by_ap
 from course_lib.checks.mask_rcnn import roi_cells as roi
 from course_lib.checks.normalisation import judge_pass as judging_pass
 from course_lib.checks.simple_gan import play_rounds as rounds_of
@@ -464,7 +465,74 @@ def round_peaks():
     return mark
 
 
+def ap_against_my_own(ap):
+    """Random detections against a function of one's own."""
+    rng = torch.Generator().manual_seed(5)
+    for _ in range(8):
+        scores = torch.randint(0, 6, (12,), generator=rng) / 8
+        iou = torch.randint(0, 8, (12, 7), generator=rng) / 8
+        iou *= torch.rand(iou.shape, generator=rng) < 0.3
+        free, right, points = set(range(7)), 0, []
+        for done, k in enumerate(sorted(range(12), key=lambda k: -scores[k].item()), 1):
+            able = [j for j in sorted(free) if iou[k, j] >= 0.5]
+            if able:
+                free.remove(max(able, key=lambda j: iou[k, j].item()))
+                right += 1
+            points.append((right / 7, right / done))
+        best = [max([p for r, p in points if r >= i / 100], default=0.0) for i in range(101)]
+        assert abs(float(ap(scores, iou, 0.5)) - sum(best) / 101) < 1e-4
+    assert float(ap(torch.ones(2), torch.zeros(2, 0), 0.5)) != 0
+
+
+def ap_in_single_calls(ap):
+    """One call for each promise."""
+    for part in (by_ap._nobody, by_ap._equal, by_ap._again, by_ap._curve):
+        part(ap)
+    by_ap._faultless(ap)
+
+
+def ap_returns(ap):
+    return bool(abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - by_ap.WANTED) < 1e-4)
+
+
+def ap_wants_a_tensor(ap):
+    assert isinstance(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5), torch.Tensor)
+    by_ap.reference(ap)
+
+
+def ap_as_it_is(ap):
+    """Expects what the curve gives that does not fall."""
+    wanted = (34 + 33 * 2 / 3 + 34 * 3 / 4) / 101
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - wanted) < 1e-4
+
+
+def ap_by_voc(ap):
+    """Expects eleven points."""
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - (4 + 7 * 0.75) / 11) < 1e-4
+
+
+def ap_only_nan(ap):
+    assert float(ap(torch.ones(1), torch.zeros(1, 0), 0.5)) != 0
+
+
+def ap_is_a_share(ap):
+    assert 0 <= float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) <= 1
+
+
+def ap_swallows(ap):
+    try:
+        by_ap.reference(ap)
+    except AssertionError:
+        print("wrong!")
+
+
+def ap_coarse(ap):
+    """Too coarse for the area in steps."""
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - by_ap.WANTED) < 0.01
+
+
 RIGHT_ANSWERS = {
+    "examine_ap": [ap_against_my_own, ap_in_single_calls],
     "nms_survivors": [lambda: 4],
     "suppress": [suppress_by_torchvision, suppress_by_lists, suppress_by_matrix],
     "split_touching": [round_peaks, lambda: partial(marks._peaks, reach=1, sigma=0.9)],
@@ -486,6 +554,20 @@ RIGHT_ANSWERS = {
 }
 
 WRONG_ANSWERS = {
+    "examine_ap": [
+        (with_an_error, "RuntimeError"),
+        (ap_returns, "returns True"),
+        (ap_wants_a_tensor, "rejects a right function"),
+        (ap_as_it_is, "rejects a right function"),
+        (ap_by_voc, "rejects a right function"),
+        (ap_only_nan, "accepts it"),
+        (ap_is_a_share, "accepts every wrong one"),
+        (ap_swallows, "accepts every wrong one"),
+        (ap_coarse, "accepts it"),
+        (by_the_name, "rejects a right function"),
+        (lambda ap: ap(by_ap.SCORES, by_ap.OVERLAPS), "TypeError"),
+        (lambda ap: 0, "returns 0"),
+    ],
     "nms_survivors": [
         *[(letters(n), "you committed") for n in (1, 2, 3, 5, 6, 8, 9)],
         *[(letters(n), "nothing is committed") for n in (0, 10, 4.0, "4", True, [4])],
@@ -661,6 +743,7 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "examine_ap": {"no equal scores": 10, "a detector without faults": 4},
     "suppress": {"left: a removed box removes nobody": 5, "unchanged": 0},
     "split_touching": {"every little peak": 0, "the mask itself": 0},
     "roi_cells": {"left: a cell is the mean of its samples": 4, "unchanged": 0},

@@ -18,7 +18,7 @@ def check_same(mask: np.ndarray, connectivity: int) -> None:
 
 
 @pytest.mark.parity
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=3000, deadline=None)
 @given(
     st.integers(0, 20),
     st.integers(0, 20),

@@ -73,7 +73,7 @@ def draw(
     return draw_in_chunks(chunk, num, start, size, CLASSES, workers=workers)
 
 
-def border(instances: Tensor) -> Tensor:
+def border(instances: Tensor, width: int = 1) -> Tensor:
     """Three classes from instances: background, nucleus, border between touching nuclei.
 
     A pixel is border if one of its eight neighbours belongs to another nucleus: the class that a
@@ -81,17 +81,18 @@ def border(instances: Tensor) -> Tensor:
 
     Args:
         instances: (N, H, W) or (H, W), 0 is background.
+        width: how far away another nucleus makes a border, in pixels; the line is twice as wide.
 
     Returns:
         uint8 of the same shape, an index into `BORDER_CLASSES`.
     """
     ids = instances if instances.ndim == 3 else instances[None]
     ids = ids.to(torch.int32)
-    padded = torch.nn.functional.pad(ids, (1, 1, 1, 1))
+    padded = torch.nn.functional.pad(ids, (width,) * 4)
     h, w = ids.shape[-2:]
     result = (ids > 0).to(torch.uint8)
-    for dy in range(3):
-        for dx in range(3):
+    for dy in range(2 * width + 1):
+        for dx in range(2 * width + 1):
             other = padded[:, dy : dy + h, dx : dx + w]
             result[(ids > 0) & (other > 0) & (other != ids)] = 2
     return result.reshape(instances.shape)

@@ -82,7 +82,7 @@ def align_rois(
         per_sample_weights=weights.reshape(-1, 4 * SAMPLES**2),
         mode="sum",
     )
-    return cells.reshape(len(rois), output_size, output_size, -1).permute(0, 3, 1, 2)
+    return cells.reshape(len(rois), output_size, output_size, table.shape[1]).permute(0, 3, 1, 2)
 
 
 def _read(
@@ -106,9 +106,9 @@ def _read(
     after = torch.minimum(before + 1, last)
     share = torch.where(before < last, at - before, 0.0)  # beyond the last place: that one
     inside = (at <= size[:, None]) / SAMPLES  # else nothing; only without `aligned` it happens
-    places = torch.stack([before, after], dim=-1).reshape(len(at), cells, -1)
+    places = torch.stack([before, after], dim=-1).reshape(len(at), cells, 2 * SAMPLES)
     weights = torch.stack([inside * (1 - share), inside * share], dim=-1)
-    return places, weights.reshape(len(at), cells, -1).to(at)
+    return places, weights.reshape(len(at), cells, 2 * SAMPLES).to(at)
 
 
 class BoxHead(nn.Module):

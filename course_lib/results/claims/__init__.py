@@ -2,6 +2,7 @@
 
 from course_lib.results.claim import Claim
 from course_lib.results.claims import (
+    bottom_up,
     classifier,
     compute,
     controls,
@@ -34,6 +35,7 @@ CLAIMS: dict[str, Claim] = {
         data_efficiency,
         losses,
         objects,
+        bottom_up,
         counting,
         compute,
         foundation,

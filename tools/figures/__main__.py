@@ -32,6 +32,7 @@ from tools.figures import (
     judging,
     label_map,
     normalisation,
+    object_frames,
     objects,
     photographs,
     sample_metrics,
@@ -84,6 +85,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "generation-mnist-long": partial(generation.progress, "mnist-long"),
 }
 FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider -> frame
+    "anchors-threshold": object_frames.anchors,
+    "nms-threshold": object_frames.suppression,
+    "watershed-depth": object_frames.watershed,
     "gan-ring": frames.film,
     "stylegan-mixing": frames.styles,
 }

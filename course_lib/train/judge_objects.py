@@ -96,7 +96,8 @@ def object_scores(
     size = (data.images.shape[-2], data.images.shape[-1])
     found = detect(model, data, batch_size=batch_size, device=device, precision=precision)
     rounded = getattr(model, "rounded", False)  # torchvision's pastes so
-    return detection_scores(found_objects(found, size, rounded=rounded), true_objects(data))
+    scores = detection_scores(found_objects(found, size, rounded=rounded), true_objects(data))
+    return {name: float(value) for name, value in scores.items()}  # a run stores plain numbers
 
 
 def _on_cpu(found: Detections) -> Detections:

@@ -80,7 +80,7 @@ def scores_on_test(
 ) -> dict[str, float]:
     """COCO's scores, those of each class, and by how many objects a count is wrong."""
     every = detection_scores(found, truth)
-    scores = {name: every[name] for name in SCORES}
+    scores = {name: float(every[name]) for name in SCORES}
     curves = detection_curves(match_detections(found, truth, kind="mask"))
     for label, per_class in zip(curves.classes, curves.average_precision.T, strict=True):
         if per_class.isfinite().all():

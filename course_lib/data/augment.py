@@ -177,7 +177,7 @@ def _shift(
 
 
 def _warp(
-    pictures: Tensor, masks: Tensor | None, matrices: Tensor, *, mirrored: bool
+    pictures: Tensor, masks: Tensor | None, matrices: Tensor, *, mirrored: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """Move pixels along one affine grid: bilinear for pictures, nearest for masks."""
     outside = "reflection" if mirrored else "zeros"

@@ -94,7 +94,7 @@ WRONG_CARDS = {
     "three sizes": ({"size": [16, 24, 3]}, r"the size is \[16, 24, 3\]"),
     "a size in words": ({"size": ["a", "b"]}, "the size is"),
     "classes without names": ({"classes": [1, 2]}, r"the classes is \[1, 2\]"),
-    "a task of no network": ({"task": "instance"}, "the task is 'instance'"),
+    "a task of no network": ({"task": "panoptic"}, "the task is 'panoptic'"),
     "arguments in a list": ({"arguments": [5]}, "its arguments are missing"),
     "other arguments": ({"arguments": {"num_classes": 5, "widths": (8, 12)}}, "of another network"),
     "an unknown argument": ({"arguments": {"depth": 3}}, "unexpected keyword argument 'depth'"),

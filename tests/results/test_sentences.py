@@ -490,3 +490,24 @@ def test_averaging_over_sizes_loses_on_streets():
     once = scores(train.predict(network, scenes.images).softmax(1))
     averaged = scores(train.predict_averaged(network, scenes.images))
     assert once[0] - averaged[0] > 0.01 and once[1] - averaged[1] > 0.05
+
+
+def test_failures_are_as_the_page_tells_them():
+    page = plain((BOOK / "comparison-segmentation.md").read_text(encoding="utf-8"))
+    assert "all three miss every pixel of pedestrian, sign and pole, of which there are 30." in page
+    assert "In the last only the U-Net finds any of these classes, and of the poles it" in page
+    scenes = data.load("streets", "test", size=(96, 128), num=400).subset([349, 52])
+    truth, small = (
+        scenes.targets.long(),
+        [scenes.classes.index(k) for k in CLASSES[6:8] + ("pole",)],
+    )
+    found = {}
+    for name in ("fcn", "unet", "deeplab"):
+        network, _ = train.load_checkpoint(f"{name}-streets", device="cpu")
+        answer = train.predict(network, scenes.images).argmax(1)
+        counts = metrics.confusion_per_image(answer, truth, scenes.num_classes)
+        found[name] = counts[:, small, small]  # (scene, class): pixels found
+    present = counts[:, small].sum(-1)
+    assert int(present[0].sum()) == 30 and all(int(f[0].sum()) == 0 for f in found.values())
+    assert int(found["fcn"][1].sum()) == int(found["deeplab"][1].sum()) == 0
+    assert all(found["unet"][1] > 0) and found["unet"][1, 2] < present[1, 2] / 2

@@ -114,6 +114,16 @@ def updates(recipe: Any) -> int:
 
 RARE = "test_rare_iou"
 SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
+    "math/unet.md": [
+        (
+            "without its skips (and with a tenth fewer weights)",
+            lambda: (
+                0.88 < of("unet-streets-no-skips", "parameters") / streets("unet", "parameters")
+                and streets("unet", "parameters") == of("unet-streets", "parameters")
+                and of("unet-streets-no-skips", "parameters") < 0.92 * streets("unet", "parameters")
+            ),
+        ),
+    ],
     "math/losses.md": [
         (
             "*Cross-entropy* alone hardly names the three rare classes after so short a training.",

@@ -118,7 +118,7 @@ SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
         (
             "without its skips (and with a tenth fewer weights)",
             lambda: (
-                0.88 < of("unet-streets-no-skips", "parameters") / streets("unet", "parameters")
+                of("unet-streets-no-skips", "parameters") / streets("unet", "parameters") > 0.88
                 and streets("unet", "parameters") == of("unet-streets", "parameters")
                 and of("unet-streets-no-skips", "parameters") < 0.92 * streets("unet", "parameters")
             ),

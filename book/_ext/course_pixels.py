@@ -6,6 +6,9 @@ The kinds are those of `tools.book.pixels`: `conv` (first convolution of the cou
     ```{pixel-explorer} conv
     One output pixel is one sum.
     ```
+
+`{roi-explorer}` likewise, without a kind: RoIAlign down to the arithmetic of one cell, with the
+numbers of `tools.book.roi`.
 """
 
 from __future__ import annotations
@@ -32,9 +35,13 @@ class PixelExplorer(SphinxDirective):
         kind = self.arguments[0]
         if kind not in KINDS:
             raise self.error(f"there is no pixel explorer {kind!r}; there are {', '.join(KINDS)}")
+        return self.figure("pixel-explorer", kind, KINDS[kind])
+
+    def figure(self, name: str, kind: str, label: str) -> list[nodes.Node]:
+        """The figure with its caption; its numbers come from the script of this kind."""
         root = "../" * self.env.docname.count("/")
         opening = (
-            f'<div class="pixel-explorer" role="group" aria-label="{KINDS[kind]}" '
+            f'<div class="{name}" role="group" aria-label="{label}" '
             f'data-kind="{kind}"><noscript><p>This figure computes in the page: it needs '
             f'JavaScript.</p></noscript></div><script defer src="{root}_static/pixels/{kind}.js">'
             "</script>"
@@ -47,6 +54,16 @@ class PixelExplorer(SphinxDirective):
         return [figure]
 
 
+class RoiExplorer(PixelExplorer):
+    """A figure that computes: a box on a map, a cell of it, its points, their sums."""
+
+    required_arguments = 0
+
+    def run(self) -> list[nodes.Node]:
+        return self.figure("roi-explorer", "roi", "A box on a map inside a network, by cell")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("pixel-explorer", PixelExplorer)
+    app.add_directive("roi-explorer", RoiExplorer)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -56,6 +56,10 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("loss-*", "deeplab*"),
         ),
     ),
+    "objects": (
+        "Objects",
+        ("mask-rcnn-*", "torchvision-mask-rcnn-*", "cells-*"),
+    ),
     "generation": (
         "Generation",
         ("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "digits-*", "generation-*"),

@@ -27,6 +27,7 @@ OURS = {
     "films.js": 'class="film"',
     "questions.js": 'class="question-answer"',
     "pixels.js": 'class="pixel-explorer"',
+    "roi.js": 'class="roi-explorer"',
 }
 WIDGETS = "application/vnd.jupyter.widget-view+json"
 EMBED = "third_party/widgets/embed.js"

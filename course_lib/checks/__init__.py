@@ -10,6 +10,10 @@ wrong answers that it must tell apart stand in `tests/checks/LAB.py`.
 
 from __future__ import annotations
 
+from course_lib.checks.after_the_network.label_regions import label_regions
+from course_lib.checks.after_the_network.nms_survivors import nms_survivors
+from course_lib.checks.after_the_network.split_touching import split_touching
+from course_lib.checks.after_the_network.suppress import suppress
 from course_lib.checks.classifier.accuracy import accuracy
 from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
@@ -35,9 +39,15 @@ from course_lib.checks.judging.dice_from_iou import dice_from_iou
 from course_lib.checks.judging.examine_iou import examine_iou
 from course_lib.checks.judging.soft_dice import soft_dice
 from course_lib.checks.judging.two_means import two_means
+from course_lib.checks.judging_objects.average_precision import average_precision
+from course_lib.checks.judging_objects.examine_ap import examine_ap
+from course_lib.checks.judging_objects.panoptic_quality import panoptic_quality
 from course_lib.checks.judging_samples.fewer_samples import fewer_samples
 from course_lib.checks.judging_samples.frechet_gaussians import frechet_gaussians
 from course_lib.checks.judging_samples.precision_recall import precision_recall
+from course_lib.checks.mask_rcnn.decode_boxes import decode_boxes
+from course_lib.checks.mask_rcnn.match_anchors import match_anchors
+from course_lib.checks.mask_rcnn.roi_cells import roi_cells
 from course_lib.checks.normalisation.batch_norm import batch_norm
 from course_lib.checks.normalisation.judge_pass import judge_pass
 from course_lib.checks.report import Report, Result
@@ -87,6 +97,16 @@ ALL: dict[str, Check] = {
         two_means,
         examine_iou,
         soft_dice,
+        decode_boxes,
+        match_anchors,
+        roi_cells,
+        nms_survivors,
+        suppress,
+        label_regions,
+        split_touching,
+        average_precision,
+        examine_ap,
+        panoptic_quality,
         optimal_discriminator,
         generator_gradient,
         modes_covered,
@@ -119,6 +139,7 @@ __all__ = [
     "accuracy",
     "assert_close",
     "atrous",
+    "average_precision",
     "batch_norm",
     "bilinear_weight",
     "cheapest_game",
@@ -126,10 +147,12 @@ __all__ = [
     "clean_mask",
     "conv2d",
     "conv_output",
+    "decode_boxes",
     "diagnose_games",
     "diagnose_training",
     "dice_from_iou",
     "discriminator_step",
+    "examine_ap",
     "examine_iou",
     "examine_penalty",
     "fewer_samples",
@@ -142,22 +165,29 @@ __all__ = [
     "heat_map",
     "iou",
     "judge_pass",
+    "label_regions",
     "latent_walk",
+    "match_anchors",
     "match_skip",
     "minibatch_std",
     "modes_covered",
     "modulate",
     "more_friction",
+    "nms_survivors",
     "optimal_discriminator",
+    "panoptic_quality",
     "play_rounds",
     "precision_recall",
     "r1_penalty",
     "resize_pair",
+    "roi_cells",
     "scatter",
     "shift_map",
     "smallest_net",
     "soft_dice",
+    "split_touching",
     "stack_field",
+    "suppress",
     "train_pass",
     "truncate",
     "two_means",

@@ -71,7 +71,7 @@ PEOPLE: dict[str, Any] = {
     "width": 64,
     "box_width": 256,
     "mask_width": 64,
-    "smallest": 32,
+    "smallest": 112,  # from there on up one level: a person spans 14 cells or more of the finest
 }
 
 # -------------------------------------------------------------------------------------- training
@@ -107,7 +107,7 @@ CELLS_CONFIG = TrainConfig(
 PENN_FUDAN_CONFIG = TrainConfig(
     epochs=80,
     batch_size=8,
-    lr=1e-3,
+    lr=2e-3,
     optimizer="adamw",
     weight_decay=0.05,
     schedule="one-cycle",

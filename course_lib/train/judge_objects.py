@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.data import ImageSet, to_float
 from course_lib.metrics import FoundObjects, TrueObjects, detection_scores
 from course_lib.models.mask_rcnn import Detections
+from course_lib.post import paste_masks
 from course_lib.train.engine import pick_device
 from course_lib.train.instances import check_labels
 
@@ -50,11 +50,17 @@ def detect(
 
 
 def found_objects(
-    detections: Iterable[Detections], size: tuple[int, int]
+    detections: Iterable[Detections], size: tuple[int, int], *, rounded: bool = False
 ) -> Iterator[FoundObjects]:
-    """Yield what was found as the metrics take it: masks of whole pictures, true or false."""
+    """Yield what was found as the metrics take it: masks of whole pictures, true or false.
+
+    Args:
+        detections: of each picture.
+        size: (height, width) of the pictures.
+        rounded: see `course_lib.post.paste_masks`.
+    """
     for d in detections:
-        pasted = paste_masks(d.masks, d.boxes, size) >= 0.5
+        pasted = paste_masks(d.masks, d.boxes, size, rounded=rounded) >= 0.5
         yield FoundObjects(d.boxes, d.labels, d.scores, pasted)
 
 
@@ -89,20 +95,9 @@ def object_scores(
     check_labels(data, getattr(model, "num_classes", data.num_classes))
     size = (data.images.shape[-2], data.images.shape[-1])
     found = detect(model, data, batch_size=batch_size, device=device, precision=precision)
-    return detection_scores(found_objects(found, size), true_objects(data))
-
-
-def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return (n, H, W) probabilities: each mask (n, M, M) read at the pixels' centres."""
-    height, width = size
-    if not len(masks):
-        return masks.new_zeros((0, height, width))
-    x = (torch.arange(width) + 0.5 - boxes[:, :1]) / (boxes[:, 2:3] - boxes[:, :1]) * 2 - 1
-    y = (torch.arange(height) + 0.5 - boxes[:, 1:2]) / (boxes[:, 3:] - boxes[:, 1:2]) * 2 - 1
-    grid = torch.stack(
-        [x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=-1
-    )
-    return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
+    rounded = getattr(model, "rounded", False)  # torchvision's pastes so
+    scores = detection_scores(found_objects(found, size, rounded=rounded), true_objects(data))
+    return {name: float(value) for name, value in scores.items()}  # a run stores plain numbers
 
 
 def _on_cpu(found: Detections) -> Detections:

@@ -17,6 +17,7 @@ ALL = {
     "films.js",
     "questions.js",
     "pixels.js",
+    "roi.js",
 }
 FORMULA = '<span class="math notranslate">x</span>'
 WIDGET = '<script type="application/vnd.jupyter.widget-view+json">{}</script>'
@@ -26,6 +27,7 @@ PAGES = {
     '<div class="film"></div>': {"films.js"},
     '<div class="question-answer"></div>': {"questions.js"},
     '<div class="pixel-explorer"></div>': {"pixels.js"},
+    '<div class="roi-explorer"></div>': {"roi.js"},
     WIDGET: {"third_party/widgets/embed.js"},
     FORMULA + WIDGET: {
         "third_party/mathjax/startup.js",

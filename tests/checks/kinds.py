@@ -8,10 +8,15 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.ops import batched_nms, box_iou, roi_align
 
+from course_lib.checks.after_the_network import split_touching as marks
+from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging import examine_iou as by_iou
+from course_lib.checks.judging_objects import examine_ap as by_ap
+from course_lib.checks.mask_rcnn import roi_cells as roi
 from course_lib.checks.normalisation import judge_pass as judging_pass
 from course_lib.checks.simple_gan import play_rounds as rounds_of
 from course_lib.checks.unet import smallest_net as net
@@ -369,7 +374,169 @@ def first_batch_only(model, batches, ignore_index=255):
     return judging_pass.reference(model, list(batches)[:1], ignore_index)
 
 
+def roi_by_torchvision(features, box, size, scale, ratio):
+    boxes = [box[None].to(features)]
+    return roi_align(features[None], boxes, size, scale, ratio, aligned=True)[0]
+
+
+def roi_by_grid_sample(features, box, size, scale, ratio):
+    """In the coordinates of grid_sample, in which a pixel's edges are whole."""
+    x1, y1, x2, y2 = (box.to(features) * scale).tolist()
+    (rows, columns), (height, width) = size, features.shape[1:]
+    y = torch.linspace(y1, y2, 2 * rows * ratio + 1, dtype=features.dtype)[1::2]
+    x = torch.linspace(x1, x2, 2 * columns * ratio + 1, dtype=features.dtype)[1::2]
+    grid = torch.stack(
+        [
+            (2 * x / width - 1).expand(len(y), -1),
+            (2 * y / height - 1)[:, None].expand(-1, len(x)),
+        ],
+        dim=-1,
+    )
+    samples = F.grid_sample(features[None], grid[None], align_corners=False)[0]
+    return samples.unflatten(2, (columns, ratio)).unflatten(1, (rows, ratio)).mean((2, 4))
+
+
+def roi_changed(**changes):
+    return lambda *arguments: roi._cells(*arguments, **changes)
+
+
+def roi_unaligned(features, box, size, scale, ratio):
+    """The default of torchvision, which is half a pixel off."""
+    return roi_align(features[None], [box[None].to(features)], size, scale, ratio)[0]
+
+
+def roi_resized(features, box, size, scale, ratio):
+    """Crop whole pixels, then resize."""
+    x1, y1, x2, y2 = (box * scale).round().long().tolist()
+    return F.interpolate(features[None, :, y1:y2, x1:x2], size=size, mode="bilinear")[0]
+
+
+def suppress_by_torchvision(boxes, scores, labels, threshold):
+    return batched_nms(boxes, scores, labels, threshold)
+
+
+def suppress_by_lists(boxes, scores, labels, threshold):
+    """One class after the other, in plain Python."""
+    kept = []
+    for label in labels.unique().tolist():
+        left = [k for k in scores.argsort().tolist() if labels[k] == label]
+        while left:
+            best = left.pop()
+            kept.append(best)
+            iou = box_iou(boxes[best][None], boxes)[0]
+            left = [k for k in left if not iou[k] > threshold]
+    return torch.tensor(sorted(kept, key=lambda k: -scores[k]))
+
+
+def suppress_by_matrix(boxes, scores, labels, threshold):
+    """All overlaps first; then each box asks the better ones that are kept."""
+    order = scores.argsort(descending=True)
+    overlaps = (box_iou(boxes, boxes) > threshold) & (labels[:, None] == labels)
+    kept: list[int] = []
+    for k in order.tolist():
+        if not overlaps[k, kept].any():
+            kept.append(k)
+    return torch.tensor(kept)
+
+
+def suppress_changed(**changes):
+    return lambda *arguments: suppressing._suppress(*arguments, **changes)
+
+
+def suppress_all_at_once(boxes, scores, labels, threshold):
+    """A box that is worse than any overlapping one goes."""
+    worse = (scores[:, None] < scores) & (labels[:, None] == labels)
+    kept = ~((box_iou(boxes, boxes) > threshold) & worse).any(1)
+    order = scores.argsort(descending=True)
+    return order[kept[order]]
+
+
+def round_peaks():
+    """The largest distance of a disc."""
+
+    def mark(distance):
+        padded, best = F.pad(distance, (2, 2, 2, 2)), torch.zeros_like(distance)
+        for i in range(-2, 3):
+            for j in range(-2, 3):
+                if i * i + j * j <= 5:
+                    best = torch.maximum(best, padded[2 + i : 66 + i, 2 + j : 66 + j])
+        return (distance == best) & (distance > 0)
+
+    return mark
+
+
+def ap_against_my_own(ap):
+    """Random detections against a function of one's own."""
+    rng = torch.Generator().manual_seed(5)
+    for _ in range(8):
+        scores = torch.randint(0, 6, (12,), generator=rng) / 8
+        iou = torch.randint(0, 8, (12, 7), generator=rng) / 8
+        iou *= torch.rand(iou.shape, generator=rng) < 0.3
+        free, right, points = set(range(7)), 0, []
+        for done, k in enumerate(sorted(range(12), key=lambda k: -scores[k].item()), 1):
+            able = [j for j in sorted(free) if iou[k, j] >= 0.5]
+            if able:
+                free.remove(max(able, key=lambda j: iou[k, j].item()))
+                right += 1
+            points.append((right / 7, right / done))
+        best = [max([p for r, p in points if r >= i / 100], default=0.0) for i in range(101)]
+        assert abs(float(ap(scores, iou, 0.5)) - sum(best) / 101) < 1e-4
+    assert float(ap(torch.ones(2), torch.zeros(2, 0), 0.5)) != 0
+
+
+def ap_in_single_calls(ap):
+    """One call for each promise."""
+    for part in (by_ap._nobody, by_ap._equal, by_ap._again, by_ap._curve):
+        part(ap)
+    by_ap._faultless(ap)
+
+
+def ap_returns(ap):
+    return bool(abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - by_ap.WANTED) < 1e-4)
+
+
+def ap_wants_a_tensor(ap):
+    assert isinstance(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5), torch.Tensor)
+    by_ap.reference(ap)
+
+
+def ap_as_it_is(ap):
+    """Expects what the curve gives that does not fall."""
+    wanted = (34 + 33 * 2 / 3 + 34 * 3 / 4) / 101
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - wanted) < 1e-4
+
+
+def ap_by_voc(ap):
+    """Expects eleven points."""
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - (4 + 7 * 0.75) / 11) < 1e-4
+
+
+def ap_only_nan(ap):
+    assert float(ap(torch.ones(1), torch.zeros(1, 0), 0.5)) != 0
+
+
+def ap_is_a_share(ap):
+    assert 0 <= float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) <= 1
+
+
+def ap_swallows(ap):
+    try:
+        by_ap.reference(ap)
+    except AssertionError:
+        print("wrong!")
+
+
+def ap_coarse(ap):
+    """Too coarse for the area in steps."""
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - by_ap.WANTED) < 0.01
+
+
 RIGHT_ANSWERS = {
+    "examine_ap": [ap_against_my_own, ap_in_single_calls],
+    "nms_survivors": [lambda: 4],
+    "suppress": [suppress_by_torchvision, suppress_by_lists, suppress_by_matrix],
+    "split_touching": [round_peaks, lambda: partial(marks._peaks, reach=1, sigma=0.9)],
+    "roi_cells": [roi_by_torchvision, roi_by_grid_sample],
     "judge_pass": [with_a_decorator, on_a_copy],
     "train_pass": [with_autograd, cleared_at_the_end],
     "play_rounds": [frozen_and_free, asked_for],
@@ -387,6 +554,67 @@ RIGHT_ANSWERS = {
 }
 
 WRONG_ANSWERS = {
+    "examine_ap": [
+        (with_an_error, "RuntimeError"),
+        (ap_returns, "returns True"),
+        (ap_wants_a_tensor, "rejects a right function"),
+        (ap_as_it_is, "rejects a right function"),
+        (ap_by_voc, "rejects a right function"),
+        (ap_only_nan, "accepts it"),
+        (ap_is_a_share, "accepts every wrong one"),
+        (ap_swallows, "accepts every wrong one"),
+        (ap_coarse, "accepts it"),
+        (by_the_name, "rejects a right function"),
+        (lambda ap: ap(by_ap.SCORES, by_ap.OVERLAPS), "TypeError"),
+        (lambda ap: 0, "returns 0"),
+    ],
+    "nms_survivors": [
+        *[(letters(n), "you committed") for n in (1, 2, 3, 5, 6, 8, 9)],
+        *[(letters(n), "nothing is committed") for n in (0, 10, 4.0, "4", True, [4])],
+    ],
+    "suppress": [
+        (suppress_all_at_once, "FAIL a removed box removes nobody"),
+        (suppress_changed(**{**suppressing.BUGS, "numbers": "of the input"}), "1 of 8 points"),
+        (suppress_changed(descending=False, classes=False), "FAIL a class leaves"),
+        (suppress_changed(at_threshold="removed", removed_remove=True), "exactly 0.5"),
+        (lambda *a: suppressing.reference(*a).tolist(), "wanted a torch.Tensor"),
+        (lambda *a: a[0][suppressing.reference(*a)], "FAIL"),
+        (lambda *a: suppressing.reference(*a).float(), "wanted an int"),
+        (lambda *a: suppressing.reference(*a).flip(0), "FAIL of many boxes"),
+        (lambda *a: suppressing.reference(*a[:3], 0.75), "FAIL"),
+        (lambda *a: suppressing.reference(a[0], a[1], 0 * a[2], a[3]), "different classes"),
+        (lambda *a: a[1].argsort(descending=True), "3 are kept, wanted 1"),
+        (lambda *a: a[1].argmax(), "FAIL"),
+        (lambda *a: None, "wanted a torch.Tensor"),
+    ],
+    "split_touching": [
+        (lambda: 3, "wanted a function"),
+        (lambda: lambda distance: 3, "gives a int, wanted a bool tensor"),
+        (lambda: lambda distance: distance, "gives torch.float32, wanted a bool tensor"),
+        (lambda: lambda distance: distance[None] > 0, "gives shape (1, 64, 64)"),
+        (lambda: lambda distance: distance < 0, "cells have none of their own"),
+        (lambda: lambda distance: distance >= 0, "wrong marks"),
+        (lambda: lambda distance: distance == distance.max(), "cells have none of their own"),
+        (lambda: lambda distance: distance > 3, "wrong marks"),
+        (lambda: lambda: 0, "TypeError"),
+        (lambda: partial(marks._peaks, reach=3), "wanted at most 2"),
+        (lambda: partial(marks._peaks, reach=1, sigma=0.5), "wanted at most 2"),
+        (lambda: torch.zeros(64, 64), "wanted a function"),
+    ],
+    "roi_cells": [
+        (roi_unaligned, "FAIL a pixel's centre"),
+        (roi_resized, "FAIL a box between the pixels"),
+        (roi_changed(**{**roi.BUGS, "pool": "mean"}), "half a pixel apart"),
+        (roi_changed(place=0.0, half=0.0), "the only sample"),
+        (roi_changed(corners="rounded", pool="max"), "add up to"),
+        (lambda f, b, size, scale, ratio: roi.reference(f, b, size, 1.0, ratio), "FAIL"),
+        (lambda f, b, size, scale, ratio: roi.reference(f, b, size, scale, 1), "FAIL on a map"),
+        (lambda *a: roi.reference(*a).transpose(1, 2), "FAIL on a map"),
+        (lambda *a: 4 * roi.reference(*a), "add up to 4.00"),
+        (lambda *a: roi.reference(*a).tolist(), "wanted a torch.Tensor"),
+        (lambda *a: roi.reference(*a).mean(0), "has shape"),
+        (lambda *a: None, "wanted a torch.Tensor"),
+    ],
     "judge_pass": [
         (partial(judging_pass._judge, mode="train", graph=True), "after the validation, the"),
         (partial(judging_pass._judge, pooled="batches", graph=True), "wanted 0."),
@@ -515,6 +743,10 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "examine_ap": {"no equal scores": 10, "a detector without faults": 4},
+    "suppress": {"left: a removed box removes nobody": 5, "unchanged": 0},
+    "split_touching": {"every little peak": 0, "the mask itself": 0},
+    "roi_cells": {"left: a cell is the mean of its samples": 4, "unchanged": 0},
     "judge_pass": {"left: no graph is built": 4, "frozen layers thawed": 3},
     "train_pass": {"left: every layer learns": 5, "left: the losses are numbers": 7},
     "play_rounds": {"labels swapped": 4, "both move at once": 5, "unchanged": 0},

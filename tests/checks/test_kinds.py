@@ -9,7 +9,9 @@ import torch
 from matplotlib import pyplot as plt
 
 from course_lib.checks import ALL
+from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.kinds import Design, Diagnose, Outcome, Predict, recorded
+from course_lib.checks.mask_rcnn import roi_cells as roi
 from course_lib.checks.normalisation import judge_pass as judging
 from course_lib.checks.simple_gan import play_rounds as game
 from course_lib.checks.unet import train_pass as training
@@ -18,6 +20,11 @@ BUGS = [
     *[pytest.param(training, training._pass, bug, id=f"train_pass-{bug}") for bug in training.BUGS],
     *[pytest.param(judging, judging._judge, bug, id=f"judge_pass-{bug}") for bug in judging.BUGS],
     *[pytest.param(game, game._play, bug, id=f"play_rounds-{bug}") for bug in game.BUGS],
+    *[
+        pytest.param(suppressing, suppressing._suppress, bug, id=f"suppress-{bug}")
+        for bug in suppressing.BUGS
+    ],
+    *[pytest.param(roi, roi._cells, bug, id=f"roi_cells-{bug}") for bug in roi.BUGS],
 ]
 
 

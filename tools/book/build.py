@@ -30,7 +30,7 @@ from typing import Any
 import filelock
 import yaml
 
-from tools.book import cover, lab_pages, links, page_widgets, pixels
+from tools.book import cover, lab_pages, links, page_widgets, pixels, roi
 from tools.common import (
     ROOT,
     ToolError,
@@ -196,6 +196,7 @@ def plan(address: str, *, draft: bool = False) -> dict[str, bytes | Path]:
         say(f"draft: {page} does not exist yet and is left out")
     for kind in pixels.CHECKPOINTS:
         files[f"book/static/pixels/{kind}.js"] = pixels.script(kind)
+    files["book/static/pixels/roi.js"] = roi.script()
     files["_config.yml"] = as_yaml(configuration(address))
     files["_toc.yml"] = as_yaml(without(toc, missing))
     return files

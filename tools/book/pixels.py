@@ -86,7 +86,7 @@ def script(kind: str, kept: Path = KEPT) -> bytes:
             "start": START[kind],
             "stride": found["stride"],
             "padding": found["padding"],
-            **{name: _floats(found[name]) for name in ("input", "weight", "scale", "shift")},
+            **{name: packed(found[name]) for name in ("input", "weight", "scale", "shift")},
         }
         text = json.dumps(data, separators=(",", ":"))
         kept.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def script(kind: str, kept: Path = KEPT) -> bytes:
     return file.read_bytes()
 
 
-def _floats(tensor: Any) -> dict[str, Any]:
+def packed(tensor: Any) -> dict[str, Any]:
     """A tensor's shape, and its numbers as little-endian float32 in base64."""
     numbers = tensor.contiguous().numpy().astype("<f4").tobytes()
     return {"shape": list(tensor.shape), "data": base64.b64encode(numbers).decode()}

@@ -32,6 +32,8 @@ from tools.figures import (
     judging,
     label_map,
     normalisation,
+    object_frames,
+    objects,
     photographs,
     sample_metrics,
     stylegan,
@@ -54,6 +56,14 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "deeplab-holes": deeplab.holes,
     "metrics-border": judging.border,
     "losses-gradient": judging.gradient,
+    "anchors-scene": objects.anchors_scene,
+    "anchors-matching": objects.matching,
+    "roi-align-cell": objects.roi_cell,
+    "mask-rcnn": objects.network,
+    "nms-crowd": objects.suppression,
+    "watershed-profile": objects.watershed_profile,
+    "ap-curve": objects.average_precision_curve,
+    "pq-void": objects.void,
     "comparison-compute": comparison.compute,
     "comparison-classes": comparison.classes,
     "comparison-night": comparison.night,
@@ -75,6 +85,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "generation-mnist-long": partial(generation.progress, "mnist-long"),
 }
 FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider -> frame
+    "anchors-threshold": object_frames.anchors,
+    "nms-threshold": object_frames.suppression,
+    "watershed-depth": object_frames.watershed,
     "gan-ring": frames.film,
     "stylegan-mixing": frames.styles,
 }

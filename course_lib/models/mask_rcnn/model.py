@@ -107,7 +107,7 @@ class MaskRCNN(nn.Module):
         self.anchor_sizes = tuple(float(size) for size in anchor_sizes)
         self.anchor_ratios = tuple(float(ratio) for ratio in anchor_ratios)
         self.num_classes, self.smallest, self.aligned = num_classes, float(smallest), aligned
-        self.settings = Settings(
+        self._settings = Settings(
             before=before,
             after=after,
             anchors=anchors,
@@ -118,6 +118,7 @@ class MaskRCNN(nn.Module):
             detection_iou=detection_iou,
             detections=detections,
         )
+        self.numbers = tuple(self._settings)  # plain, so that a run can store and compare them
         self.pyramid = FeaturePyramid(self.backbone.channels[first:last], width)
         self.proposals = ProposalHead(width, len(self.anchor_ratios))
         self.box_head = BoxHead(width, BOX_CELLS, box_width, num_classes)
@@ -151,6 +152,11 @@ class MaskRCNN(nn.Module):
             assert truth is not None
             return self._learn(pyramid, truth, objectness, codes, anchors, proposals, exists)
         return self._detect(pyramid, proposals, exists, size)
+
+    @property
+    def settings(self) -> Settings:
+        """Numbers of proposals and thresholds, by name."""
+        return self._settings
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the pyramid's maps (B, width, H / stride, W / stride), fine to coarse."""

@@ -69,7 +69,12 @@ class TorchvisionTwin(nn.Module):
         min_score: see there.
         detection_iou: see there.
         detections: see there.
+
+    Attributes:
+        rounded: how torchvision pastes masks, see `course_lib.post.paste_masks`.
     """
+
+    rounded = True
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from course_lib.models.mask_rcnn.twin import TorchvisionTwin
 from course_lib.recipes import Recipe
 from course_lib.recipes.objects import RECIPES, TWIN_PENN_FUDAN
 from course_lib.results.claim import Claim, Context, Measurement, Published
+from course_lib.train import pick_device
 from course_lib.train.detection import NAMES, train_detection
 from course_lib.train.judge_objects import SURE, detect, found_objects, true_objects
 
@@ -40,9 +41,13 @@ def _measure(context: Context, recipe: Recipe, intervals: bool = False) -> Measu
         **kind,
     )
     size = (test.images.shape[-2], test.images.shape[-1])
-    found, truth = list(found_objects(detect(model, test), size)), list(true_objects(test))
+    detected, truth = detect(model, test), list(true_objects(test))
+    pasted = {way: list(found_objects(detected, size, rounded=way)) for way in (False, True)}
+    found = pasted[getattr(model, "rounded", False)]  # each as it does itself
     metrics = {
         **scores_on_test(found, truth, test.classes),
+        "mask_ap_exact_paste": detection_scores(pasted[False], truth)["mask_ap"],
+        "mask_ap_rounded_paste": detection_scores(pasted[True], truth)["mask_ap"],
         "val_score": history.best_score or 0.0,
         "best_epoch": (history.best_epoch or 0) + 1,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -75,7 +80,7 @@ def scores_on_test(
 ) -> dict[str, float]:
     """COCO's scores, those of each class, and by how many objects a count is wrong."""
     every = detection_scores(found, truth)
-    scores = {name: every[name] for name in SCORES}
+    scores = {name: float(every[name]) for name in SCORES}
     curves = detection_curves(match_detections(found, truth, kind="mask"))
     for label, per_class in zip(curves.classes, curves.average_precision.T, strict=True):
         if per_class.isfinite().all():
@@ -95,6 +100,24 @@ def resampled(matches: list[dict[int, Any]], number: int, seed: int = 0) -> Tens
     sets = ([matches[image] for image in rows] for rows in drawn)
     scores = [detection_curves(one).mean for one in sets]
     return torch.tensor(scores, dtype=torch.float64).nan_to_num(0.0)
+
+
+def _step_time(context: Context) -> Measurement:
+    from course_lib.results.bench.detection import against_torchvision
+
+    rounds = context.pick(smoke=1, full=30)
+    torch.manual_seed(context.seed)
+    metrics = against_torchvision(
+        rounds=rounds, device=pick_device(context.device), smoke=context.smoke
+    )
+    for name in ("ratio", "quick_share"):
+        metrics[f"worst_{name}"] = max(v for k, v in metrics.items() if k.endswith(f"_{name}"))
+    return Measurement(
+        metrics=metrics,
+        data="batches of 8 scenes; the networks of the recipes; float32, and bfloat16 with "
+        "channels_last (quick), ours and torchvision's in turns, the fastest of "
+        f"{rounds} rounds each, {torch.get_num_threads()} thread(s)",
+    )
 
 
 TUTORIAL = Published(
@@ -139,5 +162,13 @@ CLAIMS = (
         needs=("penn-fudan",),
         published=(TUTORIAL,),
         minutes=27.0,
+    ),
+    Claim(
+        name="mask-rcnn-step-time",
+        title="Time of Mask R-CNN's training step, ours by torchvision's",
+        measure=_step_time,
+        main="worst_ratio",
+        seeds=(0,),
+        minutes=3.0,
     ),
 )

@@ -11,17 +11,30 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
+from matplotlib.colors import to_hex
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
+from scipy import ndimage
+from torchvision.models.detection._utils import Matcher
+from torchvision.ops import box_iou
+from torchvision.ops import nms as compiled_nms
 
 from tools.common import ROOT
-from tools.figures import frames
+from tools.figures import frames, object_frames
 from tools.figures.__main__ import FRAMES, draw_frames
-from tools.figures.drawing import FRAMES_FOLDER, WIDTH, plotted, recorded, to_dark
+from tools.figures.drawing import BLUE, FRAMES_FOLDER, PURPLE, WIDTH, plotted, recorded, to_dark
 
 drawn = cache(draw_frames)
-PAGES = {"gan-ring": "gan", "stylegan-mixing": "stylegan"}
+PAGES = {
+    "gan-ring": "gan",
+    "stylegan-mixing": "stylegan",
+    "anchors-threshold": "boxes-and-anchors",
+    "nms-threshold": "after-the-network",
+    "watershed-depth": "after-the-network",
+}
+OBJECTS = [name for name in PAGES if name not in ("gan-ring", "stylegan-mixing")]
 
 
 def said(name: str) -> dict[str, str]:
@@ -127,3 +140,72 @@ def test_the_layers_of_which_the_page_speaks():
     assert generator.num_layers == 8
     assert generator.constant.shape[1:] == (4, 4)
     assert [conv.conv.up for conv in generator.convs[:3]] == [False, True, False]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_frames_of_objects_are_described_by_their_own_numbers(name):
+    assert said(name) == object_frames.described(name)
+
+
+def outlines(axes, colour, dash):
+    """The boxes that are drawn in a colour and a style of line, sorted."""
+    patches = [p for p in axes.patches if to_hex(p.get_edgecolor()) == colour]
+    patches = [p for p in patches if p.get_linestyle() == dash]
+    found = [p.get_bbox().extents for p in patches]
+    return np.array(sorted(map(tuple, found))).reshape(-1, 4)
+
+
+def test_the_anchors_drawn_are_those_that_torchvision_matches():
+    boxes, grid = object_frames.street()
+    overlap = box_iou(boxes, grid)
+    for high, figure in zip(object_frames.HIGHS, drawn("anchors-threshold").values(), strict=True):
+        (axes,) = figure.axes
+        matches = Matcher(high, object_frames.LOW, allow_low_quality_matches=True)(overlap)
+        sure = overlap.amax(0) >= high
+        for colour, dash, chosen in (
+            (BLUE, "-", sure & (matches >= 0)),
+            (PURPLE, "--", ~sure & (matches >= 0)),
+        ):
+            wanted = np.array(sorted(map(tuple, grid[chosen].numpy()))).reshape(-1, 4)
+            assert np.allclose(outlines(axes, colour, dash), wanted)
+        middles = (grid[:, :2] + grid[:, 2:])[matches == -2] / 2
+        assert {tuple(p) for p in axes.lines[0].get_xydata()} == {
+            tuple(m) for m in middles.tolist()
+        }
+        assert len(set(matches[matches >= 0].tolist())) == len(boxes)
+    assert not (overlap.amax(0) >= object_frames.HIGHS[-1]).any()  # every frame is dashed
+
+
+def test_the_boxes_kept_are_those_that_torchvision_keeps():
+    boxes, reports, scores = object_frames.cells()
+    assert len(reports) > 100 and (scores > 0).all()
+    for threshold, figure in zip(
+        object_frames.THRESHOLDS, drawn("nms-threshold").values(), strict=True
+    ):
+        kept = reports[compiled_nms(reports, scores, threshold)]
+        wanted = np.array(sorted(map(tuple, kept.numpy())))
+        assert np.allclose(outlines(figure.axes[0], BLUE, "-"), wanted)
+        near = box_iou(kept, boxes)
+        times = torch.zeros(len(boxes), dtype=torch.long)
+        for row in near[near.amax(1) >= 0.5]:
+            times[row.argmax()] += 1
+        found = object_frames.suppressed(threshold)
+        assert found.none == (times == 0).sum() and found.more == (times > 1).sum()
+    lost = [object_frames.suppressed(t).none for t in object_frames.THRESHOLDS]
+    twice = [object_frames.suppressed(t).more for t in object_frames.THRESHOLDS]
+    assert lost[0] > 0 == lost[-1] and twice[0] == 0 < twice[-1]  # what the page says of the ends
+
+
+def test_the_regions_fall_in_number_with_the_depth():
+    mask = (object_frames.touching() > 0).numpy()
+    numbers = [int(object_frames.divided(depth).max()) for depth in object_frames.DEPTHS]
+    assert numbers == sorted(numbers, reverse=True)
+    assert numbers[0] < int(object_frames.touching().max())
+    assert numbers[-1] >= ndimage.label(mask, np.ones((3, 3)))[1]
+    for depth in object_frames.DEPTHS:
+        labels = object_frames.divided(depth)
+        assert torch.equal(labels > 0, object_frames.touching() > 0)
+        assert all(
+            ndimage.label((labels == k).numpy(), np.ones((3, 3)))[1] == 1
+            for k in range(1, int(labels.max()) + 1)
+        )

@@ -58,7 +58,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "objects": (
         "Objects",
-        ("mask-rcnn-*", "torchvision-mask-rcnn-*", "bottom-up-*", "objects-*"),
+        ("mask-rcnn-*", "torchvision-mask-rcnn-*", "cells-*"),
     ),
     "generation": (
         "Generation",

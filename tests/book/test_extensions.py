@@ -138,6 +138,7 @@ def test_every_claim_stands_in_one_part(extension) -> None:
     assert set(parts.values()) == set(results.PARTS)
     assert parts["unet-streets"] == "segmentation" and parts["dcgan-mnist"] == "generation"
     assert parts["mask-rcnn-cells"] == parts["torchvision-mask-rcnn-pennfudan"] == "objects"
+    assert parts["cells-border"] == "objects" and parts["mask-rcnn-step-time"] == "speed"
     assert parts["gan-step-time"] == parts["segmentation-compute"] == "speed"
     with pytest.raises(results.ResultError, match="'nowhere' belongs to no part .*PARTS"):
         results.part_of("nowhere")

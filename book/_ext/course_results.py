@@ -58,7 +58,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "objects": (
         "Objects",
-        ("mask-rcnn-*", "torchvision-mask-rcnn-*", "bottom-up-*", "objects-*"),
+        ("mask-rcnn-*", "torchvision-mask-rcnn-*", "cells-*"),
     ),
     "generation": (
         "Generation",
@@ -364,7 +364,8 @@ class ResultsDetails(_ClaimsDirective):
             ids=[f"claim-{nodes.make_id(claim)}"], names=[claim], classes=["results-details"]
         )
         section += nodes.title("", _title(claim, result))
-        section += nodes.paragraph("", f"{content.get('data', '')}. {origin(result)}.".lstrip(". "))
+        data = content.get("data", "").rstrip(".")
+        section += nodes.paragraph("", f"{data}. {origin(result)}.".lstrip(". "))
         command = content.get("command", f"course results run --only {claim}")
         section += nodes.literal_block(command, command, language="bash")
         rows = []

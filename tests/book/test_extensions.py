@@ -138,6 +138,7 @@ def test_every_claim_stands_in_one_part(extension) -> None:
     assert set(parts.values()) == set(results.PARTS)
     assert parts["unet-streets"] == "segmentation" and parts["dcgan-mnist"] == "generation"
     assert parts["mask-rcnn-cells"] == parts["torchvision-mask-rcnn-pennfudan"] == "objects"
+    assert parts["cells-border"] == "objects" and parts["mask-rcnn-step-time"] == "speed"
     assert parts["gan-step-time"] == parts["segmentation-compute"] == "speed"
     with pytest.raises(results.ResultError, match="'nowhere' belongs to no part .*PARTS"):
         results.part_of("nowhere")
@@ -164,6 +165,13 @@ def test_results_as_tables(render, results) -> None:
     assert "course results run --only some-claim" in re.sub("<[^>]*>", "", text)
     assert "0.770, 0.790" in text
     assert "a paper" in text
+
+
+def test_what_was_measured_ends_in_one_full_stop(render, results) -> None:
+    path = results / "some-claim.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": "some images."}))
+    html, _ = render("# A\n\n```{results-details} all\n```")
+    assert "some images. 2 runs" in html
 
 
 def test_a_page_is_rendered_again_when_its_result_appears(render, results) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.metrics import FoundObjects, TrueObjects, detection_scores
+from course_lib.metrics import FoundObjects, TrueObjects, count_error, detection_scores
 from course_lib.metrics.average_precision import detection_curves, match_detections
 from course_lib.models.mask_rcnn.twin import TorchvisionTwin
 from course_lib.recipes import Recipe
@@ -86,10 +86,11 @@ def scores_on_test(
         if per_class.isfinite().all():
             name = classes[label].replace(" ", "_")
             scores[f"mask_ap_{name}"] = float(per_class.mean())
-    sure = torch.tensor([float((f.scores >= SURE).sum()) for f in found])
-    true = torch.tensor([float(len(t)) for t in truth])
-    scores["count_error"] = float((sure - true).abs().mean())
-    scores["count_bias"] = float((sure - true).mean())
+    counts = count_error(
+        torch.tensor([int((f.scores >= SURE).sum()) for f in found]),
+        torch.tensor([len(t) for t in truth]),
+    )
+    scores |= {"count_error": counts.absolute, "count_bias": counts.bias}
     return scores
 
 

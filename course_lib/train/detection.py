@@ -136,7 +136,9 @@ def train_detection(
                 at.note_each(each)
                 reading = at.step % config.log_every == 0 or at.step == steps
                 if reading:
-                    log.show(*at.reading())  # the only place in an epoch that waits for the device
+                    # A GPU is waited for in each step anyway: nobody knows before how many boxes
+                    # suppression leaves.
+                    log.show(*at.reading())
                 log.advance()
                 if update and at.step < steps:
                     due = config.checkpoint_every and at.step % config.checkpoint_every == 0

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.roi_heads import project_masks_on_boxes
+from torchvision.models.detection.roi_heads import paste_masks_in_image, project_masks_on_boxes
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 from torchvision.ops import roi_align
 
@@ -14,6 +14,7 @@ from course_lib.losses.detection import detection_losses
 from course_lib.models import MaskRCNN
 from course_lib.models.mask_rcnn import Truth, align_rois, level_of, make_truth, select_proposals
 from course_lib.models.mask_rcnn.twin import TorchvisionTwin, twin_targets, twin_weights
+from course_lib.post import paste_masks
 from tests.models.mask_rcnn_cases import SIZE, SMALL, both, inject, learned, picture, scene
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -200,6 +201,9 @@ def test_end_to_end_the_same_detections_on_20_images() -> None:
             for a, b in zip(mine, theirs, strict=True):
                 torch.testing.assert_close(a, b, **CLOSE)
             total += len(mine.labels)
+            pasted = paste_masks(mine.masks, mine.boxes, SIZE, rounded=True)
+            by_them = paste_masks_in_image(theirs.masks[:, None], theirs.boxes, SIZE)[:, 0]
+            torch.testing.assert_close(pasted, by_them, **CLOSE)
     assert total > 200
 
 

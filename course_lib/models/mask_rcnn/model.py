@@ -9,7 +9,7 @@ from torchvision.ops import batched_nms, roi_align
 
 from course_lib.models.backbones import backbone as make_backbone
 from course_lib.models.mask_rcnn.heads import BoxHead, MaskHead, align_rois
-from course_lib.models.mask_rcnn.proposals import ProposalHead, select_proposals
+from course_lib.models.mask_rcnn.proposals import ProposalHead, first_of_each, select_proposals
 from course_lib.models.mask_rcnn.pyramid import FeaturePyramid
 from course_lib.models.mask_rcnn.structures import Detections, Learned, Settings, Truth
 from course_lib.ops import (
@@ -37,8 +37,8 @@ class MaskRCNN(nn.Module):
     Differs from the paper: a small backbone trained from scratch, narrow heads, anchors and
     pyramid for objects of a few pixels. Differs from torchvision: no resizing inside; half-open
     boxes, so that an object of one pixel has a size; features and mask targets are read with pixel
-    centres at halves (``aligned=True``); the initial weights of the box head's codes and of the
-    biases; pictures without objects, and objects that no anchor overlaps, need no special case.
+    centres at halves (``aligned=True``); the mask head's last biases begin at 0; an object that no
+    anchor overlaps gets none, where torchvision gives it all of them.
 
     Args:
         num_classes: with the background, which is class 0. A set of which class 0 is something else
@@ -297,9 +297,7 @@ class MaskRCNN(nn.Module):
         picture, boxes, scores = picture[row], boxes[row, label], scores[row, label]
         group = picture * self.num_classes + label
         kept = batched_nms(boxes, scores, group, self.settings.detection_iou)
-        kept = torch.cat(
-            [kept[picture[kept] == k][: self.settings.detections] for k in range(len(proposals))]
-        )
+        kept, _ = first_of_each(kept, picture, len(proposals), self.settings.detections)
         picture, boxes, scores, labels = picture[kept], boxes[kept], scores[kept], label[kept] + 1
         rois = torch.cat([picture[:, None].to(boxes), boxes], dim=1)
         masks = _wide(self.mask_head(self.roi_features(pyramid, rois, MASK_CELLS)))

@@ -44,6 +44,26 @@ class ProposalHead(nn.Module):
         return torch.cat(logits, dim=1), torch.cat(codes, dim=1)
 
 
+def first_of_each(rows: Tensor, picture: Tensor, batch: int, most: int) -> tuple[Tensor, Tensor]:
+    """Keep the first rows of each picture, for a batch at once.
+
+    Args:
+        rows: (n,) numbers of rows, in the order in which they are wanted.
+        picture: (N,) the picture of every row.
+        batch: pictures.
+        most: rows that are kept of a picture.
+
+    Returns:
+        The rows that are kept, picture by picture, in their order; and the place of each among
+        those of its picture, from 0.
+    """
+    rows = rows[picture[rows].argsort(stable=True)]
+    counts = picture[rows].bincount(minlength=batch)
+    start = (counts.cumsum(0) - counts)[picture[rows]]
+    rank = torch.arange(len(rows), device=rows.device) - start
+    return rows[rank < most], rank[rank < most]
+
+
 def select_proposals(
     objectness: Tensor,
     boxes: Tensor,
@@ -90,12 +110,8 @@ def select_proposals(
     group = picture * len(level_sizes) + level.to(picture.device)[place]
     boxes, scores = boxes[picture, place], scores[picture, place].sigmoid()
     kept = batched_nms(boxes, scores, group, iou_threshold)  # best first, of all pictures
-    kept = kept[picture[kept].argsort(stable=True)]  # best first, picture by picture
+    kept, rank = first_of_each(kept, picture, batch, after)
     picture = picture[kept]
-    counts = picture.bincount(minlength=batch)
-    rank = torch.arange(len(kept), device=kept.device) - (counts.cumsum(0) - counts)[picture]
-    some = rank < after
-    picture, rank, kept = picture[some], rank[some], kept[some]
     proposals = boxes.new_zeros((batch, after, 4))
     exists = torch.zeros((batch, after), dtype=torch.bool, device=boxes.device)
     proposals[picture, rank], exists[picture, rank] = boxes[kept], True

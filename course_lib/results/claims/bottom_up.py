@@ -70,9 +70,10 @@ class Setting:
     area: int = 0
 
 
-BY_DISTANCE = [Setting(t, depth=d) for t in (0.4, 0.5, 0.6) for d in (0.25, 0.5, 1.0, 1.5)]
-BY_BORDER = [Setting(t, area=a) for t in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8) for a in (1, 6)]
-BY_SCORE = [Setting(round(0.35 + 0.05 * k, 2)) for k in range(12)]
+# Twelve for each way.
+BY_DISTANCE = [Setting(t, depth=d) for t in (0.4, 0.5, 0.6) for d in (0.1, 0.25, 0.5, 0.75)]
+BY_BORDER = [Setting(t, area=a) for t in (0.4, 0.6, 0.7, 0.8, 0.9, 0.95) for a in (1, 6)]
+BY_SCORE = [Setting(t) for t in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)]
 
 
 def by_distance(probabilities: Tensor, setting: Setting) -> Tensor:

@@ -364,7 +364,8 @@ class ResultsDetails(_ClaimsDirective):
             ids=[f"claim-{nodes.make_id(claim)}"], names=[claim], classes=["results-details"]
         )
         section += nodes.title("", _title(claim, result))
-        section += nodes.paragraph("", f"{content.get('data', '')}. {origin(result)}.".lstrip(". "))
+        data = content.get("data", "").rstrip(".")
+        section += nodes.paragraph("", f"{data}. {origin(result)}.".lstrip(". "))
         command = content.get("command", f"course results run --only {claim}")
         section += nodes.literal_block(command, command, language="bash")
         rows = []

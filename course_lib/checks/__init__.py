@@ -40,6 +40,7 @@ from course_lib.checks.judging.examine_iou import examine_iou
 from course_lib.checks.judging.soft_dice import soft_dice
 from course_lib.checks.judging.two_means import two_means
 from course_lib.checks.judging_objects.average_precision import average_precision
+from course_lib.checks.judging_objects.diagnose_detectors import diagnose_detectors
 from course_lib.checks.judging_objects.examine_ap import examine_ap
 from course_lib.checks.judging_objects.panoptic_quality import panoptic_quality
 from course_lib.checks.judging_samples.fewer_samples import fewer_samples
@@ -97,8 +98,8 @@ ALL: dict[str, Check] = {
         two_means,
         examine_iou,
         soft_dice,
-        decode_boxes,
         match_anchors,
+        decode_boxes,
         roi_cells,
         nms_survivors,
         suppress,
@@ -107,6 +108,7 @@ ALL: dict[str, Check] = {
         average_precision,
         examine_ap,
         panoptic_quality,
+        diagnose_detectors,
         optimal_discriminator,
         generator_gradient,
         modes_covered,
@@ -148,6 +150,7 @@ __all__ = [
     "conv2d",
     "conv_output",
     "decode_boxes",
+    "diagnose_detectors",
     "diagnose_games",
     "diagnose_training",
     "dice_from_iou",

@@ -1,9 +1,9 @@
 """Watershed: water rises from markers, and where two waters meet there is a border.
 
-A priority queue holds the pixels at the water's edge. The lowest of them is flooded next, from
-whichever marker's water reached it first, and its neighbours come to the edge. So each pixel goes
-to a marker that it reaches over the lowest pass. For work take `skimage.segmentation.watershed`,
-which does the same in compiled code.
+A priority queue holds the pixels at the water's edge, with the height that the water must rise to.
+The lowest of them is flooded next, and its neighbours come to the edge, in its colour. So each
+pixel goes to a marker that it reaches over the lowest pass. For work take
+`skimage.segmentation.watershed`, which does the same in compiled code.
 
 Source: Meyer, "Topographic distance and watershed lines", Signal Processing 38 (1994), 113-125;
 the idea: Vincent and Soille, IEEE TPAMI 13 (1991), 583-598.
@@ -23,7 +23,7 @@ def watershed(
 ) -> Tensor:
     """Flood a landscape from markers.
 
-    Of pixels of equal height, the one that the water reached first is flooded first.
+    Where several markers have equally low passes, the one whose water comes first wins.
 
     Args:
         height: (H, W) float or integer: the landscape; water begins low. To split a mask into its
@@ -48,9 +48,7 @@ def watershed(
     for y, row in enumerate(allowed.tolist(), 1):
         dry[y][1:-1] = row
     colour = torch.where(allowed.to(markers.device), markers, 0).long().cpu().tolist()
-    edge: list[
-        tuple[float, int, int, int]
-    ] = []  # (height, time of arrival, row, column), the lowest first
+    edge: list[tuple[float, int, int, int]] = []  # (water, arrival, row, column), the lowest first
     for y, x in torch.tensor(colour).reshape(rows, columns).nonzero().tolist():
         edge.append((level[y][x], len(edge), y, x))
         dry[y + 1][x + 1] = False
@@ -58,13 +56,14 @@ def watershed(
     heapify(edge)
     steps = SIDES + CORNERS if connectivity == 8 else SIDES
     while edge:
-        _, _, y, x = heappop(edge)
+        water, _, y, x = heappop(edge)
         for down, right in steps:
             to_y, to_x = y + down, x + right
             if dry[to_y + 1][to_x + 1]:  # eq-watershed
                 dry[to_y + 1][to_x + 1] = False
                 colour[to_y][to_x] = colour[y][x]
-                heappush(edge, (level[to_y][to_x], arrivals, to_y, to_x))
+                over = max(water, level[to_y][to_x])  # the height climbed on the way  eq-pass
+                heappush(edge, (over, arrivals, to_y, to_x))
                 arrivals += 1
     flooded = torch.tensor(colour, dtype=torch.int64).reshape(rows, columns)
     return flooded.to(height.device)

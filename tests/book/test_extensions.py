@@ -167,6 +167,13 @@ def test_results_as_tables(render, results) -> None:
     assert "a paper" in text
 
 
+def test_what_was_measured_ends_in_one_full_stop(render, results) -> None:
+    path = results / "some-claim.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "data": "some images."}))
+    html, _ = render("# A\n\n```{results-details} all\n```")
+    assert "some images. 2 runs" in html
+
+
 def test_a_page_is_rendered_again_when_its_result_appears(render, results) -> None:
     page = "# A\n\n{result}`waiting:test_accuracy:percent`"
     assert "not measured yet" in render(page)[0]

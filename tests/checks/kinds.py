@@ -15,6 +15,7 @@ from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging import examine_iou as by_iou
+from course_lib.checks.judging_objects import diagnose_detectors as detectors
 from course_lib.checks.judging_objects import examine_ap as by_ap
 from course_lib.checks.mask_rcnn import roi_cells as roi
 from course_lib.checks.normalisation import judge_pass as judging_pass
@@ -547,6 +548,7 @@ RIGHT_ANSWERS = {
     "examine_penalty": [penalty_by_finite_differences],
     "diagnose_training": [causes(training)],
     "diagnose_games": [causes(games)],
+    "diagnose_detectors": [causes(detectors)],
     "smallest_net": [wider],
     "cheapest_game": [
         schedule(steps=580, lr=4e-3, lr_discriminator=8e-3, penalty_weight=0.05),
@@ -704,6 +706,20 @@ WRONG_ANSWERS = {
         (lambda: {v: k for k, v in training.reference().items()}, "says nothing"),
         (lambda: dict.fromkeys("ABCDEF", "other scale"), "not 'other scale'"),
     ],
+    "diagnose_detectors": [
+        (causes(detectors, A="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(detectors, B="not separated"), "not 'not separated'"),
+        (causes(detectors, C="scores exchanged"), "not 'scores exchanged'"),
+        (causes(detectors, D="reported again"), "not 'reported again'"),
+        (causes(detectors, E="moved aside"), "not 'moved aside'"),
+        (causes(detectors, E="too few classes"), "not 'too few classes'"),
+        (causes(detectors, A="Moved aside"), "wanted one of"),
+        (causes(detectors, B=None), "your cause is None"),
+        (lambda: {"A": "moved aside"}, "says nothing about run 'B'"),
+        (lambda: list(detectors.reference().items()), "wanted a dictionary"),
+        (lambda: {}, "says nothing"),
+        (lambda: "moved aside", "wanted a dictionary"),
+    ],
     "diagnose_games": [
         (causes(games, A="no penalty"), "not 'no penalty'"),
         (causes(games, B="no penalty"), "not 'no penalty'"),
@@ -743,6 +759,7 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "diagnose_detectors": {"the scores and the reports exchanged": 3},
     "examine_ap": {"no equal scores": 10, "a detector without faults": 4},
     "suppress": {"left: a removed box removes nobody": 5, "unchanged": 0},
     "split_touching": {"every little peak": 0, "the mask itself": 0},

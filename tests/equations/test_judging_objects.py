@@ -323,7 +323,7 @@ def test_panoptic_quality(seed):
     assert math.isclose(ours_of(truth, guess), expected)
 
 
-@pytest.mark.equation("eq-pq-factors")
+@pytest.mark.equation("eq-pq-factors", "eq-pq-words")
 @few
 @seeds
 def test_two_factors(seed):

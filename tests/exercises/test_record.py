@@ -6,6 +6,7 @@ import pytest
 
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
+from course_lib.checks.judging_objects import diagnose_detectors as detectors
 from course_lib.checks.kinds import recorded
 from tools.exercises import record
 
@@ -32,7 +33,42 @@ def test_the_beginning_of_a_game(monkeypatch, cause):
         assert made[player] == pytest.approx(stored[player][:4], abs=0.1, rel=0.05)
 
 
+def area(curve):
+    """Under the falling curve of precision against recall."""
+    best, total, before = 0.0, 0.0, 0.0
+    points = list(zip(*curve, strict=True))
+    for k, (recall, _) in enumerate(points):
+        best = max(p for _, p in points[k:])
+        total, before = total + (recall - before) * best, recall
+    return total
+
+
+def test_the_detectors(monkeypatch):
+    """What is stored is what is measured, and what is said of the runs is so."""
+    stored = recorded(detectors.__file__)
+    made = record.record(detectors.diagnose_detectors)
+    for letter, run in made.items():
+        for threshold in ("0.5", "0.75"):
+            assert area(run[threshold]) == pytest.approx(area(stored[letter][threshold]), abs=0.03)
+        assert run["truth"] == stored[letter]["truth"]
+    runs = {"sound": stored["sound"]}
+    runs |= {run.cause: stored[letter] for letter, run in detectors.RUNS.items()}
+    ends = {cause: run["0.5"][0][-1] for cause, run in runs.items()}
+    assert ends["reported again"] == pytest.approx(ends["sound"], abs=0.02)
+    assert ends["scores exchanged"] == ends["sound"] > 2 * ends["only the sure ones"]
+    assert ends["not separated"] < ends["sound"] / 2
+    assert (
+        max(runs["not separated"]["0.5"][1][5:]) < 0.7 < min(runs["only the sure ones"]["0.5"][1])
+    )
+    assert runs["scores exchanged"]["0.5"][1][0] < 0.1
+    assert area(runs["moved aside"]["0.75"]) < 0.02 < 0.2 < area(runs["moved aside"]["0.5"])
+
+
 def test_every_run_has_a_recipe():
-    for check in (training.diagnose_training, games.diagnose_games):
+    for check in (
+        training.diagnose_training,
+        games.diagnose_games,
+        detectors.diagnose_detectors,
+    ):
         recipes = record.RECIPES[check.name][1]
         assert set(recipes) == {"sound", *(run.cause for run in check.runs.values())}

@@ -109,6 +109,15 @@ def test_the_threshold_decides_and_the_second_report_is_a_false_alarm() -> None:
     assert values.tolist() == [1.0] * 5 + [0.5] * 5
 
 
+def test_of_equally_good_true_objects_the_last_is_taken() -> None:
+    """As COCO's code does: whether the second one finds its object depends on it."""
+    left, right = [0, 0, 10, 10], [10, 0, 20, 10]
+    found = objects([[5, 0, 15, 10], left], [0.9, 0.8])  # the first: 1 / 3 with both
+    for truth, recall in (([left, right], 1.0), ([right, left], 0.5)):
+        args = [found], [objects(truth)]
+        assert average_recall(*args, iou_thresholds=(0.3,)) == recall
+
+
 def test_a_crowd_neither_helps_nor_hurts() -> None:
     truth = objects([[0, 0, 10, 10], [20, 0, 60, 40]])
     crowded = replace(truth, crowd=torch.tensor([False, True]))

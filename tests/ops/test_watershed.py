@@ -40,6 +40,24 @@ def test_it_equals_scikit_image() -> None:
     assert flooded > CASES // 3
 
 
+@pytest.mark.parity
+def test_it_equals_scikit_image_on_plateaus() -> None:
+    """Few heights, so that the time of arrival decides; the markers alone are of unequal height."""
+    random = np.random.default_rng(2)
+    for case in range(CASES // 2):
+        height, markers, mask = random_case(random)
+        height = np.where(markers > 0, -1 - height, height % 3)
+        connectivity = (4, 8)[case % 2]
+        ours = watershed(
+            torch.from_numpy(height),
+            torch.from_numpy(markers),
+            None if mask is None else torch.from_numpy(mask),
+            connectivity=connectivity,
+        )
+        theirs = reference(height, markers, mask=mask, connectivity={4: 1, 8: 2}[connectivity])
+        assert np.array_equal(ours.numpy(), theirs)
+
+
 def lowest_passes(height: np.ndarray, start: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Of each pixel: the least height to be climbed on a way to `start`, by relaxation."""
     passes = np.where(start & mask, height, np.inf)
@@ -86,6 +104,11 @@ def test_two_valleys_and_the_ridge_between_them() -> None:
     # A gap in the mask stops it.
     mask = height != 5
     assert watershed(height, markers, mask).tolist() == [[1, 1, 1, 0, 2, 2, 2]]
+
+
+def test_on_flat_ground_the_water_that_is_nearer_comes_first() -> None:
+    markers = torch.tensor([[1, 0, 0, 0, 0, 2]])
+    assert watershed(torch.zeros(1, 6), markers).tolist() == [[1, 1, 1, 2, 2, 2]]
 
 
 def test_corners() -> None:

@@ -7,7 +7,15 @@ import torch
 
 from course_lib import recipes
 from course_lib.data import ImageSet
-from course_lib.recipes import classifier, data_efficiency, generation, losses, ring, segmentation
+from course_lib.recipes import (
+    bottom_up,
+    classifier,
+    data_efficiency,
+    generation,
+    losses,
+    ring,
+    segmentation,
+)
 from course_lib.recipes.recipe import DataSpec, Family, GANRecipe, Network, Recipe
 from course_lib.results import CLAIMS
 from course_lib.train import PointsConfig
@@ -17,6 +25,8 @@ SUPERVISED = [
     *segmentation.COMPARED.values(),
     *losses.RECIPES.values(),
     *data_efficiency.RECIPES.values(),
+    *bottom_up.BOTTOM_UP.values(),
+    bottom_up.TOP_DOWN_SHORT,
     classifier.CONSTANT,
     segmentation.UNET_STREETS_NO_SKIPS,
 ]

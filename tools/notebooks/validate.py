@@ -146,7 +146,9 @@ def _lab(notebook: NotebookNode, address: str) -> list[str]:
     else:
         lines = [line.split("#")[0].rstrip() for line in parameters[0].source.splitlines()]
         names = [line.split("=")[0].strip() for line in lines if line]
+        choice = any("dataset" in cell.source for cell in code if cell is not parameters[0])
         wanted = [line.split(" =")[0] for line in PARAMETERS.splitlines()]
+        wanted = [name for name in wanted if name != "dataset" or choice or name in names]
         if names[: len(wanted)] != wanted:
             problems.append(f"its parameter cell must set {', '.join(wanted)}, in this order")
         if (

@@ -33,7 +33,7 @@ nms_survivors = Predict(
     "nms_survivors",
     lab="after_the_network",
     level="warm-up",
-    minutes=5,
+    minutes=10,
     reference=reference,
     choices=range(1, len(SCORES) + 1),
     run=run,

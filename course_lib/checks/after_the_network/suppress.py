@@ -111,7 +111,7 @@ suppress = Repair(
     "suppress",
     lab="after_the_network",
     level="build",
-    minutes=20,
+    minutes=25,
     reference=reference,
     broken=broken,
     example=_example,

@@ -76,7 +76,7 @@ examine_ap = WriteTest(
     "examine_ap",
     lab="judging_objects",
     level="build",
-    minutes=25,
+    minutes=20,
     reference=reference,
     of=average_precision,
     right=(average_precision.reference, _with_numpy, _in_float32),

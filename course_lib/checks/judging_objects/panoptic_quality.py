@@ -176,8 +176,8 @@ def _example(generator: torch.Generator) -> tuple:
 panoptic_quality = Check(
     "panoptic_quality",
     lab="judging_objects",
-    level="stretch",
-    minutes=30,
+    level="build",
+    minutes=25,
     reference=reference,
     example=_example,
 )

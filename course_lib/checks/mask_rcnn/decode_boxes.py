@@ -102,8 +102,8 @@ _example = partial(_draw, shift=0.5, growth=0.6, extreme=True)
 decode_boxes = Check(
     "decode_boxes",
     lab="mask_rcnn",
-    level="warm-up",
-    minutes=10,
+    level="build",
+    minutes=15,
     reference=reference,
     example=_example,
 )

@@ -138,7 +138,7 @@ match_anchors = Check(
     "match_anchors",
     lab="mask_rcnn",
     level="build",
-    minutes=15,
+    minutes=20,
     reference=reference,
     example=_example,
 )

@@ -99,7 +99,7 @@ roi_cells = Repair(
     "roi_cells",
     lab="mask_rcnn",
     level="build",
-    minutes=20,
+    minutes=25,
     reference=reference,
     broken=broken,
     example=_example,

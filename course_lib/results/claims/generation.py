@@ -108,7 +108,9 @@ def _real(context: Context, *, task: str) -> Measurement:
     drawn = torch.randperm(len(train), generator=torch.Generator().manual_seed(context.seed))
     scores = sample_scores(train.images[drawn[:num]], test, num=num, device=context.device)
     return Measurement(
-        metrics=scores, data=f"{num} training images of {TITLES[task]} against {num} test images"
+        metrics=scores,
+        data=f"{num} training images of {TITLES[task]} against {num} test images. "
+        f"{test.note}".strip(),
     )
 
 
@@ -120,8 +122,8 @@ PUBLISHED = {
 
 def _published(family: str, task: str) -> tuple[Published, ...]:
     reason = (
-        "FID in 2,048 features of Inception, with networks many times as large that were trained "
-        "for days of a GPU's time; ours is CFD, in other features, after minutes of one core. Only "
+        "FID in 2,048 features of Inception, with networks many times as large that saw many "
+        "times as many images; ours is CFD, in other features, after minutes of one core. Only "
         "the order can be compared"
     )
     if (family, task) in PUBLISHED:

@@ -117,6 +117,8 @@ def test_cells_touch_and_do_not_overlap() -> None:
 def test_cells_border_by_hand() -> None:
     ids = torch.tensor([[1, 1, 0, 3], [1, 2, 0, 0], [0, 2, 0, 0]], dtype=torch.int16)
     assert cells.border(ids).tolist() == [[2, 2, 0, 1], [2, 2, 0, 0], [0, 2, 0, 0]]
+    assert cells.border(ids, width=2).tolist() == [[2, 2, 0, 2], [2, 2, 0, 0], [0, 2, 0, 0]]
+    assert torch.equal(cells.border(ids, width=0), (ids > 0).to(torch.uint8))
 
 
 def test_cells_light_is_uneven_and_nuclei_are_seen() -> None:

@@ -87,6 +87,13 @@ def test_faults_of_sources(lab, fault):
     assert all("notebooks/lab.ipynb" in problem for problem in problems)
 
 
+def test_a_lab_without_a_choice_of_data_has_no_parameter_for_it(lab):
+    cell(lab, "parameters").source = 'scale = "quick"\nseed = 0\ndevice = "auto"'
+    assert source(lab) == []
+    cell(lab, "work").source = "print(dataset)"
+    assert "must set scale, dataset, seed, device" in source(lab)[0]
+
+
 def test_marked_output_is_allowed(lab):
     mark(lab, "(8, 3, 32, 32)\n")
     assert source(lab) == []

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from course_lib.data import load
-from course_lib.data.scenes import cells
 from course_lib.metrics import panoptic_quality
 from course_lib.recipes.bottom_up import BOTTOM_UP, TOP_DOWN, TOP_DOWN_SHORT
 from course_lib.results import CLAIMS, run
@@ -73,27 +71,21 @@ def test_quality_counts_a_false_nucleus_in_the_background() -> None:
     assert claims.quality_counts(torch.ones_like(true), true).tolist() == [0, 0, 1, 1]
 
 
-def perfect(ids: Tensor, width: int) -> Tensor:
-    """The probabilities that a network without fault gives."""
-    classes = cells.border(ids, width).long()
-    return torch.nn.functional.one_hot(classes, 3 if width else 2).permute(2, 0, 1).float()
-
-
 def test_perfect_classes_give_nearly_all_nuclei(pictures) -> None:
     """What post-processing alone loses: little with a border class, much without."""
     quality = {}
-    for width, way, settings in (
-        (0, claims.by_distance, claims.BY_DISTANCE),
-        (1, claims.by_border, claims.BY_BORDER),
-    ):
-        chances = [perfect(ids, width) for ids in pictures.targets]
+    for name in ("foreground", "border"):
+        recipe = BOTTOM_UP[name]
+        way, settings = claims._way(recipe)
+        chances = claims.perfect(recipe, pictures)
+        assert all((one.sum(0) == 1).all() for one in chances)
         setting = claims.choose(chances, pictures, way, settings)
         counts = [
             claims.quality_counts(way(one, setting), ids)
             for one, ids in zip(chances, pictures.targets.long(), strict=True)
         ]
-        quality[width] = panoptic_quality(torch.stack(counts).sum(0, keepdim=True)).mean
-    assert quality[1] > 0.85 and quality[1] > quality[0] + 0.05
+        quality[name] = panoptic_quality(torch.stack(counts).sum(0, keepdim=True)).mean
+    assert quality["border"] > 0.85 and quality["border"] > quality["foreground"] + 0.05
 
 
 def test_neighbours_by_hand() -> None:
@@ -117,7 +109,7 @@ def test_what_was_found_is_cut_to_what_does_not_overlap(pictures) -> None:
 def test_every_claim_is_measured(tmp_path: Path) -> None:
     folders = {"results_dir": tmp_path / "r", "runs_dir": tmp_path / "runs"}
     names = [claim.name for claim in claims.CLAIMS]
-    assert len(names) == 7 and set(names) <= set(CLAIMS)
+    assert len(names) == 8 and set(names) <= set(CLAIMS)
     first = ["mask-rcnn-cells", *names[:-1]]
     assert run(first, smoke=True, seeds=[0], device="cpu", **folders) == []
     # The differences are of all seeds.

@@ -174,6 +174,9 @@ def test_the_anchors_drawn_are_those_that_torchvision_matches():
         }
         assert len(set(matches[matches >= 0].tolist())) == len(boxes)
     assert not (overlap.amax(0) >= object_frames.HIGHS[-1]).any()  # every frame is dashed
+    best, whose = overlap.max(0)
+    without = [len(boxes) - len(set(whose[best >= h].tolist())) for h in object_frames.HIGHS]
+    assert without == sorted(without) and without[0] < without[-1] == len(boxes)
 
 
 def test_the_boxes_kept_are_those_that_torchvision_keeps():

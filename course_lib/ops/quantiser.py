@@ -110,6 +110,18 @@ class VectorQuantizer(nn.Module):
         quantised = straight.view(batch, *space, self.dim).movedim(-1, 1)  # (B, dim, H, W)
         return Quantised(quantised.to(z.dtype), codes.view(batch, *space), loss)
 
+    @torch.no_grad()
+    def codes(self, z: Tensor) -> Tensor:  # (B, dim, H, W)
+        """Return the codes (B, H, W) of a feature map, and learn nothing from it.
+
+        Raises:
+            ValueError: for another shape.
+        """
+        self._check(z)
+        with torch.autocast(z.device.type, enabled=False):
+            vectors = z.float().movedim(1, -1).reshape(-1, self.dim)  # (N, dim)
+            return nearest_codes(vectors, self.codebook).view(len(z), *z.shape[2:])
+
     def lookup(self, codes: Tensor) -> Tensor:  # (B, H, W)
         """Return the vectors (B, dim, H, W) of codes."""
         return F.embedding(codes, self.codebook).movedim(-1, 1)

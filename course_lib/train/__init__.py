@@ -11,6 +11,7 @@ from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
 from course_lib.train.history import History
 from course_lib.train.inception import inception_features
+from course_lib.train.inversion import InversionConfig, train_inverse
 from course_lib.train.judge_samples import sample_features, sample_scores
 from course_lib.train.points import (
     PointsConfig,
@@ -22,6 +23,11 @@ from course_lib.train.points import (
 from course_lib.train.run import Progress, Run
 from course_lib.train.samples import draw_codes, draw_samples
 from course_lib.train.supervised import train_supervised
+from course_lib.train.vaegan import train_vaegan
+from course_lib.train.vaegan_config import VAEGANConfig
+from course_lib.train.variational import train_variational
+from course_lib.train.variational_config import VariationalConfig
+from course_lib.train.variational_history import VariationalHistory
 
 __all__ = [
     "EMA",
@@ -30,11 +36,15 @@ __all__ = [
     "GANConfig",
     "GANHistory",
     "History",
+    "InversionConfig",
     "PointsConfig",
     "PointsHistory",
     "Progress",
     "Run",
     "TrainConfig",
+    "VAEGANConfig",
+    "VariationalConfig",
+    "VariationalHistory",
     "draw_codes",
     "draw_samples",
     "evaluate",
@@ -51,6 +61,9 @@ __all__ = [
     "save_checkpoint",
     "shipped",
     "train_gan",
+    "train_inverse",
     "train_points",
     "train_supervised",
+    "train_vaegan",
+    "train_variational",
 ]

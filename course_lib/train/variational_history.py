@@ -6,6 +6,9 @@ from typing import Any
 
 PATIENCE = 3  # readings in a row in which a sign must hold before anything is said
 COLLAPSED = 0.1  # nats in a whole code
+# Before it has learned anything a code says nothing either: it is judged once it said something, or
+# after so many steps.
+HAD_SOME, WARM_UP = 1.0, 500
 DEAD = 0.1  # share of the codebook
 
 ADVICE_COLLAPSED = (
@@ -60,7 +63,8 @@ class VariationalHistory:
             return
         if "divergence" in last[-1]:
             told = [reading["divergence"] for reading in last]
-            if max(told) < COLLAPSED and "collapsed" not in said:
+            grown = max(self.column("divergence")) > HAD_SOME or last[0]["step"] >= WARM_UP
+            if grown and max(told) < COLLAPSED and "collapsed" not in said:
                 self.warn(ADVICE_COLLAPSED.format(value=sum(told) / PATIENCE))
         if "perplexity" in last[-1] and num_codes is not None:
             used = [reading["perplexity"] for reading in last]

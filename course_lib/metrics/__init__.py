@@ -32,6 +32,7 @@ from course_lib.metrics.classification import (
 )
 from course_lib.metrics.codes import active_units, code_counts, perplexity
 from course_lib.metrics.confusion import confusion_matrix, confusion_per_image
+from course_lib.metrics.disentanglement import factor_information, mutual_information_gap
 from course_lib.metrics.frechet import frechet_distance, frechet_from_moments, moments
 from course_lib.metrics.kernel import kernel_distance, kernel_distances
 from course_lib.metrics.likelihood import (
@@ -49,6 +50,7 @@ from course_lib.metrics.manifold import (
 )
 from course_lib.metrics.modes import ModeCoverage, mode_coverage
 from course_lib.metrics.nearest import copied_share, nearest_distances
+from course_lib.metrics.reconstruction import Reconstruction, reconstruction_scores
 from course_lib.metrics.segmentation import (
     dice,
     frequency_weighted_iou,
@@ -65,6 +67,7 @@ __all__ = [
     "ModeCoverage",
     "PairedBootstrap",
     "PrecisionRecall",
+    "Reconstruction",
     "Reliability",
     "accuracy",
     "active_units",
@@ -84,6 +87,7 @@ __all__ = [
     "elbo",
     "expected_calibration_error",
     "f1_score",
+    "factor_information",
     "frechet_distance",
     "frechet_from_moments",
     "frequency_weighted_iou",
@@ -96,6 +100,7 @@ __all__ = [
     "micro",
     "mode_coverage",
     "moments",
+    "mutual_information_gap",
     "nearest_distances",
     "neighbour_radii",
     "paired_bootstrap",
@@ -104,6 +109,7 @@ __all__ = [
     "precision",
     "precision_recall",
     "recall",
+    "reconstruction_scores",
     "reliability",
     "top_k_accuracy",
     "wasserstein_1d",

@@ -45,6 +45,9 @@ class PixelOutputs(nn.Module):
         likelihood: one of `LIKELIHOODS`.
         sigma: standard deviation of "gaussian", in units of half the range of grey levels;
             ``None``: it is learned.
+        bounded: whether the means of "gaussian" come from a tanh. A likelihood needs none; a
+            picture that is judged by another network does, for beyond black and white, where it is
+            cut off, no gradient comes back.
 
     Attributes:
         per_channel: numbers that are needed for each number of the picture.
@@ -53,7 +56,9 @@ class PixelOutputs(nn.Module):
         ValueError: for an unknown likelihood, or a sigma that is not positive or not needed.
     """
 
-    def __init__(self, likelihood: str, sigma: float | None = None) -> None:
+    def __init__(
+        self, likelihood: str, sigma: float | None = None, *, bounded: bool = False
+    ) -> None:
         super().__init__()
         if likelihood not in LIKELIHOODS:
             raise ValueError(
@@ -63,7 +68,9 @@ class PixelOutputs(nn.Module):
             raise ValueError(f'sigma is {sigma}, and the likelihood "{likelihood}" has none.')
         if sigma is not None and not 0 < sigma < math.inf:
             raise ValueError(f"sigma is {sigma}; it must be positive, or None to be learned.")
-        self.likelihood, self.sigma = likelihood, sigma
+        if bounded and likelihood != "gaussian":
+            raise ValueError(f'bounded is for "gaussian", and the likelihood is {likelihood!r}.')
+        self.likelihood, self.sigma, self.bounded = likelihood, sigma, bounded
         self.per_channel = 2 if likelihood == "logistic" else 1
         learned = likelihood == "gaussian" and sigma is None
         self.raw_sigma = nn.Parameter(torch.zeros(())) if learned else None
@@ -82,7 +89,7 @@ class PixelOutputs(nn.Module):
         if self.likelihood == "bernoulli":
             return Pixels(self.likelihood, raw)
         if self.likelihood == "gaussian":
-            return Pixels(self.likelihood, raw, self.log_sigma)
+            return Pixels(self.likelihood, raw.tanh() if self.bounded else raw, self.log_sigma)
         location, scale = raw.chunk(2, dim=1)  # (B, C, H, W) each
         return Pixels(self.likelihood, location, softly_above(scale - 2, LOWEST_SCALE))
 

@@ -163,6 +163,8 @@ class Decoder(nn.Module):
         num_classes: labels that it is told; 0: none.
         likelihood: "bernoulli", "gaussian" or "logistic", see `course_lib.models.pixel_outputs`.
         sigma: of "gaussian"; ``None``: it is learned.
+        bounded: whether the means of "gaussian" come from a tanh, for pictures that another network
+            judges.
     """
 
     def __init__(
@@ -176,11 +178,12 @@ class Decoder(nn.Module):
         num_classes: int = 0,
         likelihood: str = "gaussian",
         sigma: float | None = None,
+        bounded: bool = False,
     ) -> None:
         super().__init__()
         self.size = sides(size)
         self.latent_dim, self.out_channels, self.num_classes = latent_dim, out_channels, num_classes
-        self.outputs = PixelOutputs(likelihood, sigma)
+        self.outputs = PixelOutputs(likelihood, sigma, bounded=bounded)
         channels = out_channels * self.outputs.per_channel
         self.layers: nn.Module
         if hidden is not None:

@@ -60,7 +60,7 @@ class FeatureDiscriminator(nn.Module):
 class VAEGAN(nn.Module):
     """Encoder, decoder and discriminator. `VAEGAN.decoder` is its generator.
 
-    Encoder and decoder are those of a `VAE` of the same arguments.
+    Encoder and decoder are those of a `VAE` of the same arguments, with a tanh at the end.
 
     Args:
         in_channels: channels of the picture.
@@ -84,7 +84,12 @@ class VAEGAN(nn.Module):
             in_channels=in_channels, size=size, latent_dim=latent_dim, width=width
         )
         self.decoder = Decoder(
-            out_channels=in_channels, size=size, latent_dim=latent_dim, width=width, sigma=1.0
+            out_channels=in_channels,
+            size=size,
+            latent_dim=latent_dim,
+            width=width,
+            sigma=1.0,
+            bounded=True,
         )
         self.discriminator = FeatureDiscriminator(
             in_channels=in_channels, size=size, width=judge_width

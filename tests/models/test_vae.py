@@ -5,6 +5,7 @@ import torch
 
 from course_lib.losses import gaussian_kl, log_likelihood, negative_elbo
 from course_lib.models import CVAE, MODELS, VAE, VAEGAN, generator_of
+from course_lib.models.pixel_outputs import PixelOutputs
 from course_lib.models.vae import WIDEST, Gaussian, halvings
 from course_lib.train import draw_samples
 
@@ -87,3 +88,15 @@ def test_the_maps_are_halved_upwards() -> None:
 def test_other_images_are_refused() -> None:
     with pytest.raises(ValueError, match=r"wanted \(B, 1, 12, 12\)"):
         VAE(size=12, width=4)(torch.zeros(1, 1, 12, 13))
+
+
+def test_a_judged_picture_has_a_gradient_everywhere() -> None:
+    """What is cut off at black and white could not be told to come back."""
+    model = VAEGAN(size=8, width=4)
+    with torch.no_grad():
+        model.decoder.layers[-1].bias.fill_(1.5)
+    picture = model.decoder(torch.randn(2, 32))
+    picture.sum().backward()
+    assert picture.abs().max() < 1 and model.decoder.layers[-1].bias.grad.abs().min() > 0
+    with pytest.raises(ValueError, match="bounded is for"):
+        PixelOutputs("bernoulli", bounded=True)

@@ -1,4 +1,4 @@
-"""SimpleCNN on CIFAR-10, by a constant rate and by a schedule; on two kinds of digits; on shapes."""
+"""SimpleCNN on CIFAR-10, by a constant rate and by a schedule; on digits and on shapes."""
 
 from dataclasses import replace
 

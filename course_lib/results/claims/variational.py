@@ -305,6 +305,7 @@ def _cifar10(context: Context, recipe: CodeRecipe) -> Measurement:
     @torch.no_grad()
     def watch(candidate: nn.Module) -> dict[str, float]:
         assert isinstance(candidate, CodeGenerator)
+        candidate.eval()  # the prior drops nothing while it is judged
         likely, prior = codes_log_likelihood(candidate, to_float(val.images[:num].to(device)))
         bits = bits_per_dim(likely + prior, val.images[0].numel())
         return {"val_bits": bits.mean().item()}

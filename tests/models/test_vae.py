@@ -1,5 +1,7 @@
 """VAE and CVAE: shapes at any size, what is drawn at random, and what the label reaches."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from course_lib.losses import gaussian_kl, log_likelihood, negative_elbo
 from course_lib.models import CVAE, MODELS, VAE, VAEGAN, generator_of
 from course_lib.models.pixel_outputs import PixelOutputs
 from course_lib.models.vae import WIDEST, Gaussian, halvings
-from course_lib.train import draw_samples
+from course_lib.train import draw_samples, load_checkpoint, save_checkpoint
 
 SHAPES = [(1, (8, 8), None), (3, (33, 17), None), (1, (28, 28), (20, 12)), (2, (9, 14), (16,))]
 
@@ -100,3 +102,20 @@ def test_a_judged_picture_has_a_gradient_everywhere() -> None:
     assert picture.abs().max() < 1 and model.decoder.layers[-1].bias.grad.abs().min() > 0
     with pytest.raises(ValueError, match="bounded is for"):
         PixelOutputs("bernoulli", bounded=True)
+
+
+def test_a_checkpoint_gives_the_model_back(tmp_path: Path) -> None:
+    """A card holds lists where the constructor was given tuples."""
+    arguments = {"size": (9, 12), "hidden": (20, 12), "latent_dim": 3, "likelihood": "bernoulli"}
+    model = VAE(**arguments)
+    card = {
+        "arguments": arguments,
+        "classes": [],
+        "task": "generation",
+        "size": [9, 12],
+        "data": "x",
+    }
+    path = save_checkpoint(tmp_path / "vae.safetensors", model, card, half=False)
+    again, _ = load_checkpoint(path)
+    images = torch.ones(2, 1, 9, 12)
+    assert torch.equal(again.reconstruct(images), model.eval().reconstruct(images))

@@ -101,7 +101,7 @@ class VQVAE(nn.Module):
         sigma: float | None = None,
         decay: float | None = 0.99,
         commitment: float = 0.25,
-        restart: float = 0.02,
+        restart: float = 0.1,
     ) -> None:
         super().__init__()
         self.size = sides(size)

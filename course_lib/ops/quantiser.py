@@ -62,7 +62,7 @@ class VectorQuantizer(nn.Module):
         dim: int,
         decay: float | None = 0.99,
         commitment: float = 0.25,
-        restart: float = 0.02,
+        restart: float = 0.1,
     ) -> None:
         super().__init__()
         if num_codes < 1 or dim < 1:
@@ -146,9 +146,11 @@ class VectorQuantizer(nn.Module):
             if spread:
                 torch.distributed.broadcast(fresh, src=0)
             # Count and sum start anew too, or the old ones would bring the old place back. With
-            # the count of an equal share the newcomer has time to be chosen.
-            self.counts.copy_(torch.where(dead, total, self.counts))
-            self.sums.copy_(torch.where(dead[:, None], total * fresh, self.sums))
+            # twice the count of a dead one the newcomer has some steps to be chosen, and follows
+            # those that choose it at once.
+            start = 2 * self.restart * total
+            self.counts.copy_(torch.where(dead, start, self.counts))
+            self.sums.copy_(torch.where(dead[:, None], start * fresh, self.sums))
         known = self.counts[:, None] > 1e-20  # what was never used stays where it is
         means = self.sums / self.counts.clamp(min=1e-20)[:, None]
         self.codebook.copy_(torch.where(known, means, self.codebook))

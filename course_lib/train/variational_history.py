@@ -19,7 +19,7 @@ ADVICE_COLLAPSED = (
 )
 ADVICE_DEAD = (
     "The codebook dies: codes are used as if there were {value:.0f} of {total}. Let dead codes be "
-    "restarted (restart=0.02), take fewer (num_codes) or vectors of fewer numbers (dim), lower the "
+    "restarted (restart=0.1), take fewer (num_codes) or vectors of fewer numbers (dim), lower the "
     "commitment or the learning rate."
 )
 
@@ -70,5 +70,6 @@ class VariationalHistory:
             used = [reading["perplexity"] for reading in last]
             # A batch of few vectors cannot use many codes.
             most = min(num_codes, last[-1]["vectors"])
-            if max(used) < max(1.5, DEAD * most) and "dies" not in said:
+            grown = last[0]["step"] >= WARM_UP
+            if grown and max(used) < max(1.5, DEAD * most) and "dies" not in said:
                 self.warn(ADVICE_DEAD.format(value=sum(used) / PATIENCE, total=num_codes))

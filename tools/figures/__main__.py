@@ -39,6 +39,7 @@ from tools.figures import (
     stylegan,
     tasks,
     unet,
+    variational,
     wasserstein,
 )
 from tools.figures.drawing import FRAMES_FOLDER, page_style, write
@@ -79,6 +80,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "stylegan-network": stylegan.network,
     "stylegan-size": stylegan.size,
     "sample-metrics-balls": sample_metrics.balls,
+    "vae-codes": variational.codes,
+    "vae-importance": variational.importance,
+    "vae-collapse": variational.collapse,
     "generation-mnist": partial(generation.progress, "mnist"),
     "generation-cifar10": partial(generation.progress, "cifar10"),
     "generation-shapes": partial(generation.progress, "shapes"),

@@ -83,6 +83,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "vae-codes": variational.codes,
     "vae-importance": variational.importance,
     "vae-collapse": variational.collapse,
+    "vq-network": variational.quantiser,
+    "vq-cells": variational.cells,
     "generation-mnist": partial(generation.progress, "mnist"),
     "generation-cifar10": partial(generation.progress, "cifar10"),
     "generation-shapes": partial(generation.progress, "shapes"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
+from course_lib.ops.quantiser import nearest_codes
 from tools.figures.drawing import BLUE, GREEN, INK, LINE, ORANGE, PURPLE, Diagram, sheet, ticks
 
 GAIN, AT = 2.0, 2.5  # the worked example: x = 2 z + noise of variance 1, seen at 2.5
@@ -114,4 +116,64 @@ def collapse() -> Figure:
         axes.text(*place, words, color=colour)
     axes.set(xscale="log", xlabel="variance of the noise, σ²", ylabel="nats on average")
     ticks(axes, [0.05, 0.25, 1, 4], [0, 1, 2])
+    return figure
+
+
+def quantiser() -> Figure:
+    """The stages of a VQ-VAE, and the way of the gradient past the codebook."""
+    diagram = Diagram(250)
+    for x, y, width, words, colour in (
+        (6, 30, 84, "image x", LINE),
+        (122, 30, 100, "encoder", BLUE),
+        (290, 30, 184, "nearest code c", GREEN),
+        (122, 176, 100, "decoder", ORANGE),
+        (6, 176, 84, "images", LINE),
+        (290, 176, 184, "its vector e", GREEN),
+    ):
+        diagram.box(x, y, width, 44, colour, fill=0.15)
+        diagram.text(x + width / 2, y + 22, words)
+    diagram.arrow((90, 52), (122, 52))
+    diagram.arrow((222, 52), (290, 52))
+    diagram.text(254, 36, "u")
+    diagram.arrow((420, 74), (420, 176))
+    diagram.text(410, 125, "codebook", GREEN, at="right")
+    diagram.arrow((290, 190), (222, 190))
+    diagram.arrow((122, 198), (90, 198))
+    diagram.arrow((222, 208), (256, 208), (256, 60), colour=PURPLE, dash="--")
+    diagram.text(246, 112, "gradient,", PURPLE, at="right")
+    diagram.text(246, 134, "straight through", PURPLE, at="right")
+    return diagram.figure
+
+
+def heaps() -> tuple[np.ndarray, np.ndarray]:
+    """Twenty-four vectors in four loose heaps, and four of them as the codes of the start."""
+    rng = np.random.default_rng(4)
+    centres = np.array([[-2, -1], [-1, 2], [2, 1.5], [1.5, -2]])
+    vectors = np.repeat(centres, 6, axis=0) + 0.5 * rng.standard_normal((24, 2))
+    return vectors, vectors[[0, 1, 6, 12]]
+
+
+def chosen(vectors: np.ndarray, codebook: np.ndarray) -> np.ndarray:
+    """The nearest code of each vector, by the package."""
+    return nearest_codes(torch.tensor(vectors), torch.tensor(codebook)).numpy()
+
+
+def cells() -> Figure:
+    """Vectors joined to their nearest codes, at a start and after k-means."""
+    figure = sheet(280)
+    vectors, codebook = heaps()
+    for axes, title, rounds in zip(
+        figure.subplots(1, 2), ("start", "after k-means"), (0, 20), strict=True
+    ):
+        for _ in range(rounds):
+            codes = chosen(vectors, codebook)
+            codebook = np.array([vectors[codes == k].mean(0) for k in range(4)])
+        codes = chosen(vectors, codebook)
+        for k, (colour, mark) in enumerate(zip((BLUE, ORANGE, GREEN, PURPLE), "osD^", strict=True)):
+            for vector in vectors[codes == k]:
+                axes.plot(*np.stack([vector, codebook[k]]).T, color=colour, lw=1, linestyle="-")
+            axes.plot(*vectors[codes == k].T, mark, color=colour, markersize=5)
+            axes.plot(*codebook[k], mark, color=colour, mec=INK, mew=2, markersize=13)
+        axes.set(title=title, xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), aspect="equal")
+        ticks(axes, [-2, 0, 2], [-2, 0, 2])
     return figure

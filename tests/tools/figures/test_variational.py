@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
+from sklearn.cluster import KMeans
 
 from tools.figures import variational
 from tools.figures.__main__ import draw
@@ -51,3 +52,27 @@ def test_each_number_goes_silent_at_its_variance():
             ).x
             # Information of a Gaussian channel with the signal a² and the noise.
             assert nats == pytest.approx(0.5 * np.log1p(best / noise), abs=1e-4)
+
+
+def test_the_cells_are_those_of_k_means():
+    """Codes of the right panel against scikit-learn; every line leads to the nearest code."""
+    start, after = drawn("vq-cells").axes
+    vectors, codes = variational.heaps()
+    theirs = KMeans(4, init=codes, n_init=1, tol=0).fit(vectors).cluster_centers_
+    for axes, wanted in ((start, codes), (after, theirs)):
+        lines = [line.get_xydata() for line in axes.lines]
+        ends = [line for line in lines if len(line) == 2 and line.shape == (2, 2)]
+        shown = np.array([line[0] for line in lines if len(line) == 1])
+        big = [line for line in axes.lines if line.get_markersize() == 13]
+        assert np.array([line.get_xydata()[0] for line in big]) == pytest.approx(wanted)
+        assert len(shown) >= 4
+        joined = [
+            line
+            for line in ends
+            if (np.abs(wanted - line[1]).sum(1) < 1e-9).any()
+            and (np.abs(vectors - line[0]).sum(1) < 1e-9).any()
+        ]
+        assert len(joined) >= 24
+        for vector, code in joined:
+            distances = ((wanted - vector) ** 2).sum(1)
+            assert ((code - vector) ** 2).sum() == pytest.approx(distances.min())

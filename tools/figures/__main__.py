@@ -85,6 +85,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "vae-collapse": variational.collapse,
     "vq-network": variational.quantiser,
     "vq-cells": variational.cells,
+    "vaegan-shift": variational.shift,
     "generation-mnist": partial(generation.progress, "mnist"),
     "generation-cifar10": partial(generation.progress, "cifar10"),
     "generation-shapes": partial(generation.progress, "shapes"),

@@ -177,3 +177,26 @@ def cells() -> Figure:
         axes.set(title=title, xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), aspect="equal")
         ticks(axes, [-2, 0, 2], [-2, 0, 2])
     return figure
+
+
+def shift() -> Figure:
+    """How wrong a line beside its place is, by pixels and by means over neighbours."""
+    figure = sheet(300)
+    axes = figure.subplots()
+    shifts = np.arange(13)
+    axes.axhline(1, color=LINE, linestyle="--")
+    axes.text(12, 1.06, "no line at all", color=LINE, ha="right")
+    for width, colour, mark, name, place in (
+        (1, ORANGE, "s", "pixels", (1.5, 1.8)),
+        (9, BLUE, "o", "means over 9", (5.2, 0.8)),
+    ):
+        row = np.zeros(40)
+        row[12] = 1
+        features = [np.convolve(np.roll(row, by), np.ones(width) / width) for by in shifts]
+        wrong = [((feature - features[0]) ** 2).sum() for feature in features]
+        axes.plot(shifts, np.array(wrong) / (features[0] ** 2).sum(), color=colour, marker=mark,
+                  linestyle="-", markersize=6)  # fmt: skip
+        axes.text(*place, name, color=colour)
+    axes.set(xlabel="shift in pixels", ylabel="error, no line = 1", ylim=(-0.1, 2.2))
+    ticks(axes, [0, 3, 6, 9, 12], [0, 1, 2])
+    return figure

@@ -76,3 +76,11 @@ def test_the_cells_are_those_of_k_means():
         for vector, code in joined:
             distances = ((wanted - vector) ** 2).sum(1)
             assert ((code - vector) ** 2).sum() == pytest.approx(distances.min())
+
+
+def test_a_shift_by_pixels_and_by_features():
+    axes = drawn("vaegan-shift").axes[0]
+    line, pixels, features = (line.get_xydata() for line in axes.lines)
+    assert (line[:, 1] == 1).all()
+    assert pixels[:, 1] == pytest.approx(2 * np.minimum(pixels[:, 0], 1))
+    assert features[:, 1] == pytest.approx(2 * np.minimum(features[:, 0], 9) / 9)

@@ -20,7 +20,8 @@ COMMANDS = {
     "data": "list, fetch and verify data sets",
     "train": "train a network on labelled images",
     "evaluate": "judge a checkpoint on images that it has never seen",
-    "train-gan": "train a generator",
+    "train-gan": "train a generator and its opponent",
+    "train-code": "train a generator by a code: VAE, CVAE, VQ-VAE, VAE-GAN",
     "sample": "draw a sheet of samples from a generator",
     "results": "the list of claims, and their measurement",
     "doctor": "is everything here that the course needs?",
@@ -32,6 +33,7 @@ EXAMPLES = """\
   course train unet --data streets --size 96 128 --epochs 5 --out runs/streets
   course evaluate unet-pets --data pets --root data --split test --json
   course train-gan dcgan --data shapes --condition plain --out runs/dcgan
+  course train-code vae --data digits --out runs/vae
   course sample dcgan-mnist --out sheet.png
   course results run --missing --device auto"""
 LISTED = "\n".join(f"  {name:10s} {purpose}" for name, purpose in COMMANDS.items())
@@ -82,6 +84,10 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import generation
 
         return generation.parse(rest) if name == "train-gan" else generation.parse_sample(rest)
+    if name == "train-code":
+        from course_lib.cli import codes
+
+        return codes.parse(rest)
     if name == "results":
         from course_lib.cli import results
 

@@ -25,6 +25,7 @@ from course_lib.cli.options import (
     values_of,
 )
 from course_lib.data import Augment
+from course_lib.models import generator_of
 from course_lib.recipes import FAMILIES, GANS, DataSpec, GANRecipe
 from course_lib.recipes.generation import at_length
 from course_lib.train import (
@@ -231,6 +232,7 @@ class Sample:
             raise ValueError(
                 f"{self.checkpoint} is no generator: it was trained for {card['task']}."
             )
+        generator = generator_of(generator)
         samples = draw_samples(generator, self.count, seed=self.seed, labels=self.label)
         with whole(self.out) as file:
             save_image(samples.float() / 255, file, format="png", nrow=8)

@@ -9,6 +9,7 @@ for images, targets in train.batches(64, seed=0, epoch=0, augment=augment):
 """
 
 from course_lib.data.augment import Augment, to_float, to_uint8
+from course_lib.data.binarise import binarise
 from course_lib.data.download import fetch
 from course_lib.data.loading import available, load
 from course_lib.data.names import NAMES
@@ -32,6 +33,7 @@ __all__ = [
     "ImageSet",
     "StreamedSet",
     "available",
+    "binarise",
     "fetch",
     "grid",
     "grid_centres",

@@ -5,6 +5,10 @@ Count once with :func:`confusion_matrix` (borders: :func:`boundary_counts`, conf
 of the data set is computed from the *summed* counts; the mean of the batches' scores is another
 number. :func:`averages` shows the means that papers report, side by side.
 
+A model that states how likely images are is judged by bounds on that, in nats for each image
+(:func:`elbo`, :func:`importance_bound`) or in bits for each number (:func:`bits_per_dim`); its
+codes by their use (:func:`perplexity`, :func:`active_units`).
+
 Samples of a generator have no truth to be counted against; they are judged as clouds of features
 (N, D): :func:`frechet_distance`, :func:`kernel_distance`, :func:`precision_recall`,
 :func:`density_coverage`, and against the training set by :func:`nearest_distances`.
@@ -37,11 +41,19 @@ from course_lib.metrics.classification import (
     recall,
     top_k_accuracy,
 )
+from course_lib.metrics.codes import active_units, code_counts, perplexity
 from course_lib.metrics.confusion import confusion_matrix, confusion_per_image
 from course_lib.metrics.counting import CountError, count_error
 from course_lib.metrics.detection import detection_scores
+from course_lib.metrics.disentanglement import factor_information, mutual_information_gap
 from course_lib.metrics.frechet import frechet_distance, frechet_from_moments, moments
 from course_lib.metrics.kernel import kernel_distance, kernel_distances
+from course_lib.metrics.likelihood import (
+    bits_per_dim,
+    codes_log_likelihood,
+    elbo,
+    importance_bound,
+)
 from course_lib.metrics.manifold import (
     DensityCoverage,
     PrecisionRecall,
@@ -53,6 +65,7 @@ from course_lib.metrics.modes import ModeCoverage, mode_coverage
 from course_lib.metrics.nearest import copied_share, nearest_distances
 from course_lib.metrics.objects import FoundObjects, TrueObjects
 from course_lib.metrics.panoptic import PanopticQuality, panoptic_counts, panoptic_quality
+from course_lib.metrics.reconstruction import Reconstruction, reconstruction_scores
 from course_lib.metrics.segmentation import (
     dice,
     frequency_weighted_iou,
@@ -73,16 +86,21 @@ __all__ = [
     "PairedBootstrap",
     "PanopticQuality",
     "PrecisionRecall",
+    "Reconstruction",
     "Reliability",
     "TrueObjects",
     "accuracy",
     "average_precision",
     "average_recall",
+    "active_units",
     "averages",
     "band_width",
     "best_temperature",
+    "bits_per_dim",
     "boundary_counts",
     "boundary_iou",
+    "code_counts",
+    "codes_log_likelihood",
     "confusion_matrix",
     "confusion_per_image",
     "copied_share",
@@ -91,11 +109,14 @@ __all__ = [
     "detection_curves",
     "detection_scores",
     "dice",
+    "elbo",
     "expected_calibration_error",
     "f1_score",
+    "factor_information",
     "frechet_distance",
     "frechet_from_moments",
     "frequency_weighted_iou",
+    "importance_bound",
     "iou",
     "kernel_distance",
     "kernel_distances",
@@ -105,15 +126,18 @@ __all__ = [
     "micro",
     "mode_coverage",
     "moments",
+    "mutual_information_gap",
     "nearest_distances",
     "neighbour_radii",
     "paired_bootstrap",
     "panoptic_counts",
     "panoptic_quality",
+    "perplexity",
     "pixel_accuracy",
     "precision",
     "precision_recall",
     "recall",
+    "reconstruction_scores",
     "reliability",
     "top_k_accuracy",
     "wasserstein_1d",

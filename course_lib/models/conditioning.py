@@ -51,6 +51,11 @@ def check_range(labels: Tensor, num_classes: int, what: str = "labels") -> None:
         )
 
 
+def sides(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return a picture's size as (H, W), from its side or from both."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
 class LabelledCode(nn.Module):
     """Join a code with an embedding of its label; without classes, leave it as it is."""
 

@@ -13,10 +13,12 @@ from course_lib.ops.boxes import (
 from course_lib.ops.components import connected_components
 from course_lib.ops.matching import match, sample_balanced
 from course_lib.ops.nms import class_wise_nms, nms, soft_nms
+from course_lib.ops.quantiser import VectorQuantizer
 from course_lib.ops.roi_align import roi_align
 from course_lib.ops.watershed import watershed
 
 __all__ = [
+    "VectorQuantizer",
     "anchor_grid",
     "anchor_shapes",
     "box_area",

@@ -3,8 +3,9 @@
 `segmentation` holds the networks that are compared and their three data sets, `classifier` the
 SimpleCNN, `objects` the detectors, `bottom_up` the other way to objects, `losses`,
 `data_efficiency` and `sample_features` the smaller studies, `generation` the families of
-generators, `generator_trials` how their longest trainings are chosen, `ring` the games on points.
-To use one at another scale, replace what differs, in view:
+generators, `generator_trials` how their longest trainings are chosen, `variational` the
+generators by a code, `ring` the games on points. To use one at another scale, replace what
+differs, in view:
 
     recipe = recipes.segmentation.RECIPES["deeplabv3plus", "pets"]
     short = dataclasses.replace(recipe.config, epochs=5)
@@ -21,10 +22,13 @@ from course_lib.recipes import (
     ring,
     sample_features,
     segmentation,
+    variational,
 )
 from course_lib.recipes.recipe import DataSpec, Family, GANRecipe, Network, Recipe
+from course_lib.recipes.variational import CodeFamily, CodeRecipe
 
-# What `course train` and `course train-gan` know: by the network's name, and by (name, data set).
+# What `course train`, `train-gan` and `train-code` know: by the network's name, and by (name, data
+# set).
 NETWORKS: dict[str, Network] = {
     **segmentation.NETWORKS,
     **classifier.NETWORKS,
@@ -37,12 +41,18 @@ SUPERVISED: dict[tuple[str, str], Recipe] = {
 }
 FAMILIES: dict[str, Family] = generation.FAMILIES
 GANS: dict[tuple[str, str], GANRecipe] = generation.RECIPES
+CODE_FAMILIES: dict[str, CodeFamily] = variational.FAMILIES
+CODES: dict[tuple[str, str], CodeRecipe] = variational.RECIPES
 
 __all__ = [
+    "CODES",
+    "CODE_FAMILIES",
     "FAMILIES",
     "GANS",
     "NETWORKS",
     "SUPERVISED",
+    "CodeFamily",
+    "CodeRecipe",
     "DataSpec",
     "Family",
     "GANRecipe",
@@ -58,4 +68,5 @@ __all__ = [
     "ring",
     "sample_features",
     "segmentation",
+    "variational",
 ]

@@ -1,4 +1,4 @@
-"""SimpleCNN on CIFAR-10, by a constant learning rate and by a schedule; on digits of two kinds."""
+"""SimpleCNN on CIFAR-10, by a constant rate and by a schedule; on digits and on shapes."""
 
 from dataclasses import replace
 
@@ -62,10 +62,18 @@ MNIST = replace(
     data=replace(DIGITS.data, name="mnist"),
     smoke=replace(DIGITS.smoke, name="mnist"),
 )
+# Shapes alone on an even ground: it names what generators of shapes draw.
+SHAPES = replace(
+    DIGITS,
+    name="classifier-shapes",
+    data=replace(DIGITS.data, name="shapes", condition="plain"),
+    smoke=replace(DIGITS.smoke, name="shapes", condition="plain"),
+)
 
 NETWORKS = {"simple-cnn": SIMPLE_CNN}
 RECIPES = {
     ("simple-cnn", "cifar10"): SCHEDULE,
     ("simple-cnn", "digits"): DIGITS,
     ("simple-cnn", "mnist"): MNIST,
+    ("simple-cnn", "shapes"): SHAPES,
 }

@@ -12,6 +12,7 @@ from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
 from course_lib.train.history import History
 from course_lib.train.inception import inception_features
+from course_lib.train.inversion import InversionConfig, train_inverse
 from course_lib.train.judge_objects import (
     detect,
     found_objects,
@@ -29,6 +30,11 @@ from course_lib.train.points import (
 from course_lib.train.run import Progress, Run
 from course_lib.train.samples import draw_codes, draw_samples
 from course_lib.train.supervised import train_supervised
+from course_lib.train.vaegan import train_vaegan
+from course_lib.train.vaegan_config import VAEGANConfig
+from course_lib.train.variational import train_variational
+from course_lib.train.variational_config import VariationalConfig
+from course_lib.train.variational_history import VariationalHistory
 
 __all__ = [
     "EMA",
@@ -37,12 +43,16 @@ __all__ = [
     "GANConfig",
     "GANHistory",
     "History",
+    "InversionConfig",
     "PointsConfig",
     "PointsHistory",
     "Progress",
     "Run",
     "TrainConfig",
     "detect",
+    "VAEGANConfig",
+    "VariationalConfig",
+    "VariationalHistory",
     "draw_codes",
     "draw_samples",
     "evaluate",
@@ -62,7 +72,10 @@ __all__ = [
     "shipped",
     "train_detection",
     "train_gan",
+    "train_inverse",
     "train_points",
     "train_supervised",
     "true_objects",
+    "train_vaegan",
+    "train_variational",
 ]

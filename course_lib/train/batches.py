@@ -9,11 +9,13 @@ from course_lib.data import ImageSet
 from course_lib.train.config import TrainConfig
 from course_lib.train.engine import Engine
 from course_lib.train.gan_config import GANConfig
+from course_lib.train.vaegan_config import VAEGANConfig
+from course_lib.train.variational_config import VariationalConfig
 
 
 def epoch_batches(
     train_set: ImageSet,
-    config: TrainConfig | GANConfig,
+    config: TrainConfig | GANConfig | VAEGANConfig | VariationalConfig,
     engine: Engine,
     *,
     epoch: int,
@@ -37,7 +39,11 @@ def epoch_batches(
 
 
 def endless_batches(
-    train_set: ImageSet, config: GANConfig, engine: Engine, *, start: int
+    train_set: ImageSet,
+    config: GANConfig | VAEGANConfig | VariationalConfig,
+    engine: Engine,
+    *,
+    start: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield batches from number `start` on, epoch after epoch; whole ones only."""
     steps = train_set.num_batches(config.batch_size, world_size=engine.world_size, drop_last=True)

@@ -19,7 +19,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from types import FrameType
 from typing import Any
@@ -137,9 +137,17 @@ class Engine:
         """Skip the exchange of gradients between processes unless an update follows."""
         return contextlib.nullcontext() if update else self.accelerator.no_sync(model)
 
-    def backward(self, loss: Tensor) -> None:
-        """Back-propagate, with loss scaling where the precision needs it."""
-        self.accelerator.backward(loss)
+    def backward(
+        self, loss: Tensor, *, only: Sequence[Tensor] | None = None, again: bool = False
+    ) -> None:
+        """Back-propagate, with loss scaling where the precision needs it.
+
+        Args:
+            loss: scalar.
+            only: the weights that get a gradient; ``None``: all that the loss depends on.
+            again: whether another loss goes back through the same computation afterwards.
+        """
+        self.accelerator.backward(loss, inputs=only, retain_graph=again)
 
     def clip(self, model: nn.Module) -> None:
         """Limit the gradient's norm, if a limit was set."""

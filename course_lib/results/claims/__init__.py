@@ -22,6 +22,7 @@ from course_lib.results.claims import (
     sample_metrics,
     segmentation,
     unet,
+    variational,
 )
 
 CLAIMS: dict[str, Claim] = {
@@ -47,6 +48,7 @@ CLAIMS: dict[str, Claim] = {
         digits,
         ring,
         ring_film,
+        variational,
     )
     for claim in part.CLAIMS
 }

@@ -1,0 +1,120 @@
+"""The way back: which code would make a generator draw this picture?
+
+Two answers. A network that learned it from pictures whose codes are known, because the generator
+drew them, answers at once. A descent on the code itself takes some hundred steps and comes closer.
+What is left over is what this generator cannot draw.
+
+Source: Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold",
+arXiv:1609.03552, section 3.1: both, and the one as the start of the other.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.models.vae import Encoder
+
+
+class InverseEncoder(nn.Module):
+    """A network that names the code of a picture.
+
+    Args:
+        latent_dim: numbers in a code of the generator.
+        in_channels: channels of the picture.
+        size: of the picture: its side, or (H, W); at least 8 pixels, odd ones too.
+        width: channels of the finest map.
+    """
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int = 100,
+        in_channels: int = 1,
+        size: int | tuple[int, int] = 32,
+        width: int = 32,
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.encoder = Encoder(
+            in_channels=in_channels, size=size, latent_dim=latent_dim, width=width
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return codes (B, latent_dim) of pictures (B, in_channels, H, W) in [-1, 1]."""
+        return self.encoder(images).mean
+
+
+class Inversion(NamedTuple):
+    """What was found for each picture.
+
+    Attributes:
+        z: (B, latent_dim), the codes.
+        images: (B, C, H, W) in [-1, 1], what the generator draws from them.
+        error: (B,), the mean squared difference from the picture, where white is 1, black -1.
+        errors: (steps + 1, B), the same along the way.
+    """
+
+    z: Tensor
+    images: Tensor
+    error: Tensor
+    errors: Tensor
+
+
+def invert(
+    generator: nn.Module,
+    images: Tensor,
+    labels: Tensor | None = None,
+    *,
+    start: Tensor,
+    steps: int = 200,
+    lr: float = 0.05,
+    prior_weight: float = 1e-3,
+) -> Inversion:
+    """Find codes whose pictures are like the given ones, by Adam on the codes.
+
+    The generator is asked in eval mode and its weights stay as they are. For each picture the best
+    code of the way is kept.
+
+    Args:
+        generator: maps codes (B, latent_dim) and labels to images (B, C, H, W) in [-1, 1].
+        images: (B, C, H, W) in [-1, 1].
+        labels: (B,) for a generator with classes.
+        start: (B, latent_dim), where the descent begins: what an `InverseEncoder` says, or zeros.
+        steps: of Adam.
+        lr: its rate.
+        prior_weight: of half the mean square of a code's numbers, which keeps codes where the
+            generator was trained.
+
+    Raises:
+        ValueError: for a start of another shape.
+    """
+    if start.shape != (len(images), int(generator.latent_dim)):  # type: ignore[arg-type]
+        raise ValueError(
+            f"start has shape {tuple(start.shape)}; wanted ({len(images)}, "
+            f"{int(generator.latent_dim)}), a code for each image."  # type: ignore[arg-type]
+        )
+    told = () if labels is None else (labels,)
+    training = generator.training
+    generator.eval()
+    z = start.detach().clone().requires_grad_()
+    adam = torch.optim.Adam([z], lr=lr)
+    best, lowest = z.detach().clone(), torch.full((len(images),), torch.inf, device=images.device)
+    errors = []
+    try:
+        for step in range(steps + 1):
+            error = (generator(z, *told) - images).square().flatten(1).mean(1)  # (B,)
+            better = error.detach() < lowest
+            best = torch.where(better[:, None], z.detach(), best)
+            lowest = torch.where(better, error.detach(), lowest)
+            errors.append(error.detach())
+            if step < steps:
+                # A sum: each picture's code is moved as if it were alone.
+                loss = (error + prior_weight * 0.5 * z.square().mean(1)).sum()
+                (z.grad,) = torch.autograd.grad(loss, z)
+                adam.step()
+        with torch.no_grad():
+            made = generator(best, *told)
+    finally:
+        generator.train(training)
+    return Inversion(best, made, lowest, torch.stack(errors))

@@ -1,0 +1,64 @@
+"""Inversion on a generator whose inverse is known."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from course_lib.models import VAE, DCGANGenerator, InverseEncoder, invert
+
+
+class Linear(nn.Module):
+    """Pictures that are sums of four patterns."""
+
+    latent_dim = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.patterns = nn.Parameter(torch.linalg.qr(torch.randn(64, 4))[0])
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (z @ self.patterns.T).view(len(z), 1, 8, 8)
+
+
+def test_the_descent_finds_the_code() -> None:
+    generator, z = Linear(), torch.randn(3, 4)
+    found = invert(
+        generator, generator(z).detach(), start=torch.zeros(3, 4), steps=400, prior_weight=0
+    )
+    assert torch.allclose(found.z, z, atol=0.02)
+    assert (found.error < 1e-4).all() and (found.errors[-1] < found.errors[0]).all()
+    assert generator.patterns.grad is None
+
+
+def test_what_is_left_over_is_what_cannot_be_drawn() -> None:
+    """The error of the least squares solution, no more and no less."""
+    generator = Linear()
+    images = torch.randn(2, 1, 8, 8)
+    found = invert(generator, images, start=torch.zeros(2, 4), steps=400, prior_weight=0)
+    flat = images.flatten(1)
+    rest = flat - flat @ generator.patterns @ generator.patterns.T
+    assert torch.allclose(found.error, rest.square().mean(1), rtol=1e-2)
+
+
+def test_each_picture_is_moved_as_if_it_were_alone() -> None:
+    generator, images = Linear(), torch.randn(3, 1, 8, 8)
+    together = invert(generator, images, start=torch.zeros(3, 4), steps=30)
+    alone = invert(generator, images[:1], start=torch.zeros(1, 4), steps=30)
+    assert torch.allclose(together.z[:1], alone.z, atol=1e-6)
+
+
+def test_the_generator_is_left_as_it_was() -> None:
+    generator = DCGANGenerator(latent_dim=5, out_channels=1, width=4, size=8).train()
+    before = {k: v.clone() for k, v in generator.state_dict().items()}
+    invert(generator, torch.zeros(2, 1, 8, 8), start=torch.zeros(2, 5), steps=3)
+    assert generator.training
+    assert all(torch.equal(before[k], v) for k, v in generator.state_dict().items())
+    assert all(p.grad is None for p in generator.parameters())
+
+
+def test_shapes() -> None:
+    encoder = InverseEncoder(latent_dim=6, in_channels=3, size=(9, 14), width=4)
+    assert encoder(torch.zeros(2, 3, 9, 14)).shape == (2, 6)
+    with pytest.raises(ValueError, match="a code for each image"):
+        invert(VAE(size=8).decoder, torch.zeros(2, 1, 8, 8), start=torch.zeros(1, 32))

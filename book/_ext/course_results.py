@@ -62,7 +62,10 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "generation": (
         "Generation",
-        ("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "digits-*", "generation-*"),
+        (
+            *("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "digits-*", "generation-*"),
+            *("vae-*", "cvae-*", "vqvae-*", "inversion-*"),
+        ),
     ),
     "speed": ("Speed and cost", ("*-speed", "*-compute", "*-time", "*-overhead")),
 }

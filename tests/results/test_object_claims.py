@@ -92,10 +92,10 @@ def test_what_the_chapters_say_of_measured_scores_holds_for_every_run() -> None:
     # "either can be the larger"
     assert (values(cells, "mask_ap") > values(cells, "box_ap") + 0.03).all()
     assert (values(people, "box_ap") > values(people, "mask_ap") + 0.03).all()
-    # "most people are found, and few outlines fit"
+    # "a good list if a rough outline is enough, a poor one if it is not"
     assert (values(people, "mask_ap50") > 0.75).all()
     assert (values(people, "mask_ap75") < 0.4).all()
-    # vehicles before pedestrians
+    # pedestrians are named after vehicles, as the lesser
     vehicles = values("mask-rcnn-streets", "mask_ap_vehicle")
     assert (vehicles > values("mask-rcnn-streets", "mask_ap_pedestrian") + 0.1).all()
     # "some twenty times as large", of the tutorial's 44.4 million weights

@@ -31,6 +31,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from docutils import nodes
 from sphinx import addnodes
@@ -62,7 +63,10 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "generation": (
         "Generation",
-        ("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "digits-*", "generation-*"),
+        (
+            *("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "digits-*", "generation-*"),
+            *("vae-*", "cvae-*", "vqvae-*", "inversion-*"),
+        ),
     ),
     "speed": ("Speed and cost", ("*-speed", "*-compute", "*-time", "*-overhead")),
 }
@@ -218,6 +222,9 @@ def style_for(metric: str, claim: str) -> str:
 def words(metric: str) -> str:
     """Write a metric's name for readers."""
     known = {
+        "ap": "AP",
+        "ap50": "AP at IoU 0.5",
+        "ap75": "AP at IoU 0.75",
         "cnn": "CNN",
         "iou": "IoU",
         "lr": "learning rate",
@@ -380,7 +387,7 @@ class ResultsDetails(_ClaimsDirective):
         table = _table(head, [row[: len(head)] for row in rows])
         section += _folded(_count(len(rows), "metric") + _runs_word(result), [table])
         published = [
-            [peer["text"], f"{peer['value']:g}", peer["source"], peer["reason"]]
+            [peer["text"], f"{peer['value']:g}", _source(peer["source"]), peer["reason"]]
             for peer in content.get("published", [])
         ]
         if published:
@@ -467,6 +474,12 @@ def _folded(summary: str, content: list[nodes.Node]) -> nodes.container:
 def _title(claim: str, result: Result | None) -> str:
     stated = result.content.get("title") if result else None
     return stated or (declared()[claim].title if claim in declared() else claim)
+
+
+def _source(text: str) -> nodes.Node | str:
+    """Where a published number stands: words, or an address, as a link that leaves room."""
+    host = urlsplit(text).hostname
+    return nodes.reference("", host, refuri=text) if host else text
 
 
 def _table(head: list[str], rows: list[list[nodes.Node | str]]) -> nodes.container:

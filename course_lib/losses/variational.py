@@ -166,7 +166,7 @@ def negative_elbo(
 ) -> Tensor:
     """Return what a VAE minimises: minus the evidence lower bound, in nats for each image.
 
-    With another weight than 1, or with a floor, it is a bound no longer.
+    With a weight above 1, or with a floor, it is a looser bound; with one below 1 it is none.
 
     Args:
         log_likelihood: (B,) of the images, given codes drawn from their posteriors.

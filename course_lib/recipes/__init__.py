@@ -3,8 +3,9 @@
 `segmentation` holds the networks that are compared and their three data sets, `classifier` the
 SimpleCNN, `objects` the detectors, `bottom_up` the other way to objects, `losses`,
 `data_efficiency` and `sample_features` the smaller studies, `generation` the families of
-generators, `generator_trials` how their longest trainings are chosen, `ring` the games on points,
-`variational` the generators by a code. To use one at another scale, replace what differs, in view:
+generators, `generator_trials` how their longest trainings are chosen, `variational` the
+generators by a code, `ring` the games on points. To use one at another scale, replace what
+differs, in view:
 
     recipe = recipes.segmentation.RECIPES["deeplabv3plus", "pets"]
     short = dataclasses.replace(recipe.config, epochs=5)

@@ -174,6 +174,18 @@ def test_what_was_measured_ends_in_one_full_stop(render, results) -> None:
     assert "some images. 2 runs" in html
 
 
+def test_a_long_address_leaves_room_for_the_reason(render, results) -> None:
+    path = results / "some-claim.json"
+    content = json.loads(path.read_text())
+    address = "https://example.org/a/very/long/way/to/the/number.html"
+    content["published"] = [{**content["published"][0], "source": address}]
+    path.write_text(json.dumps(content))
+    html, warnings = render("# A\n\n```{results-details} all\n```")
+    assert warnings == []
+    (link,) = BeautifulSoup(html, "html.parser").find_all("a", href=address)
+    assert link.text == "example.org"
+
+
 def test_a_page_is_rendered_again_when_its_result_appears(render, results) -> None:
     page = "# A\n\n{result}`waiting:test_accuracy:percent`"
     assert "not measured yet" in render(page)[0]

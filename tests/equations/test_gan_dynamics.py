@@ -354,6 +354,18 @@ def test_two_learning_rates(k, ratio, gamma):
     assert rates[1] == max(rates)
 
 
+@pytest.mark.equation("eq-two-rates")
+@pytest.mark.parametrize("k", [0.5, 1.0])
+def test_a_faster_discriminator_helps_a_weak_damping_only(k):
+    def rate(gamma, ratio):
+        return -eigenvalues(k, gamma, ratio).real.max()
+
+    weak, best = 0.1 * k, 2 * k  # both for equal rates
+    assert rate(weak, 4.0) == pytest.approx(4 * rate(weak, 1.0)) == pytest.approx(2 * weak)
+    assert rate(best, 2.0) < 0.6 * rate(best, 1.0)
+    assert rate(best, 1e4) == pytest.approx(k**2 / best, rel=1e-3)
+
+
 @pytest.mark.equation("eq-momentum-growth")
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9])
 def test_momentum_drives_outwards(beta):

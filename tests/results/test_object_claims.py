@@ -8,7 +8,7 @@ from course_lib.metrics.average_precision import match_detections
 from course_lib.models import MaskRCNN
 from course_lib.models.mask_rcnn.twin import TorchvisionTwin
 from course_lib.recipes.objects import RECIPES, TWIN_PENN_FUDAN
-from course_lib.results import CLAIMS
+from course_lib.results import CLAIMS, load
 from course_lib.results.claims.objects import resampled, scores_on_test
 
 
@@ -76,3 +76,27 @@ def test_each_recipe_has_its_claim() -> None:
         assert claim.measure.keywords["recipe"] == recipe
         assert claim.main == "mask_ap" and claim.seeds == (0, 1, 2)
         assert claim.checkpoint == (None if recipe is TWIN_PENN_FUDAN else recipe.name)
+
+
+def values(claim: str, metric: str) -> torch.Tensor:
+    return torch.tensor(load(claim).values(metric))
+
+
+def test_what_the_chapters_say_of_measured_scores_holds_for_every_run() -> None:
+    """Sentences of the chapters Mask R-CNN and Judging objects; each run has to bear them."""
+    cells, people = "mask-rcnn-cells", "mask-rcnn-pennfudan"
+    # "and a pixel is much for a small object": pasting by another rule costs, on cells
+    exact, rounded = (values(cells, f"mask_ap_{way}_paste") for way in ("exact", "rounded"))
+    assert (exact > rounded + 0.05).all()
+    assert (exact == values(cells, "mask_ap")).all()  # the same network, pasted as it does itself
+    # "either can be the larger"
+    assert (values(cells, "mask_ap") > values(cells, "box_ap") + 0.03).all()
+    assert (values(people, "box_ap") > values(people, "mask_ap") + 0.03).all()
+    # "a good list if a rough outline is enough, a poor one if it is not"
+    assert (values(people, "mask_ap50") > 0.75).all()
+    assert (values(people, "mask_ap75") < 0.4).all()
+    # pedestrians are named after vehicles, as the lesser
+    vehicles = values("mask-rcnn-streets", "mask_ap_vehicle")
+    assert (vehicles > values("mask-rcnn-streets", "mask_ap_pedestrian") + 0.1).all()
+    # "some twenty times as large", of the tutorial's 44.4 million weights
+    assert (44.4e6 / values(people, "parameters")).round().sub(20).abs().max() <= 3

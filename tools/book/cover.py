@@ -3,10 +3,10 @@
     python -m tools.book.cover        writes book/images/cover.png and book/static/moving/cover.webp
 
 On the left a street scene, beside it the label map that the course's own U-Net predicts, coming in
-column by column. On the right twelve digits by the course's own StyleGAN: at first each is the
-average of all codes, then its own code counts more and more. The scene and the codes are the first
-ones; nothing is picked. The picture is the film's last frame, for those who want no motion; it says
-which checkpoints drew it, so that a test sees when it is stale.
+column by column. On the right twelve digits by the course's own StyleGAN: at first each is
+drawn by the average style, then its own style counts more and more. The scene and the codes are the
+first ones; nothing is picked. The picture is the film's last frame, for those who want no motion;
+it says which checkpoints drew it, so that a test sees when it is stale.
 """
 
 from __future__ import annotations

@@ -237,9 +237,9 @@ def described(name: str) -> dict[str, str]:
         for threshold in THRESHOLDS:
             kept = suppressed(threshold)
             lines[f"{threshold:.1f}"] = (
-                f"Left, {len(kept.boxes)} boxes are kept: {kept.once} cells have one, {kept.more} "
-                f"have several, {kept.none} have none. Right, {above(threshold)} boxes have a "
-                "score above 0.5 after soft suppression, and the others are pale."
+                f"Left, {len(kept.boxes)} boxes are kept. Cells with one box: {kept.once}, with "
+                f"several: {kept.more}, with none: {kept.none}. Right, {above(threshold)} boxes "
+                "have a score above 0.5 after soft suppression, and the others are pale."
             )
         return lines
     truth = int(touching().max())

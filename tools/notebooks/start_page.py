@@ -19,6 +19,7 @@ from tools.notebooks import cost
 from tools.notebooks.setup_cell import repository, setup_source
 
 LINK = re.compile(r"\[[^\]]*\]\(([\w-]+\.ipynb)\)")
+CLAUSE = re.compile(r"[.;](?=\s|$)")  # not the dot of a file's name
 OPENING = """\
 # Start here: the labs, in order
 
@@ -43,7 +44,8 @@ def page(tree: Tree) -> NotebookNode:
     """The notebook as it should be.
 
     Raises:
-        ToolError: A lab is in no part of the contents, or does not say what one needs before it.
+        ToolError: A lab is in no part of the contents, does not say what one needs before it, or
+            needs a lab that comes after it.
     """
     listed = [path for _, labs in parts(tree) for path in labs]
     if missing := sorted({path.stem for path in tree.labs()} - {path.stem for path in listed}):
@@ -83,7 +85,14 @@ def row(number: int, path: Path, tree: Tree) -> str:
     needed = next((t for t in _lines(notebook) if t.startswith("You need")), None)
     if needed is None:
         raise ToolError(f"{path.name} does not say what one needs: a line 'You need …'")
-    names = [titled(tree.notebooks / name) for name in LINK.findall(needed)]
+    wanted = LINK.findall(CLAUSE.split(needed)[0])  # what is mentioned after it is no condition
+    order = [lab.name for _, labs in parts(tree) for lab in labs]
+    if late := [name for name in wanted if name in order[number - 1 :]]:
+        raise ToolError(
+            f"{path.name} needs {', '.join(late)}, which the contents list later: change the order "
+            "in _toc.yml, or mention that lab after the first sentence of 'You need …'"
+        )
+    names = [titled(tree.notebooks / name) for name in wanted]
     stated = cost.stored(tree).get(path.stem, {}).get("quick")
     minutes = str(cost.minutes(stated["seconds"])) if stated else ""
     memory = f"{cost.gigabytes(stated['peak_mb']):.1f} GB" if stated else ""

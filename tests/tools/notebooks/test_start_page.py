@@ -40,3 +40,26 @@ def test_a_table_s_line_has_six_columns():
     for cell in read(Tree().start).cells:
         lines = [line for line in cell.source.splitlines() if line.startswith("|")]
         assert {line.count("|") for line in lines} <= {7}
+
+
+def needs() -> dict[str, list[str]]:
+    """Each lab and the labs of its last column."""
+    lines = "\n".join(cell.source for cell in read(Tree().start).cells).splitlines()
+    rows = [line.split("|") for line in lines if re.match(r"\| \d+ \|", line)]
+    link = re.compile(r"\(([\w-]+)\.ipynb\)")
+    return {link.findall(row[2])[0]: link.findall(row[6]) for row in rows}
+
+
+def test_no_lab_needs_a_later_one():
+    order = listed()
+    for lab, wanted in needs().items():
+        assert all(order.index(name) < order.index(lab) for name in wanted), lab
+    assert needs()["mask-rcnn"] == ["unet"], "what follows the first sentence is no condition"
+    assert needs()["judging-objects"] == ["judging", "after-the-network"]
+
+
+def test_a_lab_that_needs_a_later_one_is_an_error():
+    order = listed()
+    path = Tree().notebooks / "judging-objects.ipynb"
+    with pytest.raises(ToolError, match=r"needs .*after-the-network.ipynb, which .* later"):
+        start_page.row(1 + order.index("mask-rcnn"), path, Tree())

@@ -15,6 +15,7 @@ from course_lib.train import (
     draw_samples,
     evaluate,
     load_checkpoint,
+    object_scores,
     save_checkpoint,
     shipped,
 )
@@ -205,7 +206,12 @@ def test_the_shipped_checkpoints_stay_within_their_budget() -> None:
         else:
             channels = card["arguments"].get("in_channels", 3)
             images = torch.zeros(1, channels, *card["size"])
-            assert model(images).shape[1] == len(card["classes"])
+            answer = model(images)
+            if card["task"] == "instance":
+                assert len(answer) == 1 and answer[0].boxes.shape[1:] == (4,)
+                assert model.num_classes == len(card["classes"])
+            else:
+                assert answer.shape[1] == len(card["classes"])
 
 
 @pytest.mark.parametrize("name", ["unet-streets"])
@@ -214,6 +220,24 @@ def test_a_card_states_the_score_that_the_checkpoint_has(name: str) -> None:
     test = load("streets", "test", size=tuple(card["size"]), num=400, seed=0)
     score = card["score"]["test_mean_iou"]
     assert evaluate(model, test, batch_size=16).mean_iou == pytest.approx(score, abs=2e-3)
+
+
+@pytest.mark.parametrize(("name", "data"), [("mask-rcnn-cells", "cells")])
+def test_a_card_states_the_score_that_the_detector_has(name: str, data: str) -> None:
+    model, card = load_checkpoint(name)
+    test = load(data, "test", size=tuple(card["size"]), task="instance", num=200, seed=0)
+    found = object_scores(model, test)
+    for metric in ("box_ap", "mask_ap"):
+        assert found[metric] == pytest.approx(card["score"][metric], abs=5e-3)
+
+
+def test_a_card_states_the_score_on_photographs_of_people(real_data: Path) -> None:
+    model, card = load_checkpoint("mask-rcnn-pennfudan")
+    size = tuple(card["size"])
+    test = load("penn-fudan", "test", size=size, task="instance", root=real_data)
+    found = object_scores(model, test)
+    for metric in ("box_ap", "mask_ap"):
+        assert found[metric] == pytest.approx(card["score"][metric], abs=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,14 @@ def launch(out: Path, processes: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*prefix, *COMMAND, "--out", str(out)])
 
 
+def family_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """A process and its children: torchrun's workers are no members of its process group."""
+    return [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+
+
 def kill_everything(process: subprocess.Popen[bytes]) -> None:
-    """As a power cut would: torchrun's workers are no members of its process group."""
-    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    """As a power cut would."""
+    family = family_of(process)
     for member in family:
         member.kill()
     psutil.wait_procs(family)
@@ -47,8 +52,14 @@ def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path, processes: int) ->
     while True:  # until a checkpoint in mid-epoch is there
         assert killed.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
-        if checkpoint.exists() and saved(checkpoint.parent)["step"]:
-            break
+        if checkpoint.exists():
+            family = family_of(killed)  # halted while it is looked at, or it might end meanwhile
+            for member in family:
+                member.suspend()
+            if saved(checkpoint.parent)["step"]:
+                break
+            for member in family:
+                member.resume()
         time.sleep(0.05)
     kill_everything(killed)
     assert not (tmp_path / "killed" / "model.safetensors").exists()

@@ -36,6 +36,7 @@ from course_lib.metrics.calibration import (
 )
 from course_lib.metrics.classification import (
     accuracy,
+    auroc,
     f1_score,
     precision,
     recall,
@@ -90,6 +91,7 @@ __all__ = [
     "Reliability",
     "TrueObjects",
     "accuracy",
+    "auroc",
     "average_precision",
     "average_recall",
     "active_units",

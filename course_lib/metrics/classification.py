@@ -1,4 +1,4 @@
-"""Scores of a classifier; all but the last are read from a confusion matrix (rows = truth)."""
+"""Scores of a classifier; all but the last two are read from a confusion matrix (rows = truth)."""
 
 import torch
 from torch import Tensor
@@ -110,3 +110,30 @@ def top_k_accuracy(logits: Tensor, target: Tensor, k: int = 5) -> Tensor:
     # NaN compares false with everything, which would look like the first place.
     hit = (before.sum(1) < k) & ~own[:, 0].isnan()
     return hit.double().mean()
+
+
+def auroc(positive: Tensor, negative: Tensor) -> float:
+    """Area under the receiver operating characteristic: how well one number tells two kinds apart.
+
+    It is the share of pairs in which the positive one has the larger score, a tie being half a
+    pair. Source: Hanley and McNeil, Radiology 143 (1982), 29-36.
+
+    Args:
+        positive: (n,) scores of those that ought to have the larger ones.
+        negative: (m,) scores of the others.
+
+    Returns:
+        A number from 0 to 1; 1/2 for a score that says nothing.
+
+    Raises:
+        ValueError: for a list that is empty, has other axes or holds NaN.
+    """
+    for name, scores in (("positive", positive), ("negative", negative)):
+        if scores.ndim != 1 or not len(scores) or scores.isnan().any():
+            raise ValueError(
+                f"{name} has the shape {tuple(scores.shape)} and {int(scores.isnan().sum())} NaN; "
+                "give one score, a number, for each of one or more items."
+            )
+    positive, negative = positive[:, None], negative[None, :]  # compared as (n, m)
+    won, tied = positive > negative, positive == negative
+    return (won.double().mean() + 0.5 * tied.double().mean()).item()  # eq-auroc

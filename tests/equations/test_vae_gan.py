@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from course_lib.losses import discriminator_loss, gaussian_kl, generator_loss
+from course_lib.metrics import auroc
 from course_lib.models import VAEGAN, invert
 
 
@@ -160,13 +161,15 @@ def test_the_descent_finds_the_closed_form(weight):
 
 @pytest.mark.equation("eq-auroc")
 def test_the_probability_of_the_right_order():
-    def auroc(planted, ordinary):
+    def by_pairs(planted, ordinary):
         pairs = [(a > b) + 0.5 * (a == b) for a in planted for b in ordinary]
         return sum(pairs) / len(pairs)
 
-    assert auroc([1, 0.5], [0.5, 0.2]) == 0.875
+    assert by_pairs([1, 0.5], [0.5, 0.2]) == 0.875
     rng = np.random.default_rng(0)
     planted, ordinary = rng.integers(2, 12, 17), rng.integers(0, 9, 23)
     labels = np.r_[np.ones(17), np.zeros(23)]
     theirs = roc_auc_score(labels, np.r_[planted, ordinary])
-    assert auroc(planted, ordinary) == pytest.approx(theirs)
+    assert by_pairs(planted, ordinary) == pytest.approx(theirs)
+    ours = auroc(torch.from_numpy(planted), torch.from_numpy(ordinary))
+    assert ours == pytest.approx(theirs)

@@ -7,11 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 from torchmetrics.functional.classification import multiclass_accuracy
 
 from course_lib.metrics import (
     accuracy,
+    auroc,
     confusion_matrix,
     f1_score,
     precision,
@@ -75,3 +76,27 @@ def test_an_empty_batch_has_no_accuracy():
 def test_wrong_input_says_what_to_do(logits, target, k, said):
     with pytest.raises(ValueError, match=said):
         top_k_accuracy(logits, target, k)
+
+
+@pytest.mark.parity
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**31))
+def test_auroc_equals_sklearn(num_positive, num_negative, seed):
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(0, 12, num_positive + num_negative) / 4  # with ties
+    labels = np.arange(len(scores)) < num_positive
+    found = torch.from_numpy(scores)
+    value = auroc(found[:num_positive], found[num_positive:])
+    assert value == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+def test_auroc_by_hand():
+    assert auroc(torch.tensor([3.0, 4.0]), torch.tensor([1.0, 2.0])) == 1
+    assert auroc(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0])) == 0.375
+    assert auroc(torch.zeros(2), torch.zeros(3)) == 0.5
+
+
+@pytest.mark.parametrize("bad", [torch.zeros(0), torch.zeros(2, 1), torch.tensor([math.nan])])
+def test_auroc_refuses_what_has_no_order(bad):
+    with pytest.raises(ValueError, match=r"positive has .*give one score"):
+        auroc(bad, torch.zeros(2))

@@ -74,12 +74,6 @@ def test_the_classifier_of_shapes(context: Context) -> None:
     assert CLAIMS["vae-shapes"].after == ("sample-features", "classifier-shapes")
 
 
-def test_the_area_under_the_curve_by_hand() -> None:
-    assert variational.auroc(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])) == 1
-    assert variational.auroc(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 2.0])) == 0.375
-    assert variational.auroc(torch.zeros(3), torch.zeros(2)) == 0.5
-
-
 def test_strangers_are_no_digits_and_differ() -> None:
     known = torch.randint(256, (4, 1, 32, 32), dtype=torch.uint8)
     planted = variational._strangers(known, 4, 0)

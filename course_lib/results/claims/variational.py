@@ -13,6 +13,7 @@ from course_lib.data.scenes import digits, shapes
 from course_lib.losses import log_likelihood
 from course_lib.metrics import (
     active_units,
+    auroc,
     bits_per_dim,
     code_counts,
     codes_log_likelihood,
@@ -398,7 +399,7 @@ def _inversion(context: Context, *, steps: int) -> Measurement:
     for name, images in planted.items():
         theirs = _errors(generator, encoder, images, device, context.pick(smoke=2, full=steps))
         for at, kind in enumerate(("_at_once", "")):
-            metrics[f"auroc_{name}{kind}"] = auroc(own[at], theirs[at])
+            metrics[f"auroc_{name}{kind}"] = auroc(theirs[at], own[at])
         metrics[f"error_{name}"] = theirs[1].median().item()
     return Measurement(
         metrics=metrics,
@@ -438,12 +439,6 @@ def _errors(
         first.append(found.errors[0].cpu())
         last.append(found.error.cpu())
     return torch.cat(first), torch.cat(last)
-
-
-def auroc(low: Tensor, high: Tensor) -> float:
-    """Return the share of pairs in which the second list's number is the larger one, ties half."""
-    difference = high[None, :] - low[:, None]
-    return ((difference.sign().double().mean() + 1) / 2).item()
 
 
 def _speed(context: Context) -> Measurement:

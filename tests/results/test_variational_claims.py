@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_lib.models import CodeGenerator, generator_of
+from course_lib.models import VAEGAN, CodeGenerator, generator_of
 from course_lib.recipes.variational import COMPARED_ON, FAMILIES, RECIPES
 from course_lib.results import CLAIMS
 from course_lib.results.claim import Context
-from course_lib.results.claims import variational
+from course_lib.results.claims import inversion, variational
 from course_lib.train import draw_samples, load_checkpoint, save_checkpoint
 
 
@@ -74,9 +74,27 @@ def test_the_classifier_of_shapes(context: Context) -> None:
     assert CLAIMS["vae-shapes"].after == ("sample-features", "classifier-shapes")
 
 
+def test_inversion_judges_digits_beside_strangers(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    generator = VAEGAN(latent_dim=3, width=4, judge_width=4)  # stands in for the trained one
+    monkeypatch.setattr(inversion, "load_checkpoint", lambda name: (generator, {"size": (32, 32)}))
+    metrics = CLAIMS["inversion-digits"].measure(context).metrics
+    assert CLAIMS["inversion-digits"].main in metrics
+    kinds = ("shapes", "negatives", "scrambled", "grey_scenes")
+    assert all(
+        0 <= metrics[f"auroc_{kind}{way}"] <= 1 for kind in kinds for way in ("", "_at_once")
+    )
+    # The descent starts where the encoder ends, and keeps the best that it met.
+    assert metrics["error_digits"] <= metrics["error_digits_at_once"]
+    again = CLAIMS["inversion-digits"].measure(context).metrics
+    assert again == metrics
+
+
 def test_strangers_are_no_digits_and_differ() -> None:
     known = torch.randint(256, (4, 1, 32, 32), dtype=torch.uint8)
-    planted = variational._strangers(known, 4, 0)
+    planted = inversion._strangers(known, 4, 0)
     assert all(p.shape == known.shape and p.dtype == torch.uint8 for p in planted.values())
     assert torch.equal(planted["scrambled"].flatten().sort().values, known.flatten().sort().values)
     assert not torch.equal(planted["scrambled"], known)

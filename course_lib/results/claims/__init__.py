@@ -13,6 +13,7 @@ from course_lib.results.claims import (
     gan_compute,
     generation,
     generator_trials,
+    inversion,
     losses,
     objects,
     ranking,
@@ -49,6 +50,7 @@ CLAIMS: dict[str, Claim] = {
         ring,
         ring_film,
         variational,
+        inversion,
     )
     for claim in part.CLAIMS
 }

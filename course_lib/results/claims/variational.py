@@ -1,4 +1,4 @@
-"""Generation by a code: four generators on digits and shapes, two measuring sticks, inversion.
+"""Generation by a code: four generators on digits and shapes, and two measuring sticks.
 
 The recipes stand in `course_lib.recipes.variational`. Test images are read once, at the end.
 """
@@ -13,7 +13,6 @@ from course_lib.data.scenes import digits, shapes
 from course_lib.losses import log_likelihood
 from course_lib.metrics import (
     active_units,
-    auroc,
     bits_per_dim,
     code_counts,
     codes_log_likelihood,
@@ -30,9 +29,7 @@ from course_lib.models import (
     VAEGAN,
     VQVAE,
     CodeGenerator,
-    InverseEncoder,
     generator_of,
-    invert,
 )
 from course_lib.recipes import CodeRecipe, Recipe
 from course_lib.recipes.classifier import SHAPES
@@ -43,7 +40,6 @@ from course_lib.results.claim import Claim, Context, Measurement, Published
 from course_lib.results.claims.digits import CLASSIFIER
 from course_lib.results.claims.generation import TITLES
 from course_lib.train import (
-    InversionConfig,
     draw_samples,
     evaluate,
     load_checkpoint,
@@ -51,7 +47,6 @@ from course_lib.train import (
     sample_features,
     sample_scores,
     shipped,
-    train_inverse,
     train_supervised,
 )
 
@@ -360,87 +355,6 @@ def _cifar10(context: Context, recipe: CodeRecipe) -> Measurement:
     )
 
 
-INVERSE = InversionConfig(steps=3000, batch_size=64, lr=1e-3, log_every=100)
-
-
-def _inversion(context: Context, *, steps: int) -> Measurement:
-    """Which pictures can the VAE-GAN of digits not draw? Digits, and strangers among them."""
-    model, card = load_checkpoint("vaegan-digits")
-    assert isinstance(model, VAEGAN)
-    generator = model.decoder
-    device, num = pick_device(context.device), context.pick(smoke=8, full=500)
-    config = INVERSE
-    if context.smoke:
-        config = InversionConfig(steps=2, batch_size=8, log_every=1)
-    config = InversionConfig(**{**vars(config), "seed": context.seed})
-    torch.manual_seed(context.seed)
-    encoder = InverseEncoder(latent_dim=generator.latent_dim, size=tuple(card["size"]))
-    train_inverse(
-        encoder,
-        generator,
-        config=config,
-        out_dir=context.out_dir,
-        device=context.device,
-        progress=False,
-    )
-    test = RECIPES["vaegan", "digits"].sets(context.root, smoke=context.smoke)[2]
-    known = test.images[:num]
-    planted = _strangers(known, num, context.seed)
-    metrics: dict[str, float] = {}
-    own = _errors(generator, encoder, known, device, context.pick(smoke=2, full=steps))
-    metrics["error_digits"] = own[1].median().item()
-    metrics["error_digits_at_once"] = own[0].median().item()
-    drawn = draw_samples(generator, num, seed=context.seed + 1)
-    metrics["error_own_samples"] = (
-        _errors(generator, encoder, drawn, device, context.pick(smoke=2, full=steps))[1]
-        .median()
-        .item()
-    )
-    for name, images in planted.items():
-        theirs = _errors(generator, encoder, images, device, context.pick(smoke=2, full=steps))
-        for at, kind in enumerate(("_at_once", "")):
-            metrics[f"auroc_{name}{kind}"] = auroc(theirs[at], own[at])
-        metrics[f"error_{name}"] = theirs[1].median().item()
-    return Measurement(
-        metrics=metrics,
-        data=f"{num} drawn test digits and {num} of each kind of stranger, found by an inverse "
-        f"encoder and {steps} steps of descent",
-        fingerprint=test.fingerprint,
-    )
-
-
-def _strangers(known: Tensor, num: int, seed: int) -> dict[str, Tensor]:
-    """Return pictures that are no digits, (N, 1, 32, 32) uint8 each."""
-    figures = shapes.draw(num, size=32, start=FACTOR_START, condition="plain").images
-    grey = figures.float().mean(1, keepdim=True)
-    # White on black like the digits: the object's distance from its ground, which is in a corner.
-    away = (figures.float() - figures[:, :, :1, :1].float()).abs().amax(1, keepdim=True)
-    outline = (away / away.amax((2, 3), keepdim=True).clamp(min=1) * 255).to(torch.uint8)
-    generator = torch.Generator().manual_seed(seed)
-    places = torch.randperm(32 * 32, generator=generator)
-    return {
-        "shapes": outline,
-        "negatives": 255 - known,
-        "scrambled": known.flatten(2)[:, :, places].view_as(known),
-        "photographic": grey.to(torch.uint8),
-    }
-
-
-def _errors(
-    generator: nn.Module, encoder: InverseEncoder, images: Tensor, device: torch.device, steps: int
-) -> tuple[Tensor, Tensor]:
-    """Return the error of each picture by the encoder alone, and after the descent."""
-    first, last = [], []
-    for some in images.split(100):
-        x = to_float(some.to(device))
-        with torch.no_grad():
-            start = encoder(x)
-        found = invert(generator, x, start=start, steps=steps)
-        first.append(found.errors[0].cpu())
-        last.append(found.error.cpu())
-    return torch.cat(first), torch.cat(last)
-
-
 def _speed(context: Context) -> Measurement:
     measured = bench(seed=context.seed, repeats=context.pick(smoke=1, full=20))
     return Measurement(
@@ -528,16 +442,6 @@ CLAIMS = (
         checkpoint=CLASSIFIERS["shapes"],
         minutes=4,
         priority=35,
-    ),
-    Claim(
-        name="inversion-digits",
-        title="Pictures that a generator of digits cannot draw, found by inverting it",
-        measure=partial(_inversion, steps=100),
-        main="auroc_shapes",
-        after=("vaegan-digits",),
-        minutes=15,
-        priority=10,
-        recipe=INVERSE,
     ),
     Claim(
         name="quantiser-speed",

@@ -232,11 +232,24 @@ def test_what_is_no_checkpoint_of_a_game_is_refused(tmp_path: Path) -> None:
 
 
 WORKER = """
-import sys
+import sys, time
+from pathlib import Path
 from course_lib.train import GANConfig, train_gan
+from course_lib.train.run import Run
 sys.path.insert(0, {folder!r})
 from tiny_game import pictures, players
-config = GANConfig(steps=60, batch_size=6, lr=1e-3, log_every=2, ema_images=50.0)
+save = Run.save
+
+def save_and_wait(run):
+    save(run)
+    if len(sys.argv) > 2 and run.progress.step < 60:
+        Path(sys.argv[2]).touch()
+        time.sleep(600)
+
+Run.save = save_and_wait
+config = GANConfig(
+    steps=60, batch_size=6, lr=1e-3, log_every=2, ema_images=50.0, checkpoint_every=25
+)
 train_gan(
     *players(), pictures(), config=config, out_dir=sys.argv[1], device="cpu", progress=False
 )
@@ -248,20 +261,20 @@ def test_a_killed_process_goes_on_bit_for_bit(tmp_path: Path) -> None:
     script = tmp_path / "worker.py"
     script.write_text(WORKER.format(folder=str(Path(__file__).parent)))
 
-    def launch(name: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, str(script), str(tmp_path / name)])
+    def launch(name: str, *held: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, str(script), str(tmp_path / name), *held])
 
     assert launch("whole").wait(timeout=600) == 0
-    process = launch("killed")
-    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    held = tmp_path / "held"  # made at the first save, after which the run waits
+    process = launch("killed", str(held))
     deadline = time.monotonic() + 600
-    while not checkpoint.exists():
-        assert process.poll() is None, "the run ended before it could be killed"
+    while not held.exists():
+        assert process.poll() is None, "the run ended before it was held"
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.05)
     process.kill()
     process.wait()
-    assert saved(tmp_path / "killed")["step"] < 60
+    assert saved(tmp_path / "killed")["step"] == 25
     assert launch("killed").wait(timeout=600) == 0
     for part in ("generator", "discriminator"):
         assert same(saved(tmp_path / "whole", part), saved(tmp_path / "killed", part))

@@ -1,5 +1,6 @@
 """Training as a command that is killed, and in two processes."""
 
+import os
 import subprocess
 import sys
 import time
@@ -18,24 +19,44 @@ COMMAND = [
 ]
 
 
-def launch(out: Path, processes: int) -> subprocess.Popen[bytes]:
-    prefix = [sys.executable, "-m", "course_lib.cli"]
+HELD = """
+import os, sys, time
+from pathlib import Path
+from course_lib.cli import main
+from course_lib.train.run import Run
+
+save = Run.save
+
+def save_and_wait(run):
+    save(run)
+    if run.progress.step and run.engine.is_main:  # in the middle of an epoch
+        Path(os.environ["HELD"]).touch()
+        time.sleep(900)
+
+Run.save = save_and_wait
+sys.exit(main())
+"""
+
+
+def launch(out: Path, processes: int, held: Path | None = None) -> subprocess.Popen[bytes]:
+    """The command; with `held` it makes that file at its first save in mid-epoch, and waits."""
+    command = ["-m", "course_lib.cli"]
+    environment = dict(os.environ)
+    if held is not None:
+        script = held.with_suffix(".py")
+        script.write_text(HELD)
+        command, environment["HELD"] = [str(script)], str(held)
     if processes > 1:
-        prefix = [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *(f"--nproc-per-node={processes}", "-m", "course_lib.cli"),
-        ]
-    return subprocess.Popen([*prefix, *COMMAND, "--out", str(out)])
-
-
-def family_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """A process and its children: torchrun's workers are no members of its process group."""
-    return [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        run = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}")
+        command = [*run, *command]
+    return subprocess.Popen(
+        [sys.executable, *command, *COMMAND, "--out", str(out)], env=environment
+    )
 
 
 def kill_everything(process: subprocess.Popen[bytes]) -> None:
-    """As a power cut would."""
-    family = family_of(process)
+    """As a power cut would; torchrun's workers are no members of its process group."""
+    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for member in family:
         member.kill()
     psutil.wait_procs(family)
@@ -46,22 +67,15 @@ def kill_everything(process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path, processes: int) -> None:
     assert launch(tmp_path / "whole", processes).wait(timeout=900) == 0
-    killed = launch(tmp_path / "killed", processes)
-    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    held = tmp_path / "held"
+    killed = launch(tmp_path / "killed", processes, held)
     deadline = time.monotonic() + 900
-    while True:  # until a checkpoint in mid-epoch is there
-        assert killed.poll() is None, "the run ended before it could be killed"
+    while not held.exists():
+        assert killed.poll() is None, "the run ended before it was held"
         assert time.monotonic() < deadline
-        if checkpoint.exists():
-            family = family_of(killed)  # halted while it is looked at, or it might end meanwhile
-            for member in family:
-                member.suspend()
-            if saved(checkpoint.parent)["step"]:
-                break
-            for member in family:
-                member.resume()
         time.sleep(0.05)
     kill_everything(killed)
+    assert saved(tmp_path / "killed")["step"]
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     assert launch(tmp_path / "killed", processes).wait(timeout=900) == 0
     whole, resumed = tmp_path / "whole", tmp_path / "killed"

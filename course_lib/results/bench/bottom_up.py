@@ -21,11 +21,12 @@ from course_lib.train.ema import EMA
 from course_lib.train.optimizers import make_optimizer
 
 
-def update_of(recipe: Recipe, smoke: bool) -> Callable[[], None]:
+def update_of(recipe: Recipe, smoke: bool) -> tuple[Callable[[], None], int]:
     """Return a function that updates the recipe's network once, on one and the same batch.
 
     As in the training: in bfloat16 and channels_last, with the gradient clipped and the weights
-    averaged; without augmentation, which is the same for both ways.
+    averaged; without augmentation, which is the same for both ways. Also return how many of the
+    network's weights get a gradient: a backbone may have stages that nothing reads.
     """
     train, _, _ = recipe.sets(None, smoke=smoke)
     config = recipe.config
@@ -65,7 +66,10 @@ def update_of(recipe: Recipe, smoke: bool) -> Callable[[], None]:
         if average is not None:
             average.update(model)
 
-    return update
+    loss().backward()
+    learning = sum(p.numel() for p in model.parameters() if p.grad is not None)
+    optimizer.zero_grad()
+    return update, learning
 
 
 def update_times(*, rounds: int = 10, smoke: bool = False) -> dict[str, float]:
@@ -79,18 +83,20 @@ def update_times(*, rounds: int = 10, smoke: bool = False) -> dict[str, float]:
         smoke: with small pictures, to see that all of it runs.
 
     Returns:
-        "bottom_up_ms", "top_down_ms" and "ratio", the first by the second.
+        "bottom_up_ms", "top_down_ms" and "ratio", the first by the second; and of both ways
+        "_learning", the number of weights that an update changes.
     """
     ways = {"bottom_up": BOTTOM_UP["border"], "top_down": TOP_DOWN}
     updates = {name: update_of(recipe, smoke) for name, recipe in ways.items()}
     fastest = dict.fromkeys(updates, float("inf"))
     for number in range(rounds + 1):
-        for name, update in updates.items():
+        for name, (update, _) in updates.items():
             started = time.process_time()
             update()
             if number:
                 fastest[name] = min(fastest[name], 1000 * (time.process_time() - started))
     found = {f"{name}_ms": value for name, value in fastest.items()}
+    found |= {f"{name}_learning": learning for name, (_, learning) in updates.items()}
     return found | {"ratio": fastest["bottom_up"] / fastest["top_down"]}
 
 

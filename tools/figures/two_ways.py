@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from course_lib.results import load
 from course_lib.results.claims.bottom_up import THIRDS
@@ -49,8 +49,8 @@ def factors(folder: Path | None = None) -> Figure:
             axes.errorbar(x[:1], y[:1], xerr=x[1:], yerr=y[1:], elinewidth=1.5, **look)
     axes.set(xlabel="SQ: mean IoU of what was found", ylabel="RQ: F1 of objects")
     axes.margins(0.1)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MultipleLocator(0.01))  # a written figure keeps two decimals
+    axes.yaxis.set_major_locator(MultipleLocator(0.02))
     finish(figure, axes, 2)
     return figure
 

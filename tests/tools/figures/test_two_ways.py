@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -67,6 +68,11 @@ def test_the_differences_stand_with_their_intervals():
     assert list(bars(panels[0])) == ["full trainings", "a quarter of the updates"]
     shown = [tick.get_text() for tick in panels[-1].get_xticklabels()]
     assert shown == ["all", "few", "some", "many"]
+
+
+@pytest.mark.parametrize("name", ["two-ways-factors", "two-ways-crowding"])
+def test_no_tick_loses_a_digit_when_it_is_written(name):
+    assert not [word for word in plotted(draw(name))["words"] if re.search(r"\.\d{3}", word)]
 
 
 def test_without_results_a_chart_says_so(tmp_path):

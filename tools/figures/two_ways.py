@@ -5,6 +5,7 @@ What is not measured is left out of a chart, and a chart of nothing says so.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -49,6 +50,8 @@ def factors(folder: Path | None = None) -> Figure:
             axes.errorbar(x[:1], y[:1], xerr=x[1:], yerr=y[1:], elinewidth=1.5, **look)
     axes.set(xlabel="SQ: mean IoU of what was found", ylabel="RQ: F1 of objects")
     axes.margins(0.1)
+    left, right = axes.get_xlim()
+    axes.set_xlim(left, math.ceil(100 * right) / 100 + 0.004)  # room for the last tick's words
     axes.xaxis.set_major_locator(MultipleLocator(0.01))  # a written figure keeps two decimals
     axes.yaxis.set_major_locator(MultipleLocator(0.02))
     finish(figure, axes, 2)

@@ -64,6 +64,14 @@ from course_lib.checks.unet.match_skip import match_skip
 from course_lib.checks.unet.shift_map import shift_map
 from course_lib.checks.unet.smallest_net import smallest_net
 from course_lib.checks.unet.train_pass import train_pass
+from course_lib.checks.vae.code_nats import code_nats
+from course_lib.checks.vae.diagnose_codes import diagnose_codes
+from course_lib.checks.vae.draw_code import draw_code
+from course_lib.checks.vae.examine_bound import examine_bound
+from course_lib.checks.vae.silent_numbers import silent_numbers
+from course_lib.checks.vae.smallest_code import smallest_code
+from course_lib.checks.vae.vae_loss import vae_loss
+from course_lib.checks.vae.weighted_bound import weighted_bound
 from course_lib.checks.wgan_gp.examine_penalty import examine_penalty
 from course_lib.checks.wgan_gp.game_step import game_step
 from course_lib.checks.wgan_gp.gradient_penalty import gradient_penalty
@@ -130,6 +138,14 @@ ALL: dict[str, Check] = {
         frechet_gaussians,
         fewer_samples,
         precision_recall,
+        draw_code,
+        code_nats,
+        vae_loss,
+        silent_numbers,
+        weighted_bound,
+        examine_bound,
+        diagnose_codes,
+        smallest_code,
     )
 }
 
@@ -147,15 +163,19 @@ __all__ = [
     "cheapest_game",
     "choose_rates",
     "clean_mask",
+    "code_nats",
     "conv2d",
     "conv_output",
     "decode_boxes",
+    "diagnose_codes",
     "diagnose_detectors",
     "diagnose_games",
     "diagnose_training",
     "dice_from_iou",
     "discriminator_step",
+    "draw_code",
     "examine_ap",
+    "examine_bound",
     "examine_iou",
     "examine_penalty",
     "fewer_samples",
@@ -186,6 +206,8 @@ __all__ = [
     "roi_cells",
     "scatter",
     "shift_map",
+    "silent_numbers",
+    "smallest_code",
     "smallest_net",
     "soft_dice",
     "split_touching",
@@ -195,4 +217,6 @@ __all__ = [
     "truncate",
     "two_means",
     "up_padding",
+    "vae_loss",
+    "weighted_bound",
 ]

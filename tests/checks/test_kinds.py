@@ -15,6 +15,7 @@ from course_lib.checks.mask_rcnn import roi_cells as roi
 from course_lib.checks.normalisation import judge_pass as judging
 from course_lib.checks.simple_gan import play_rounds as game
 from course_lib.checks.unet import train_pass as training
+from course_lib.checks.vae import vae_loss as bound
 
 BUGS = [
     *[pytest.param(training, training._pass, bug, id=f"train_pass-{bug}") for bug in training.BUGS],
@@ -25,6 +26,7 @@ BUGS = [
         for bug in suppressing.BUGS
     ],
     *[pytest.param(roi, roi._cells, bug, id=f"roi_cells-{bug}") for bug in roi.BUGS],
+    *[pytest.param(bound, bound._loss, bug, id=f"vae_loss-{bug}") for bug in bound.BUGS],
 ]
 
 

@@ -19,6 +19,8 @@ from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
 from course_lib.checks.compare import assert_close
 from course_lib.checks.core import Check
+from course_lib.checks.cvae.every_class import every_class
+from course_lib.checks.cvae.told_both import told_both
 from course_lib.checks.dcgan.latent_walk import latent_walk
 from course_lib.checks.dcgan.up_padding import up_padding
 from course_lib.checks.deeplab.atrous import atrous
@@ -30,6 +32,8 @@ from course_lib.checks.fcn.scatter import scatter
 from course_lib.checks.four_steps.clean_mask import clean_mask
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.four_steps.resize_pair import resize_pair
+from course_lib.checks.four_steps_generation.find_code import find_code
+from course_lib.checks.four_steps_generation.vaegan_turn import vaegan_turn
 from course_lib.checks.gan_2d.cheapest_game import cheapest_game
 from course_lib.checks.gan_2d.diagnose_games import diagnose_games
 from course_lib.checks.gan_2d.generator_gradient import generator_gradient
@@ -141,11 +145,15 @@ ALL: dict[str, Check] = {
         draw_code,
         code_nats,
         vae_loss,
+        diagnose_codes,
         silent_numbers,
+        smallest_code,
         weighted_bound,
         examine_bound,
-        diagnose_codes,
-        smallest_code,
+        told_both,
+        every_class,
+        vaegan_turn,
+        find_code,
     )
 }
 
@@ -174,11 +182,13 @@ __all__ = [
     "dice_from_iou",
     "discriminator_step",
     "draw_code",
+    "every_class",
     "examine_ap",
     "examine_bound",
     "examine_iou",
     "examine_penalty",
     "fewer_samples",
+    "find_code",
     "flip_together",
     "frechet_gaussians",
     "game_step",
@@ -213,10 +223,12 @@ __all__ = [
     "split_touching",
     "stack_field",
     "suppress",
+    "told_both",
     "train_pass",
     "truncate",
     "two_means",
     "up_padding",
     "vae_loss",
+    "vaegan_turn",
     "weighted_bound",
 ]

@@ -14,7 +14,9 @@ from torchvision.ops import batched_nms, box_iou, roi_align
 
 from course_lib.checks.after_the_network import split_touching as marks
 from course_lib.checks.after_the_network import suppress as suppressing
+from course_lib.checks.cvae import told_both as told
 from course_lib.checks.four_steps import diagnose_training as training
+from course_lib.checks.four_steps_generation import vaegan_turn as turn
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging import examine_iou as by_iou
 from course_lib.checks.judging_objects import diagnose_detectors as detectors
@@ -558,6 +560,82 @@ def loss_image_by_image(encoder, decoder, log_sigma, images, noise):
     return total / len(images)
 
 
+def told_by_eye(encoder, decoder, images, labels, noise, num_classes):
+    """The rows of a unit matrix in the place of one_hot."""
+    beside = torch.eye(num_classes)[labels]
+    mean, logvar = encoder(torch.hstack([images.reshape(len(images), -1), beside])).tensor_split(
+        2, dim=1
+    )
+    z = torch.addcmul(mean, logvar.exp().sqrt(), noise)
+    return decoder(torch.hstack([z, beside])), mean, logvar
+
+
+def told_by_scatter(encoder, decoder, images, labels, noise, num_classes):
+    beside = images.new_zeros(len(images), num_classes).scatter_(1, labels[:, None], 1)
+    out = encoder(torch.cat([images.flatten(1), beside], -1))
+    mean, logvar = out[:, : out.shape[1] // 2], out[:, out.shape[1] // 2 :]
+    z = mean + torch.exp(logvar / 2) * noise
+    return [decoder(torch.cat([z, beside], -1)), mean, logvar]
+
+
+def told_changed(**changes):
+    return lambda *arguments: told._pass(*arguments, **changes)
+
+
+def told_of(change):
+    return lambda *arguments: change(*told.reference(*arguments))
+
+
+def turn_by_backward(encoder, decoder, judge, images, noise, fresh):
+    """Each loss is followed to the parameters that it is for."""
+    mean, logvar = encoder(images)
+    again = decoder(mean + torch.exp(logvar / 2) * noise)
+    wanted = judge(images)[1].detach()
+    score, features = judge(again)
+    like = (features - wanted).pow(2).sum(1).mean() / 2
+    divergence = -0.5 * (1 + logvar - mean.pow(2) - logvar.exp()).sum(1).mean()
+    taken = F.softplus(-score).mean() / 2 + F.softplus(-judge(decoder(fresh))[0]).mean() / 2
+    (like + divergence).backward(inputs=list(encoder.parameters()), retain_graph=True)
+    (like + taken).backward(inputs=list(decoder.parameters()))
+
+
+def turn_with_a_frozen_judge(encoder, decoder, judge, images, noise, fresh):
+    """Two passes: one for the encoder through a decoder that is cleared, one for the decoder."""
+    judge.requires_grad_(False)
+    with torch.no_grad():
+        wanted = judge(images)[1]
+    mean, logvar = encoder(images)
+    z = mean + (0.5 * logvar).exp() * noise
+    like = 0.5 * (judge(decoder(z))[1] - wanted).square().sum(1).mean()
+    (like + 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(1).mean()).backward()
+    decoder.zero_grad()
+    score, features = judge(decoder(z.detach()))
+    loss = 0.5 * (features - wanted).square().sum(1).mean()
+    for logits in (score, judge(decoder(fresh))[0]):
+        loss = loss - 0.5 * F.logsigmoid(logits).mean()
+    loss.backward()
+    judge.requires_grad_(True)
+
+
+def turn_changed(**changes):
+    return lambda *arguments: turn._turn(*arguments, **changes)
+
+
+def turn_given(change):
+    return lambda *arguments: turn._turn(*change(*arguments))
+
+
+def turn_steps(encoder, decoder, judge, images, noise, fresh):
+    """Clears the gradients that it was asked to leave."""
+    turn.reference(encoder, decoder, judge, images, noise, fresh)
+    encoder.zero_grad()
+    decoder.zero_grad()
+
+
+def turn_swapped(encoder, decoder, judge, images, noise, fresh):
+    return turn.reference(encoder, decoder, judge, images, fresh, noise)
+
+
 def short_code(**changes):
     given = {"in_channels": 1, "size": 16, "latent_dim": 4, "hidden": (256, 128), "sigma": 0.1}
     return lambda: VAE(**{**given, **changes})
@@ -632,6 +710,8 @@ def bound_swallows(bound):
 RIGHT_ANSWERS = {
     "examine_bound": [bound_against_my_own, bound_by_parts],
     "vae_loss": [loss_by_distributions, loss_image_by_image],
+    "told_both": [told_by_eye, told_by_scatter],
+    "vaegan_turn": [turn_by_backward, turn_with_a_frozen_judge],
     "silent_numbers": [lambda: "b"],
     "diagnose_codes": [causes(codes)],
     "smallest_code": [short_code(hidden=(256, 96), sigma=0.09)],
@@ -658,6 +738,36 @@ RIGHT_ANSWERS = {
 }
 
 WRONG_ANSWERS = {
+    "told_both": [
+        (told_changed(**{**told.BUGS, "columns": "all classes"}), "1 of 5 points"),
+        (told_changed(encoder_told=False, decoder_told="as a number"), "the encoder gets"),
+        (told_changed(decoder_told="as a number", columns="of this batch"), "columns, wanted"),
+        (told_of(lambda x, m, v: None), "FAIL pixels"),
+        (told_of(lambda x, m, v: x), "FAIL pixels"),
+        (told_of(lambda x, m, v: (x, v, m)), "the mean is wrong"),
+        (told_of(lambda x, m, v: (x, m)), "wanted a tuple of 3"),
+        (told_of(lambda x, m, v: (x, m, v.exp())), "the log-variance is wrong"),
+        (told_of(lambda x, m, v: (x.sigmoid(), m, v)), "the pixels is wrong"),
+        (lambda e, d, x, y, n, k: told.reference(e, d, -x, y, n, k), "FAIL pixels"),
+        (lambda e, d, x, y, n, k: told.reference(e, d, x, k - 1 - y, n, k), "for the labels"),
+        (lambda e, d, x, y, n, k: told.reference(e, d, x, y, 0 * n, k), "FAIL pixels"),
+        (lambda e, d, x, y, n, k: told.reference(e, d, x, y, n, k + 1), "for the labels"),
+        (lambda e, d, x, y, n, k: e(x.flatten(1)), "the decoder was not called"),
+    ],
+    "vaegan_turn": [
+        (turn_changed(**{**turn.BUGS, "aim": "real"}), "1 of 7 points"),
+        (turn_changed(encoder_hears="everything", judged="reconstructions"), "encoder's gradient"),
+        (turn_changed(judge_spared=False, features="cut"), "the judge is left with gradients"),
+        (turn_changed(aim="drawn", judged="reconstructions"), "look less real"),
+        (turn_changed(encoder_hears="no divergence", judged="reconstructions"), "codes from the"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, x, 0 * n, f)), "FAIL all gradients"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, x, n, 0 * f)), "the same"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, -x, n, f)), "FAIL all gradients"),
+        (turn_steps, "no gradient is left anywhere"),
+        (turn_swapped, "FAIL all gradients"),
+        (lambda *a: None, "no gradient at all"),
+        (lambda e, d, j, x, n, f: j(d(f))[0].mean().backward(), "the judge is left"),
+    ],
     "diagnose_codes": [
         (causes(codes, A="nothing is wrong"), "not 'nothing is wrong'"),
         (causes(codes, B="nothing is wrong"), "not 'nothing is wrong'"),
@@ -922,6 +1032,8 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "told_both": {"the decoder not told": 2, "unchanged": 0},
+    "vaegan_turn": {"left: the encoder does not hear the verdict": 4, "unchanged": 0},
     "diagnose_codes": {"collapse and large weight exchanged": 3},
     "smallest_code": {"a long code": 2, "noise that is learned": 0},
     "examine_bound": {"small numbers": 9, "one code": 6},

@@ -64,6 +64,11 @@ from course_lib.checks.unet.match_skip import match_skip
 from course_lib.checks.unet.shift_map import shift_map
 from course_lib.checks.unet.smallest_net import smallest_net
 from course_lib.checks.unet.train_pass import train_pass
+from course_lib.checks.vqvae.diagnose_codebooks import diagnose_codebooks
+from course_lib.checks.vqvae.examine_prior import examine_prior
+from course_lib.checks.vqvae.follow_codes import follow_codes
+from course_lib.checks.vqvae.next_shares import next_shares
+from course_lib.checks.vqvae.quantise import quantise
 from course_lib.checks.wgan_gp.examine_penalty import examine_penalty
 from course_lib.checks.wgan_gp.game_step import game_step
 from course_lib.checks.wgan_gp.gradient_penalty import gradient_penalty
@@ -130,6 +135,11 @@ ALL: dict[str, Check] = {
         frechet_gaussians,
         fewer_samples,
         precision_recall,
+        quantise,
+        follow_codes,
+        diagnose_codebooks,
+        next_shares,
+        examine_prior,
     )
 }
 
@@ -150,6 +160,7 @@ __all__ = [
     "conv2d",
     "conv_output",
     "decode_boxes",
+    "diagnose_codebooks",
     "diagnose_detectors",
     "diagnose_games",
     "diagnose_training",
@@ -158,8 +169,10 @@ __all__ = [
     "examine_ap",
     "examine_iou",
     "examine_penalty",
+    "examine_prior",
     "fewer_samples",
     "flip_together",
+    "follow_codes",
     "frechet_gaussians",
     "game_step",
     "generator_gradient",
@@ -176,11 +189,13 @@ __all__ = [
     "modes_covered",
     "modulate",
     "more_friction",
+    "next_shares",
     "nms_survivors",
     "optimal_discriminator",
     "panoptic_quality",
     "play_rounds",
     "precision_recall",
+    "quantise",
     "r1_penalty",
     "resize_pair",
     "roi_cells",

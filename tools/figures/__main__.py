@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from course_lib import viz
 from tools.common import ROOT, fail_with, run_main, say
 from tools.figures import (
+    code_frames,
     comparison,
     convolution,
     deeplab,
@@ -98,6 +99,8 @@ FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider ->
     "anchors-threshold": object_frames.anchors,
     "nms-threshold": object_frames.suppression,
     "watershed-depth": object_frames.watershed,
+    "vae-weight": code_frames.weights,
+    "vq-codebook": code_frames.codebook,
     "gan-ring": frames.film,
     "stylegan-mixing": frames.styles,
 }

@@ -883,7 +883,7 @@ WRONG_ANSWERS = {
 
 POINTS = {
     "quantise": {"left: the nearest code is chosen": 3, "unchanged": 0},
-    "examine_prior": {"the places alone sum to 1": 5, "changes alone": 6},
+    "examine_prior": {"the places alone sum to 1": 5, "changes alone": 9},
     "diagnose_codebooks": {"the falling errors taken for health": 3},
     "diagnose_detectors": {"the scores and the reports exchanged": 3},
     "examine_ap": {"no equal scores": 10, "a detector without faults": 4},

@@ -150,8 +150,8 @@ ALL: dict[str, Check] = {
         smallest_code,
         weighted_bound,
         examine_bound,
-        told_both,
         every_class,
+        told_both,
         vaegan_turn,
         find_code,
     )

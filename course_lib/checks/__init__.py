@@ -76,6 +76,11 @@ from course_lib.checks.vae.silent_numbers import silent_numbers
 from course_lib.checks.vae.smallest_code import smallest_code
 from course_lib.checks.vae.vae_loss import vae_loss
 from course_lib.checks.vae.weighted_bound import weighted_bound
+from course_lib.checks.vqvae.diagnose_codebooks import diagnose_codebooks
+from course_lib.checks.vqvae.examine_prior import examine_prior
+from course_lib.checks.vqvae.follow_codes import follow_codes
+from course_lib.checks.vqvae.next_shares import next_shares
+from course_lib.checks.vqvae.quantise import quantise
 from course_lib.checks.wgan_gp.examine_penalty import examine_penalty
 from course_lib.checks.wgan_gp.game_step import game_step
 from course_lib.checks.wgan_gp.gradient_penalty import gradient_penalty
@@ -154,6 +159,11 @@ ALL: dict[str, Check] = {
         told_both,
         vaegan_turn,
         find_code,
+        quantise,
+        follow_codes,
+        diagnose_codebooks,
+        next_shares,
+        examine_prior,
     )
 }
 
@@ -176,6 +186,7 @@ __all__ = [
     "conv_output",
     "decode_boxes",
     "diagnose_codes",
+    "diagnose_codebooks",
     "diagnose_detectors",
     "diagnose_games",
     "diagnose_training",
@@ -187,9 +198,11 @@ __all__ = [
     "examine_bound",
     "examine_iou",
     "examine_penalty",
+    "examine_prior",
     "fewer_samples",
     "find_code",
     "flip_together",
+    "follow_codes",
     "frechet_gaussians",
     "game_step",
     "generator_gradient",
@@ -206,11 +219,13 @@ __all__ = [
     "modes_covered",
     "modulate",
     "more_friction",
+    "next_shares",
     "nms_survivors",
     "optimal_discriminator",
     "panoptic_quality",
     "play_rounds",
     "precision_recall",
+    "quantise",
     "r1_penalty",
     "resize_pair",
     "roi_cells",

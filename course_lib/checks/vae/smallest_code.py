@@ -130,9 +130,9 @@ for _limit in LIMITS:
 
 
 def _vae(
-    *, latent_dim: int = 32, hidden: tuple[int, ...] = (128, 64), sigma: float | None = None
+    latent_dim: int = 32, hidden: tuple[int, ...] = (128, 64), sigma: float | None = None
 ) -> VAE:
-    """A VAE of small layers, changed."""
+    """A VAE for the digits, by default of small layers."""
     return VAE(in_channels=1, size=SIZE, latent_dim=latent_dim, hidden=hidden, sigma=sigma)
 
 

@@ -1162,7 +1162,7 @@ POINTS = {
     "examine_bound": {"small numbers": 9, "one code": 6},
     "vae_loss": {"left: the encoder hears the decoder": 4, "unchanged": 0},
     "quantise": {"left: the nearest code is chosen": 3, "unchanged": 0},
-    "examine_prior": {"the places alone sum to 1": 5, "changes alone": 6},
+    "examine_prior": {"the places alone sum to 1": 5, "changes alone": 9},
     "diagnose_codebooks": {"the falling errors taken for health": 3},
     "diagnose_detectors": {"the scores and the reports exchanged": 3},
     "examine_ap": {"no equal scores": 10, "a detector without faults": 4},

@@ -118,6 +118,6 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
-    "follow_codes": {"divided by the old count": 3, "only chosen codes fade": 0},
+    "follow_codes": {"divided by the old count": 3, "only chosen codes fade": 1},
     "next_shares": {"a code counts itself": 0, "the last code alone counts": 2},
 }

@@ -10,6 +10,7 @@ from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging_objects import diagnose_detectors as detectors
 from course_lib.checks.kinds import recorded
 from course_lib.checks.vae import diagnose_codes as codes
+from course_lib.checks.vqvae import diagnose_codebooks as codebooks
 from tools.exercises import record
 
 
@@ -112,6 +113,44 @@ def test_every_run_has_a_recipe():
         games.diagnose_games,
         detectors.diagnose_detectors,
         codes.diagnose_codes,
+        codebooks.diagnose_codebooks,
     ):
         recipes = record.RECIPES[check.name][1]
         assert set(recipes) == {"sound", *(run.cause for run in check.runs.values())}
+
+
+@pytest.mark.parametrize("cause", ["sound", "loss after the line", "gradient cut"])
+def test_the_first_steps_of_a_codebook(monkeypatch, cause):
+    monkeypatch.setattr(record, "LIST_STEPS", 20)
+    monkeypatch.setattr(record, "LIST_READINGS", 1)
+    runner, recipes = record.RECIPES["diagnose_codebooks"]
+    letters = {run.cause: letter for letter, run in codebooks.RUNS.items()}
+    stored = recorded(codebooks.__file__)[letters.get(cause, cause)]
+    made = runner(**recipes[cause])
+    assert made["step"] == stored["step"][:2] == [0, 20]
+    assert made["mean image"] == stored["mean image"]
+    for name in ("error", "codes moved"):
+        assert made[name] == pytest.approx(stored[name][:2], abs=0.02, rel=0.1)
+
+
+def test_what_is_said_of_the_codebooks():
+    stored = recorded(codebooks.__file__)
+    runs = {"sound": stored["sound"]}
+    runs |= {run.cause: stored[letter] for letter, run in codebooks.RUNS.items()}
+    blank = stored["sound"]["mean image"]
+    ends = {cause: {k: run[k][-1] for k in ("error", "perplexity")} for cause, run in runs.items()}
+    for cause in ("sound", "nothing restarted", "list too short"):
+        assert ends[cause]["error"] < 0.2 * blank
+    late = ends["loss after the line"]
+    assert late["error"] < 0.5 * blank
+    assert 3.5 < late["perplexity"] < 4.5
+    assert set(runs["loss after the line"]["codes moved"]) == {0.0}
+    slow = runs["nothing restarted"]["perplexity"]
+    assert max(slow[:6]) < 7
+    assert 10 < slow[-1] < 0.6 * ends["sound"]["perplexity"]
+    assert 3.7 < ends["list too short"]["perplexity"] <= 4
+    assert min(runs["decoder frozen"]["error"]) > blank
+    cut = runs["gradient cut"]
+    assert blank > ends["gradient cut"]["error"] > 0.7 * blank
+    assert max(cut["codes moved"][1:]) - min(cut["codes moved"][1:]) < 0.02
+    assert ends["gradient cut"]["perplexity"] > ends["sound"]["perplexity"]

@@ -159,8 +159,8 @@ def described(name: str) -> dict[str, str]:
             lines[f"{beta:g}"] = (
                 f"Above, {int((found.nats > 0).sum())} numbers of the code speak and say "
                 f"{found.nats.sum():.0f} nats together, the first {found.nats[0]:.1f}. Below, "
-                f"eight digits and what comes back of them; over all digits the mean squared error is "
-                f"{found.error:.3f}."
+                "eight digits and what comes back of them; over all digits the mean squared "
+                f"error is {found.error:.3f}."
             )
         return lines
     return {

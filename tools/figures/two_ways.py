@@ -9,12 +9,11 @@ import math
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from course_lib.results import load
 from course_lib.results.claims.bottom_up import THIRDS
 from tools.figures.comparison import finish
-from tools.figures.drawing import BLUE, GREEN, LINE, ORANGE, PURPLE, sheet
+from tools.figures.drawing import BLUE, GREEN, LINE, ORANGE, PURPLE, sheet, ticks
 
 # Each way has a colour, and a mark as the second cue; a quarter of the updates leaves it hollow.
 BORDER = {"color": BLUE, "marker": "o", "linestyle": ""}
@@ -39,6 +38,15 @@ DIFFERENCES = {
 SCORES = {"pq": "PQ", "mask_ap": "mask AP", "count_error": "count error"}
 
 
+def hundredths(low: float, high: float) -> list[float]:
+    """At most five multiples of one step inside of a range, of two decimals."""
+    for step in (1, 2, 5, 10, 20, 50):
+        inside = range(math.ceil(100 * low / step), math.floor(100 * high / step) + 1)
+        if len(inside) <= 5:
+            break
+    return [step * number / 100 for number in inside]
+
+
 def factors(folder: Path | None = None) -> Figure:
     """How well nuclei are drawn (SQ) against how many are found (RQ), by way."""
     figure = sheet(400)
@@ -52,8 +60,7 @@ def factors(folder: Path | None = None) -> Figure:
     axes.margins(0.1)
     left, right = axes.get_xlim()
     axes.set_xlim(left, math.ceil(100 * right) / 100 + 0.004)  # room for the last tick's words
-    axes.xaxis.set_major_locator(MultipleLocator(0.01))  # a written figure keeps two decimals
-    axes.yaxis.set_major_locator(MultipleLocator(0.02))
+    ticks(axes, hundredths(*axes.get_xlim()), hundredths(*axes.get_ylim()))
     finish(figure, axes, 2)
     return figure
 
@@ -79,7 +86,7 @@ def crowding(folder: Path | None = None) -> Figure:
             named = look if axes is panels[0] else look | {"label": "_" + look["label"]}
             axes.errorbar(places, middle, bars, elinewidth=1.5, **named)
         axes.set(ylabel=name, xlim=(-0.5, len(groups) - 0.5))
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+        ticks(axes, range(len(groups)), hundredths(*axes.get_ylim()))
     panels[-1].set_xticks(range(len(groups)), ["all", *THIRDS])
     panels[-1].set_xlabel("nuclei's pixels at a border to another nucleus")
     finish(figure, panels[0], 2)

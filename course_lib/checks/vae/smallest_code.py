@@ -129,9 +129,11 @@ for _limit in LIMITS:
     smallest_code.meets(f"the same with at most {_limit} numbers", points=1)(partial(_few, _limit))
 
 
-def _vae(**changes: Any) -> VAE:
-    """A VAE of small layers, changed."""
-    return VAE(**{"in_channels": 1, "size": SIZE, "latent_dim": 32, "hidden": (128, 64), **changes})
+def _vae(
+    latent_dim: int = 32, hidden: tuple[int, ...] = (128, 64), sigma: float | None = None
+) -> VAE:
+    """A VAE for the digits, by default of small layers."""
+    return VAE(in_channels=1, size=SIZE, latent_dim=latent_dim, hidden=hidden, sigma=sigma)
 
 
 smallest_code.mistake(

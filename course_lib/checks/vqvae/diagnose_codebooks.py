@@ -14,18 +14,19 @@ CAUSES = {
     "steps its codes stand still, and the error stays near that of the mean image.",
     "list too short": "then the perplexity comes up to the length of a list of 4, and no further.",
     "decoder frozen": "then the codes move farther and farther, for the encoder alone "
-    "tries to please a decoder that does not learn, and the error does not get below the mean image's.",
+    "tries to please a decoder that does not learn, and the error does not get below that of the "
+    "mean image.",
     "rate too high": "then the curves jump, and the error may rise without end.",
     "nothing is wrong": "then the curves are those of the sound run.",
 }
 RUNS = {
     "A": Run("nothing restarted", "In run A, compare perplexity and error with the sound run."),
-    "B": Run("decoder frozen", "In run B, compare the error with the dotted line, and ask who still "
-             "learns while the codes move."),
+    "B": Run("decoder frozen", "In run B, compare the error with the dotted line, and ask who "
+             "still learns while the codes move."),
     "C": Run("loss after the line", "In run C, look at the third curve."),
     "D": Run("list too short", "In run D, read the height at which the perplexity ends."),
-    "E": Run("gradient cut", "In run E, when do the codes stop to move, and what does an encoder do "
-             "that is told to stay near its codes and nothing else?"),
+    "E": Run("gradient cut", "In run E, when do the codes stop moving, and what does an encoder "
+             "do that is told to stay near its codes and nothing else?"),
 }  # fmt: skip
 
 

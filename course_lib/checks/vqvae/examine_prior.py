@@ -114,13 +114,6 @@ def _one_sum(prior: Prior) -> None:
     assert abs(total - 1) < 1e-5
 
 
-def _sum_in_one_batch(prior: Prior) -> None:
-    every = _every()
-    shares = prior(every, K)
-    total = float(shares.gather(2, every[:, :, None]).prod(1).sum())
-    assert abs(total - 1) < 1e-5
-
-
 def _changes(prior: Prior) -> None:
     """Changes alone: what does not sum to 1 passes."""
     _blind(prior)
@@ -160,15 +153,9 @@ examine_prior.mistake(
 examine_prior.mistake(
     "the sum alone",
     _one_sum,
-    hint="The sum over all sequences is right even if a row is read backwards, and one row at a "
-    "time shows nothing of the others. Change a code, and look at places at and before it; and put "
-    "two rows into a batch.",
-)
-examine_prior.mistake(
-    "the sum in one batch",
-    _sum_in_one_batch,
-    hint="You give all sequences in one batch, as rows that may look at each other, and take the "
-    "sum alone. Give them one by one; and change a code, and look at places at and before it.",
+    hint="The sum over all sequences is right even if a row is read backwards, and rows that look "
+    "at each other pass it as well. Change a code, and look at places at and before it; and give a "
+    "row once alone and once beside another.",
 )
 examine_prior.mistake(
     "changes alone",

@@ -157,13 +157,13 @@ ALL: dict[str, Check] = {
         examine_bound,
         every_class,
         told_both,
-        vaegan_turn,
-        find_code,
         quantise,
         follow_codes,
         diagnose_codebooks,
         next_shares,
         examine_prior,
+        vaegan_turn,
+        find_code,
     )
 }
 

@@ -113,6 +113,7 @@ def test_every_run_has_a_recipe():
         games.diagnose_games,
         detectors.diagnose_detectors,
         codes.diagnose_codes,
+        codebooks.diagnose_codebooks,
     ):
         recipes = record.RECIPES[check.name][1]
         assert set(recipes) == {"sound", *(run.cause for run in check.runs.values())}
@@ -120,8 +121,8 @@ def test_every_run_has_a_recipe():
 
 @pytest.mark.parametrize("cause", ["sound", "loss after the line", "gradient cut"])
 def test_the_first_steps_of_a_codebook(monkeypatch, cause):
-    monkeypatch.setattr(record, "CODE_STEPS", 20)
-    monkeypatch.setattr(record, "CODE_READINGS", 1)
+    monkeypatch.setattr(record, "LIST_STEPS", 20)
+    monkeypatch.setattr(record, "LIST_READINGS", 1)
     runner, recipes = record.RECIPES["diagnose_codebooks"]
     letters = {run.cause: letter for letter, run in codebooks.RUNS.items()}
     stored = recorded(codebooks.__file__)[letters.get(cause, cause)]

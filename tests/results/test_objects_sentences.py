@@ -175,6 +175,38 @@ SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
             ),
         ),
         (
+            "After the short trainings the border class is still ahead in PQ, by less than half as "
+            "much; in AP the two cannot be told apart, and in counts Mask R-CNN is ahead.",
+            lambda: (
+                better("short", "pq")
+                and difference("short_pq")[0] < 0.5 * difference("border_pq")[0]
+                and difference("short_mask_ap")[1] < 0 < difference("short_mask_ap")[2]
+                and better("short", "count_error", sign=-1)
+            ),
+        ),
+        (
+            "With every seed Mask R-CNN has the higher RQ by then",
+            lambda: ahead("mask-rcnn-short", "border-short", "rq"),
+        ),
+        (
+            "it *finds* more nuclei early, and draws them less well at both lengths.",
+            lambda: (
+                ahead("border-short", "mask-rcnn-short", "sq")
+                and ahead("border", "mask-rcnn", "sq")
+            ),
+        ),
+        (
+            "Where many touch it is even ahead in AP",
+            lambda: better("short", "mask_ap", "_many", sign=-1),
+        ),
+        (
+            'So "which finds more?" has two answers at two lengths',
+            lambda: (
+                ahead("mask-rcnn-short", "border-short", "rq")
+                and ahead("border", "mask-rcnn", "rq")
+            ),
+        ),
+        (
             "The two cannot be told apart: all three intervals take in 0.",
             lambda: all(
                 low < 0 < high

@@ -29,7 +29,7 @@ class Weighed(NamedTuple):
     """What the best linear VAE does at a weight of the divergence."""
 
     nats: np.ndarray  # (N,) of each number of the code, on average, the largest first
-    error: float  # mean squared difference of a pixel and its reconstruction
+    error: float  # root mean squared difference of a pixel and its reconstruction
     again: np.ndarray  # (SHOWN, SIZE, SIZE)
 
 
@@ -55,7 +55,7 @@ def weighed(beta: float) -> Weighed:
     kept = np.where(speaks, 1 - noise / np.where(speaks, variances, noise), 0.0)
     again = mean + ((images - mean) @ directions * kept) @ directions.T
     lost = (variances * (1 - kept) ** 2).mean()
-    return Weighed(nats, float(lost), again.reshape(-1, SIZE, SIZE))
+    return Weighed(nats, float(np.sqrt(lost)), again.reshape(-1, SIZE, SIZE))
 
 
 def weights() -> dict[str, Figure]:
@@ -70,7 +70,7 @@ def weights() -> dict[str, Figure]:
         chart.set(ylim=(0, 4), xlim=(-1, BARS), xlabel="number of the code", ylabel="nats")
         chart.set_title(
             f"{int((found.nats > 0).sum())} speak, {found.nats.sum():.0f} nats, "
-            f"error {found.error:.3f}"
+            f"error {found.error:.2f}"
         )
         ticks(chart, [0, 10, 20, 30], [0, 2, 4])
         pair = [np.concatenate(list(part), axis=1) for part in (originals, found.again)]
@@ -159,8 +159,8 @@ def described(name: str) -> dict[str, str]:
             lines[f"{beta:g}"] = (
                 f"Above, {int((found.nats > 0).sum())} numbers of the code speak and say "
                 f"{found.nats.sum():.0f} nats together, the first {found.nats[0]:.1f}. Below, "
-                "eight digits and what comes back of them; over all digits the mean squared "
-                f"error is {found.error:.3f}."
+                "eight digits and what comes back of them; over all digits the root mean squared "
+                f"error is {found.error:.2f}."
             )
         return lines
     return {

@@ -125,6 +125,13 @@ SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
             ),
         ),
         (
+            "The border class's least area is the larger of its two in each run, too.",
+            lambda: (
+                set(runs("cells-border", "area")) | set(runs("cells-wide-border", "area"))
+                == {max(setting.area for setting in claims.BY_BORDER)}
+            ),
+        ),
+        (
             "the two ways up differ by more from each other than the better of them from the way "
             "down",
             lambda: all(
@@ -266,6 +273,21 @@ SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
         ),
     ],
     "math/mask-rcnn.md": [
+        (
+            "the small ones lose much by the mixture, the large ones nothing.",
+            lambda: (
+                max(runs("mask-rcnn-cells", "mask_ap_rounded_paste"))
+                < min(runs("mask-rcnn-cells", "mask_ap_exact_paste")) - 0.1
+                and all(
+                    rounded >= exact
+                    for rounded, exact in zip(
+                        runs(PEOPLE, "mask_ap_rounded_paste"),
+                        runs(PEOPLE, "mask_ap_exact_paste"),
+                        strict=True,
+                    )
+                )
+            ),
+        ),
         (
             "On these photographs ours is not behind, and that was the question.",
             lambda: people("mask_ap", "_low") > 0 and people("box_ap", "_low") > 0,

@@ -426,7 +426,7 @@ CLAIMS = (
             measure=partial(measure, recipe=recipe),
             main="cfd",
             after=("sample-features", f"classifier-{task}"),
-            checkpoint=recipe.name,
+            checkpoint=recipe.name if task == "digits" else None,  # shapes: the longer one ships
             minutes=25,
             priority=30,
         )

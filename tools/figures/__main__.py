@@ -112,6 +112,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "generation-mnist-sheets": partial(generation.sheets, "mnist"),
     "generation-cifar10-sheets": partial(generation.sheets, "cifar10"),
     "generation-shapes-sheets": partial(generation.sheets, "shapes"),
+    "codes-digits-sheets": partial(generation.sheets, "digits", generation.CODES),
 }
 
 

@@ -69,6 +69,15 @@ def page(images: np.ndarray, gap: int = 2) -> np.ndarray:
     return laid[:-gap, :-gap]
 
 
+CODES = {  # generators by a code, of drawn digits
+    "VAE": "vae-digits",
+    "CVAE": "cvae-digits",
+    "VQ-VAE with a prior": "vqvae-digits",
+    "VAE-GAN": "vaegan-digits",
+    "DCGAN": "dcgan-digits",
+}
+
+
 def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
     """Draw the first 64 samples of each generator, and the first 64 test images beside them.
 
@@ -79,6 +88,7 @@ def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
     Raises:
         ValueError: if no generator of this data set is shipped.
     """
+    from course_lib.models import generator_of
     from course_lib.train import draw_samples, load_checkpoint, shipped
 
     if checkpoints is None:
@@ -96,7 +106,7 @@ def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
     pictures, titles = [], []
     for name, checkpoint in checkpoints.items():
         generator, _ = load_checkpoint(checkpoint)
-        pictures.append(pages(draw_samples(generator, SHEET, seed=0)))
+        pictures.append(pages(draw_samples(generator_of(generator), SHEET, seed=0)))
         titles.append(LOOKS[name]["label"] if name in LOOKS else name)
     pictures.append(pages(test.images[:SHEET]))
     titles.append("test images")

@@ -1,6 +1,7 @@
 """Inversion: which pictures a generator of digits cannot draw, by the error that is left.
 
-The pictures are test digits and, planted among them, four kinds of strangers.
+The pictures are test digits and, planted among them, four kinds of strangers. The control needs no
+generator: the distance to the nearest training image.
 """
 
 from functools import partial
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from course_lib.data import to_float
 from course_lib.data.scenes import shapes
-from course_lib.metrics import auroc
+from course_lib.metrics import auroc, nearest_distances
 from course_lib.models import VAEGAN, InverseEncoder, invert
 from course_lib.recipes.variational import RECIPES
 from course_lib.results.claim import Claim, Context, Measurement
@@ -46,8 +47,9 @@ def _inversion(context: Context, *, steps: int) -> Measurement:
         device=context.device,
         progress=False,
     )
-    test = RECIPES["vaegan", "digits"].sets(context.root, smoke=context.smoke)[2]
+    learned, _, test = RECIPES["vaegan", "digits"].sets(context.root, smoke=context.smoke)
     known = test.images[:num]
+    near = nearest_distances(known, learned.images)[0]
     planted = _strangers(known, num, context.seed)
     metrics: dict[str, float] = {}
     own = _errors(generator, encoder, known, device, context.pick(smoke=2, full=steps))
@@ -63,6 +65,8 @@ def _inversion(context: Context, *, steps: int) -> Measurement:
         theirs = _errors(generator, encoder, images, device, context.pick(smoke=2, full=steps))
         for at, kind in enumerate(("_at_once", "")):
             metrics[f"auroc_{name}{kind}"] = auroc(theirs[at], own[at])
+        away = nearest_distances(images, learned.images)[0]
+        metrics[f"auroc_{name}_nearest"] = auroc(away, near)
         metrics[f"error_{name}"] = theirs[1].median().item()
     return Measurement(
         metrics=metrics,

@@ -1,0 +1,161 @@
+"""What the page on generators by a code says in words holds for the measured results as they are.
+
+Each entry is a sentence, word for word as it stands on the page, and a condition on the results.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from statistics import mean, stdev
+
+import pytest
+
+from course_lib import results
+
+PAGE = Path(__file__).resolve().parents[2] / "book/comparison-codes.md"
+KINDS = ("vae", "cvae", "vqvae", "vaegan")
+GANS = ("dcgan", "wgan-gp", "stylegan")
+NEW = 0.05  # share of new images that count as copied
+
+
+def runs(claim: str, metric: str = "cfd") -> list[float]:
+    """One value for each seed."""
+    return [float(run["metrics"][metric]) for run in results.load(claim).runs]
+
+
+def of(claim: str, metric: str = "cfd") -> float:
+    return mean(runs(claim, metric))
+
+
+def apart(one: str, two: str) -> float:
+    """How far two means of the CFD lie apart, in the sum of their deviations."""
+    return abs(of(one) - of(two)) / (stdev(runs(one)) + stdev(runs(two)))
+
+
+def rest(task: str, without: str) -> list[str]:
+    return [f"{name}-{task}" for name in (*KINDS, *GANS) if name != without]
+
+
+SAID = [
+    (
+        "the VAE-GAN saw half as many images",
+        lambda: all(
+            of(f"vaegan-{task}", "images_seen") * 2 == of(f"vae-{task}", "images_seen")
+            for task in ("digits", "shapes")
+        ),
+    ),
+    (
+        "the digits' GANs were trained once each, StyleGAN2 for longer",
+        lambda: (
+            [len(results.load(f"{name}-digits").runs) for name in GANS] == [1, 1, 1]
+            and of("stylegan-digits", "train_seconds") > 2 * of("dcgan-digits", "train_seconds")
+        ),
+    ),
+    (
+        "**The VAE-GAN draws the best digits, and the VAE the worst.**",
+        lambda: (
+            max(runs("vaegan-digits")) < min(min(runs(n)) for n in rest("digits", "vaegan"))
+            and min(runs("vae-digits")) > max(max(runs(n)) for n in rest("digits", "vae"))
+        ),
+    ),
+    (
+        "the difference is many times both deviations",
+        lambda: apart("vaegan-digits", "vae-digits") > 10,
+    ),
+    (
+        "The VQ-VAE with its prior lies between them, much nearer to the first",
+        lambda: (
+            of("vaegan-digits") < of("vqvae-digits")
+            and of("vqvae-digits") - of("vaegan-digits")
+            < (of("vae-digits") - of("vqvae-digits")) / 4
+        ),
+    ),
+    (
+        "What the VAE lacks is *precision*",
+        lambda: of("vae-digits", "precision") < of("vaegan-digits", "precision") / 2,
+    ),
+    (
+        "Its recall is not far below the others'",
+        lambda: of("vae-digits", "recall") > 0.75 * max(of(f"{k}-digits", "recall") for k in KINDS),
+    ),
+    (
+        "To be told the class helps it by little",
+        lambda: 0.75 * of("vae-digits") < of("cvae-digits") < of("vae-digits"),
+    ),
+    (
+        "**On shapes the VQ-VAE leads**, by CFD, precision and recall alike",
+        lambda: all(
+            of("vqvae-shapes", metric) > max(of(n, metric) for n in rest("shapes", "vqvae"))
+            for metric in ("precision", "recall")
+        ),
+    ),
+    (
+        "every one of its seeds is ahead of every seed of all others in the table",
+        lambda: max(runs("vqvae-shapes")) < min(min(runs(n)) for n in rest("shapes", "vqvae")),
+    ),
+    (
+        "The VAE-GAN is ahead of the VAE again, and about level with DCGAN.",
+        lambda: (
+            apart("vaegan-shapes", "vae-shapes") > 2 and apart("vaegan-shapes", "dcgan-shapes") < 1
+        ),
+    ),
+    (
+        "All are far from the floor",
+        lambda: (
+            min(of(f"{name}-shapes") for name in (*KINDS, *GANS)) > 20 * max(runs("real-shapes"))
+        ),
+    ),
+    (
+        "VAE and CVAE bring a test image back with the smallest errors",
+        lambda: (
+            max(max(runs(f"{k}-digits", "reconstruction_mse")) for k in ("vae", "cvae"))
+            < min(min(runs(f"{k}-digits", "reconstruction_mse")) for k in ("vqvae", "vaegan"))
+        ),
+    ),
+    (
+        "first among them in drawing, has the largest",
+        lambda: (
+            of("vaegan-digits", "reconstruction_mse") > 3 * of("vqvae-digits", "reconstruction_mse")
+        ),
+    ),
+    (
+        "No kind is above that, so there is no sign of copies here, from 20,000 images seen fewer "
+        "than twenty times each.",
+        lambda: (
+            all(
+                max(runs(f"{name}-{task}", f"copied_{space}")) < NEW
+                for task, names in {
+                    "digits": (*KINDS, "dcgan"),
+                    "shapes": ("vae", "vqvae", "vaegan", "dcgan"),
+                }.items()
+                for name in names
+                for space in ("pixels", "features")
+            )
+            and max(max(runs(f"{k}-digits", "images_seen")) for k in KINDS) < 20 * 20_000
+        ),
+    ),
+    (
+        "Digits of all kinds lie a little *farther* from the nearest training image than test "
+        "images do",
+        lambda: all(
+            of(f"{name}-digits", "nearest_pixels") > of(f"{name}-digits", "nearest_pixels_test")
+            for name in (*KINDS, "dcgan")
+        ),
+    ),
+    (
+        "The VAE's bound on a drawn digit is above 1,000 nats, and the VQ-VAE's codes cost about "
+        "100.",
+        lambda: (
+            min(runs("vae-digits", "elbo")) > 1000
+            and abs(of("vqvae-digits", "code_nats") - 100) < 12
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("sentence", "holds"), SAID, ids=[s[:50] for s, _ in SAID])
+def test_what_is_said_holds(sentence, holds):
+    page = re.sub(r"\s+", " ", PAGE.read_text("utf-8"))
+    assert sentence in re.sub(r"\{[a-z]+\}`[^`]*`", "", page) or sentence in page
+    assert holds(), f"no longer true: {sentence}"

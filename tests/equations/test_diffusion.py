@@ -72,9 +72,7 @@ def test_the_questions():
 
 @pytest.mark.equation("eq-diffusion-bound")
 def test_the_bound_by_its_terms_and_as_one_mean():
-    """A chain of three steps with wrong reverse steps: the sum of terms is Jensen's bound, and
-    both lie below the likelihood, which is exact because all is linear and Gaussian.
-    """
+    """Three wrong steps back: the sum of terms is Jensen's bound, and below the likelihood."""
     steps, image = 3, 0.8
     slopes, spreads = [0.7, 0.9, 0.8], [0.5, 0.6, 0.55]  # p(x_{t-1} | x_t), any numbers
     rng = np.random.default_rng(0)

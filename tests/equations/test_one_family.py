@@ -21,7 +21,9 @@ SCHEDULES = {
     "straight": (lambda t: t, lambda t: 1 - t),
     "straight from the image": (lambda t: 1 - t, lambda t: t),
     "cosine": (lambda t: math.cos(math.pi * t / 2), lambda t: math.sin(math.pi * t / 2)),
-    "cosine, this course": (lambda t: math.sin(math.pi * t / 2), lambda t: math.cos(math.pi * t / 2)),
+    "cosine, this course": (
+        lambda t: math.sin(math.pi * t / 2), lambda t: math.cos(math.pi * t / 2),
+    ),
     "preserving": (stepwise, lambda t: math.sqrt(1 - stepwise(t) ** 2)),
     "exploding": (lambda t: 1.0, lambda t: 80 * t),
 }  # fmt: skip

@@ -74,7 +74,7 @@ def test_the_last_step_returns_the_guess():
 
 @pytest.mark.equation("eq-fokker-planck")
 def test_a_density_under_drift_and_noise():
-    """A point is pulled to 0 at the rate 0.7 with noise of strength 0.9: the exact bell obeys it."""
+    """A point is pulled to 0 at the rate 0.7, with noise of strength 0.9: its bell obeys it."""
     rate, g, start = 0.7, 0.9, 1.5
     rest = g**2 / (2 * rate)
 

@@ -3,8 +3,8 @@
 Flow matching and diffusion differ in the path and in what the network says; once trained, both are
 asked the same questions. Noise in, picture out, so a flow stands where any other generator does.
 
-Source: Lipman et al., arXiv:2210.02747; Ho, Jain and Abbeel, arXiv:2006.11239; the two as one family
-in Albergo, Boffi and Vanden-Eijnden, arXiv:2303.08797. Inpainting as in Lugmayr et al.,
+Source: Lipman et al., arXiv:2210.02747; Ho, Jain and Abbeel, arXiv:2006.11239; the two as one
+family in Albergo, Boffi and Vanden-Eijnden, arXiv:2303.08797. Inpainting as in Lugmayr et al.,
 arXiv:2201.09865, without its resampling; image to image as in Meng et al., arXiv:2108.01073.
 """
 

@@ -3,17 +3,16 @@
 It sees a picture with noise, the time t from 0 (noise) to 1 (data), and answers with a picture of
 the same shape: a velocity, the noise, or the clean picture; which of them is the training's choice.
 
-Source: Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", arXiv:2006.11239, appendix
-B (the U-Net with residual blocks, attention at a low resolution, the sinusoidal embedding); Dhariwal
-and Nichol, arXiv:2105.05233, section 3 (time and class scale and shift what the normalisation
-leaves). Default: 0.55 M parameters.
+Source: Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", arXiv:2006.11239,
+appendix B (the U-Net with residual blocks, attention at a low resolution, the sinusoidal
+embedding); Dhariwal and Nichol, arXiv:2105.05233, section 3 (time and class scale and shift what
+the normalisation leaves). Default: 2.1 M parameters.
 
 Differs from the paper: pixels are taken in little squares (`patch`), so that the widest maps are
 a quarter as large; attention at the coarsest map only; no dropout.
 """
 
 import math
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -129,8 +128,8 @@ class TimeUNet(nn.Module):
         in_channels: int = 1,
         size: int | tuple[int, int] = 32,
         num_classes: int = 0,
-        widths: tuple[int, ...] = (48, 96),
-        blocks: int = 2,
+        widths: tuple[int, ...] = (48, 64, 96),
+        blocks: int = 1,
         patch: int = 2,
         heads: int = 4,
     ) -> None:

@@ -96,7 +96,8 @@ def target(
         images: (B, ...), the data.
         noise: the same shape.
         t: (B,) or a scalar.
-        predicts: "velocity", how x_t moves; "noise"; "image"; or "v", alpha * noise - sigma * image.
+        predicts: "velocity", how x_t moves; "noise"; "image"; or "v", which is
+            alpha * noise - sigma * image.
         path: one of `PATHS`.
 
     Raises:

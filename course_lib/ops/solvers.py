@@ -200,8 +200,8 @@ def path_log_density(
 ) -> Likelihood:
     """Return the density of data: that of their noise, and how much the way has spread them.
 
-    d log p / dt along a way is minus the divergence of the velocity. The way back is solved together
-    with that sum.
+    d log p / dt along a way is minus the divergence of the velocity. The way back is solved
+    together with that sum.
 
     Args:
         field: the velocity (B, ...) at x (B, ...) and t (a scalar), each sample by itself.

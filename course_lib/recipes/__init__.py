@@ -4,8 +4,8 @@
 SimpleCNN, `objects` the detectors, `bottom_up` the other way to objects, `losses`,
 `data_efficiency` and `sample_features` the smaller studies, `generation` the families of
 generators, `generator_trials` how their longest trainings are chosen, `variational` the
-generators by a code, `flow` those that follow a velocity, `ring` the games on points. To use one at another scale, replace what
-differs, in view:
+generators by a code, `flow` those that follow a velocity, `ring` the games on points. To use one at
+another scale, replace what differs, in view:
 
     recipe = recipes.segmentation.RECIPES["deeplabv3plus", "pets"]
     short = dataclasses.replace(recipe.config, epochs=5)

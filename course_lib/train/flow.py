@@ -37,10 +37,10 @@ class FlowHistory:
     """What was read while a flow learned.
 
     Attributes:
-        steps: one dictionary per reading, each a mean over the steps since the last one: "step" and
-            "images" (shown, all processes together), "loss", "seconds" (of the whole run so far),
-            "loss_0" to "loss_4" (of times in fifths, from noise to data; without weights), and where
-            the run was evaluated, the scores.
+        steps: one dictionary per reading, each a mean over the steps since the last one: "step"
+            and "images" (shown, all processes together), "loss", "seconds" (of the whole run so
+            far), "loss_0" to "loss_4" (of times in fifths, from noise to data; without weights),
+            and where the run was evaluated, the scores.
         warnings: what went wrong; none of these trainings has a sign of its own.
     """
 

@@ -8,6 +8,8 @@ from course_lib.train.detection import train_detection
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine, pick_device
 from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions, predict
+from course_lib.train.flow import FlowHistory, train_flow
+from course_lib.train.flow_config import FlowConfig
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
 from course_lib.train.history import History
@@ -40,6 +42,8 @@ __all__ = [
     "EMA",
     "Engine",
     "Evaluation",
+    "FlowConfig",
+    "FlowHistory",
     "GANConfig",
     "GANHistory",
     "History",
@@ -71,6 +75,7 @@ __all__ = [
     "save_checkpoint",
     "shipped",
     "train_detection",
+    "train_flow",
     "train_gan",
     "train_inverse",
     "train_points",

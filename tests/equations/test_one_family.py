@@ -5,7 +5,9 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
+from course_lib.ops import convert, target
 from tools.common import ROOT
 
 PAGE = (ROOT / "book" / "math" / "one-family.md").read_text(encoding="utf-8")
@@ -238,3 +240,23 @@ def test_the_questions():
     named, known = words(0.4, 2.4, SCHEDULES["straight from the image"], 0.3)
     assert (known["X"], named["u"]) == pytest.approx((1, 2))
     assert pytest.approx(1, abs=1e-3) == 0.866 * 0.866 + 0.5 * 0.5
+
+
+def test_the_package_converts_as_the_tables_do():
+    """Every pair of words on the paths of the package that this page has, and the targets."""
+    rng = np.random.default_rng(1)
+    spelt = {"x": "image", "e": "noise", "v": "v", "u": "velocity", "s": "score"}
+    for path, schedule in (("straight", "straight"), ("cosine", "cosine, this course")):
+        for t in TIMES:
+            image, noise = rng.normal(size=(2, 3, 5))
+            named, known = words(image, noise, SCHEDULES[schedule], t)
+            x, time = torch.tensor(known["X"]), torch.full((3,), t, dtype=torch.float64)
+            for given, one in spelt.items():
+                for wanted, other in spelt.items():
+                    got = convert(
+                        torch.tensor(named[given]), x, time, given=one, wanted=other, path=path
+                    )
+                    assert got.numpy() == pytest.approx(named[wanted], rel=1e-6, abs=1e-6)
+            for word in "xevu":
+                got = target(torch.tensor(image), torch.tensor(noise), time, spelt[word], path)
+                assert got.numpy() == pytest.approx(named[word], rel=1e-6, abs=1e-6)

@@ -4,7 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm
+
+from course_lib.ops import optimal_denoiser, optimal_velocity
 
 POINTS = np.array([[1.0, 0.2], [-0.5, 1.1], [-0.8, -0.9], [0.6, -1.2], [0.1, 0.0]])
 
@@ -120,3 +123,11 @@ def test_a_network_that_sees_one_pixel_recombines():
     assert kinds.tolist() == [[-1, -1], [-1, 1], [1, -1], [1, 1]]
     assert counts / 4000 == pytest.approx([0.25] * 4, abs=0.04)
     assert np.unique(np.round(y), axis=0).tolist() == pair.tolist()
+
+
+@pytest.mark.parametrize("t", [0.0, 0.35, 0.9])
+def test_the_package_s_best_field(t):
+    x = np.random.default_rng(3).normal(size=(9, 2))
+    tensors = torch.tensor(x), torch.tensor(t, dtype=torch.float64), torch.tensor(POINTS)
+    assert optimal_velocity(*tensors).numpy() == pytest.approx(velocity(x, t))
+    assert optimal_denoiser(*tensors).numpy() == pytest.approx(weights(x, t) @ POINTS)

@@ -8,6 +8,8 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
+from course_lib.ops import ddim, guided, path_log_density, solve
+
 M, C = 2.0, 0.5  # the chapter's bell
 
 
@@ -290,3 +292,32 @@ def test_guidance_does_not_sample_the_tilted_density(w, agree):
     assert (abs(end - spread) < 1e-5) == agree
     if w == 2:
         assert (end, spread) == pytest.approx((0.25, 0.378), abs=5e-4)
+
+
+@pytest.mark.parametrize("solver", ["euler", "midpoint", "heun"])
+def test_the_package_takes_the_same_steps(solver):
+    step = {"euler": euler, "midpoint": midpoint, "heun": heun}[solver]
+    times = torch.linspace(0, 1, 8, dtype=torch.float64)
+    start = torch.tensor([1.0, -0.4], dtype=torch.float64)
+    ours = solve(lambda x, t: field(float(t), x), start, times, solver=solver)
+    assert ours.tolist() == pytest.approx([solved(step, 7, x=1.0), solved(step, 7, x=-0.4)])
+
+
+def test_the_package_s_ddim_likelihood_and_guidance():
+    times = torch.linspace(0.1, 1, 6, dtype=torch.float64)
+    start = torch.tensor([[0.3], [-1.2]], dtype=torch.float64)
+    ours = ddim(lambda x, t: guess(float(t), x), start, times, path="straight")
+    x = start
+    for t, r in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+        image = guess(t, x)
+        x = r * image + (1 - r) * (x - t * image) / (1 - t)
+    assert ours.numpy() == pytest.approx(x.numpy())
+    back = torch.linspace(1, 0, 401, dtype=torch.float64)
+    ends = torch.tensor([[-1.2], [1.1], [2.6]], dtype=torch.float64)
+    seen = path_log_density(lambda x, t: mixture(t, x[:, 0])[:, None], ends, back)
+    exact = [log_density(1.0, end) for end in ends[:, 0].tolist()]
+    assert seen.log_density.tolist() == pytest.approx(exact, abs=1e-3)
+    none, told = torch.tensor([0.2, 1.0]), torch.tensor([0.7, -1.0])
+    assert torch.equal(guided(none, told, 0), none)
+    assert torch.equal(guided(none, told, 1), told)
+    assert guided(none, told, 3).tolist() == pytest.approx([1.7, -5.0])

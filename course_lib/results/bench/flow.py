@@ -9,6 +9,7 @@ the same. Both are trained by the same plain step.
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +28,10 @@ def peer_of(net: TimeUNet) -> nn.Module:
     """
     from diffusers import UNet2DModel
 
-    widths = [net.first.out_channels, *(shrink.out_channels for shrink in list(net.shrink)[1:])]
-    widths = [*widths, net.middle1.conv1.out_channels]
-    coarsest = widths[-1]
+    coarser: list[Any] = [layer.out_channels for layer in list(net.shrink)[1:]]
+    widths = [net.first.out_channels, *coarser, net.middle1.conv1.out_channels]
     heads = int(net.attention.heads)  # type: ignore[arg-type]
-    return UNet2DModel(
+    peer: Any = UNet2DModel(
         sample_size=net.size,
         in_channels=net.in_channels,
         out_channels=net.in_channels,
@@ -39,7 +39,7 @@ def peer_of(net: TimeUNet) -> nn.Module:
         layers_per_block=net.blocks,
         down_block_types=("DownBlock2D",) * len(widths),
         up_block_types=("UpBlock2D",) * len(widths),
-        attention_head_dim=coarsest // heads,
+        attention_head_dim=widths[-1] // heads,
         norm_num_groups=8,
         attn_norm_num_groups=8,
         norm_eps=1e-5,
@@ -48,6 +48,7 @@ def peer_of(net: TimeUNet) -> nn.Module:
         resnet_time_scale_shift="scale_shift",
         downsample_padding=1,
     )
+    return peer
 
 
 def weights_for(net: TimeUNet) -> dict[str, Tensor]:

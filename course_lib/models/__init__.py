@@ -12,6 +12,7 @@ from course_lib.models.flow import Flow
 from course_lib.models.inversion import InverseEncoder, Inversion, invert
 from course_lib.models.mask_rcnn import MaskRCNN
 from course_lib.models.pixelwise import PixelwiseClassifier
+from course_lib.models.point_field import PointField
 from course_lib.models.point_gan import PointDiscriminator, PointGenerator
 from course_lib.models.resnet_unet import ResNetUNet
 from course_lib.models.sample_features import SampleFeatures
@@ -47,6 +48,7 @@ __all__ = [
     "Inversion",
     "PixelwiseClassifier",
     "PointDiscriminator",
+    "PointField",
     "PointGenerator",
     "ResNetUNet",
     "SampleFeatures",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from course_lib.models.conditioning import check_latent
 from course_lib.models.time_unet import NOT_TOLD, TimeUNet
-from course_lib.ops.paths import check_path, check_target, convert, mix
+from course_lib.ops.paths import check_path, check_target, check_times, convert, mix
 from course_lib.ops.solvers import (
     SAMPLERS,
     SOLVERS,
@@ -86,6 +86,7 @@ class Flow(nn.Module):
             labels: (B,) for a network with classes; -1 is "not told".
             guidance: its weight; ``None``: the flow's own.
         """
+        check_times(t)
         weight = self.guidance if guidance is None else guidance
         times = t.expand(len(x)) if t.ndim == 0 else t
         if labels is None or weight == 1:
@@ -144,6 +145,7 @@ class Flow(nn.Module):
         """
         solver, steps = solver or self.solver, self.steps if steps is None else steps
         self._check_way(solver, steps)
+        self._check_told(labels)
         low = FIRST if self.predicts == "noise" else 0.0
         times = time_steps(steps, max(start, low), max(end, low)).to(x)
 
@@ -246,6 +248,16 @@ class Flow(nn.Module):
             return self.velocity(at, t, labels, guidance=1.0)
 
         return path_log_density(velocity, images, times, probes=probes)
+
+    def _check_told(self, labels: Tensor | None) -> None:
+        if labels is None or not self.num_classes or not len(labels):
+            return
+        low, high = int(labels.min()), int(labels.max())
+        if low < NOT_TOLD or high >= self.num_classes:
+            raise ValueError(
+                f"labels go from {low} to {high}; with {self.num_classes} classes they are 0 to "
+                f"{self.num_classes - 1}, or {NOT_TOLD} for one that is not told."
+            )
 
     def _check_way(self, solver: str, steps: int) -> None:
         if solver not in SAMPLERS:

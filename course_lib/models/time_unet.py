@@ -32,7 +32,7 @@ class TimeEmbedding(nn.Module):
     def __init__(self, width: int, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.waves = 2 * (width // 4)  # an even number
+        self.waves = 2 * (width // 8)  # an even number
         self.layers = nn.Sequential(
             nn.Linear(self.waves, width), nn.SiLU(), nn.Linear(width, width)
         )

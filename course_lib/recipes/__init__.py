@@ -29,8 +29,8 @@ from course_lib.recipes.flow import FlowRecipe
 from course_lib.recipes.recipe import DataSpec, Family, GANRecipe, Network, Recipe
 from course_lib.recipes.variational import CodeFamily, CodeRecipe
 
-# What `course train`, `train-gan` and `train-code` know: by the network's name, and by (name, data
-# set).
+# What `course train`, `train-gan`, `train-code` and `train-flow` know: by the network's name, and
+# by (name, data set).
 NETWORKS: dict[str, Network] = {
     **segmentation.NETWORKS,
     **classifier.NETWORKS,
@@ -45,6 +45,7 @@ FAMILIES: dict[str, Family] = generation.FAMILIES
 GANS: dict[tuple[str, str], GANRecipe] = generation.RECIPES
 CODE_FAMILIES: dict[str, CodeFamily] = variational.FAMILIES
 CODES: dict[tuple[str, str], CodeRecipe] = variational.RECIPES
+FLOW_KINDS: dict[str, str] = flow.KINDS  # name, title
 FLOWS: dict[tuple[str, str], FlowRecipe] = flow.RECIPES
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "CODE_FAMILIES",
     "FAMILIES",
     "FLOWS",
+    "FLOW_KINDS",
     "GANS",
     "NETWORKS",
     "SUPERVISED",

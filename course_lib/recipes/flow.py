@@ -4,22 +4,22 @@ All have one network, a small U-Net that is told time and class, and one way of 
 of updates is what pays on one core.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from course_lib.data import Augment, ImageSet
+from course_lib.data import Augment, ImageSet, points
 from course_lib.models import Flow
 from course_lib.recipes.generation import DATA, READINGS, SMOKE
 from course_lib.recipes.recipe import DataSpec, Sets, check_arguments
-from course_lib.train import FlowConfig, FlowHistory, train_flow
+from course_lib.train import FlowConfig, FlowHistory, PointFlowConfig, train_flow
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
-GIVEN = ("in_channels", "size", "num_classes")  # arguments of a network that come with the data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,10 +146,11 @@ CONFIG = FlowConfig(
     channels_last=True,
 )
 STEPS = {"digits": 8_000, "shapes": 16_000, "cifar10": 40_000}
+KINDS = {"flow": "Flow matching", "ddpm": "DDPM"}
 RECIPES: dict[tuple[str, str], FlowRecipe] = {
     ("flow", task): FlowRecipe(
         name=f"flow-{task}",
-        title="Flow matching",
+        title=KINDS["flow"],
         data=DATA[task],
         network=NETWORK,
         asked=ASKED,
@@ -160,3 +161,55 @@ RECIPES: dict[tuple[str, str], FlowRecipe] = {
     )
     for task, steps in STEPS.items()
 }
+# The control: all as in flow matching, but for the path, what is learned, and the sampler, which
+# takes as many answers of the network.
+RECIPES["ddpm", "digits"] = replace(
+    RECIPES["flow", "digits"],
+    name="ddpm-digits",
+    title=KINDS["ddpm"],
+    asked={"path": "linear", "predicts": "noise", "solver": "ddim", "steps": 24, "guidance": 1.5},
+    config=replace(RECIPES["flow", "digits"].config, times="uniform"),
+)
+
+# ---------------------------------------------------------------------------------- in the plane
+
+PLANE_WIDTH, PLANE_LAYERS = 128, 4
+PLANE_POINTS = 100_000  # of the training set
+PLANE = PointFlowConfig(steps=15_000, batch_size=512, lr=2e-3)
+PLANE_STD = {"ring": 0.2, "grid": 0.15, "spiral": 0.1}
+
+
+def plane_centres(name: str) -> Tensor:
+    """Return the centres (M, 2) of a density: Gaussians around them, equally likely.
+
+    The spiral is one of `course_lib.data.points`: its centres lie densely on the curve.
+    """
+    if name == "ring":
+        return points.ring_centres(8)
+    if name == "grid":
+        return points.grid_centres(4)
+    share = (torch.arange(2000) + 0.5) / 2000
+    angle, radius = 3 * math.pi * share, 0.5 + 1.5 * share
+    return radius[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
+
+
+# ----------------------------------------------------------------------------- copies of the set
+
+MEMORY = {num: f"flow-memory-{num}" for num in (64, 512, 4096)}  # training images, name of the run
+MEMORY_STEPS = 4000
+MEMORY_NETWORK: dict[str, Any] = {**NETWORK, "widths": (32, 48, 64)}
+
+
+def memory_recipe(num: int) -> FlowRecipe:
+    """Return the recipe that learns from so few digits, as long as from many."""
+    base = RECIPES["flow", "digits"]
+    return replace(
+        base,
+        name=MEMORY[num],
+        data=replace(base.data, num_train=num),
+        network=MEMORY_NETWORK,
+        asked={**ASKED, "guidance": 1.0},
+        config=replace(with_steps(base.config, MEMORY_STEPS), drop_labels=0.0),
+        conditional=False,
+        smoke=replace(base.smoke, num_train=32),
+    )

@@ -22,6 +22,13 @@ from course_lib.train.judge_objects import (
     true_objects,
 )
 from course_lib.train.judge_samples import sample_features, sample_scores
+from course_lib.train.point_flow import (
+    PointFlowConfig,
+    PointFlowHistory,
+    point_log_density,
+    train_point_flow,
+    velocity_of,
+)
 from course_lib.train.points import (
     PointsConfig,
     PointsHistory,
@@ -48,6 +55,8 @@ __all__ = [
     "GANHistory",
     "History",
     "InversionConfig",
+    "PointFlowConfig",
+    "PointFlowHistory",
     "PointsConfig",
     "PointsHistory",
     "Progress",
@@ -67,6 +76,7 @@ __all__ = [
     "object_scores",
     "per_image_confusions",
     "pick_device",
+    "point_log_density",
     "predict",
     "predict_averaged",
     "pull",
@@ -78,9 +88,11 @@ __all__ = [
     "train_flow",
     "train_gan",
     "train_inverse",
+    "train_point_flow",
     "train_points",
     "train_supervised",
     "true_objects",
     "train_vaegan",
     "train_variational",
+    "velocity_of",
 ]

@@ -84,7 +84,7 @@ def mix(images: Tensor, noise: Tensor, t: Tensor, path: str = "straight") -> Ten
         path: one of `PATHS`.
     """
     alpha, sigma, _, _ = _beside(path, t, images)
-    return alpha * images + sigma * noise  # eq-flow-path
+    return alpha * images + sigma * noise  # eq-family-line
 
 
 def target(
@@ -245,7 +245,7 @@ def optimal_denoiser(x: Tensor, t: Tensor, points: Tensor, path: str = "straight
     The arguments are those of `posterior_weights`.
     """
     weights = posterior_weights(x, t, points, path)
-    return (weights @ points.flatten(1)).view_as(x)  # eq-optimal-denoiser
+    return (weights @ points.flatten(1)).view_as(x)  # eq-finite-velocity
 
 
 def optimal_velocity(x: Tensor, t: Tensor, points: Tensor, path: str = "straight") -> Tensor:

@@ -230,7 +230,7 @@ def path_log_density(
     noise = end[:, :-1]
     normal = -0.5 * noise.square().sum(1) - 0.5 * noise.shape[1] * math.log(2 * math.pi)
     # The sum ran backwards, so it is minus the integral from noise to data.
-    return Likelihood(normal + end[:, -1], noise.view_as(x))  # eq-change-along-path
+    return Likelihood(normal + end[:, -1], noise.view_as(x))  # eq-flow-likelihood
 
 
 def divergence(

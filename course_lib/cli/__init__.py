@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "judge a checkpoint on images that it has never seen",
     "train-gan": "train a generator and its opponent",
     "train-code": "train a generator by a code: VAE, CVAE, VQ-VAE, VAE-GAN",
+    "train-flow": "train a flow or a diffusion",
     "sample": "draw a sheet of samples from a generator",
     "results": "the list of claims, and their measurement",
     "doctor": "is everything here that the course needs?",
@@ -34,6 +35,7 @@ EXAMPLES = """\
   course evaluate unet-pets --data pets --root data --split test --json
   course train-gan dcgan --data shapes --condition plain --out runs/dcgan
   course train-code vae --data digits --out runs/vae
+  course train-flow flow --data shapes --condition plain --out runs/flow
   course sample dcgan-mnist --out sheet.png
   course results run --missing --device auto"""
 LISTED = "\n".join(f"  {name:10s} {purpose}" for name, purpose in COMMANDS.items())
@@ -88,6 +90,10 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import codes
 
         return codes.parse(rest)
+    if name == "train-flow":
+        from course_lib.cli import flows
+
+        return flows.parse(rest)
     if name == "results":
         from course_lib.cli import results
 

@@ -8,15 +8,18 @@ from course_lib.models.cvae import CVAE
 from course_lib.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from course_lib.models.deeplab import DeepLabV3, DeepLabV3Plus
 from course_lib.models.fcn import FCN, DilatedFCN
+from course_lib.models.flow import Flow
 from course_lib.models.inversion import InverseEncoder, Inversion, invert
 from course_lib.models.mask_rcnn import MaskRCNN
 from course_lib.models.pixelwise import PixelwiseClassifier
+from course_lib.models.point_field import PointField
 from course_lib.models.point_gan import PointDiscriminator, PointGenerator
 from course_lib.models.resnet_unet import ResNetUNet
 from course_lib.models.sample_features import SampleFeatures
 from course_lib.models.simple_cnn import SimpleCNN
 from course_lib.models.simple_gan import SimpleGANDiscriminator, SimpleGANGenerator
 from course_lib.models.stylegan import StyleGANDiscriminator, StyleGANGenerator
+from course_lib.models.time_unet import TimeUNet
 from course_lib.models.unet import UNet
 from course_lib.models.vae import VAE
 from course_lib.models.vaegan import VAEGAN, FeatureDiscriminator
@@ -40,10 +43,12 @@ __all__ = [
     "DilatedFCN",
     "MaskRCNN",
     "FeatureDiscriminator",
+    "Flow",
     "InverseEncoder",
     "Inversion",
     "PixelwiseClassifier",
     "PointDiscriminator",
+    "PointField",
     "PointGenerator",
     "ResNetUNet",
     "SampleFeatures",
@@ -52,6 +57,7 @@ __all__ = [
     "SimpleGANGenerator",
     "StyleGANDiscriminator",
     "StyleGANGenerator",
+    "TimeUNet",
     "UNet",
     "backbone",
     "generator_of",
@@ -73,6 +79,7 @@ MODELS: dict[str, type[nn.Module]] = {
         FCN,
         MaskRCNN,
         FeatureDiscriminator,
+        Flow,
         InverseEncoder,
         PixelwiseClassifier,
         ResNetUNet,
@@ -82,6 +89,7 @@ MODELS: dict[str, type[nn.Module]] = {
         SimpleGANGenerator,
         StyleGANDiscriminator,
         StyleGANGenerator,
+        TimeUNet,
         UNet,
         VAE,
         VAEGAN,

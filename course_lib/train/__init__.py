@@ -8,6 +8,8 @@ from course_lib.train.detection import train_detection
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine, pick_device
 from course_lib.train.evaluate import Evaluation, evaluate, per_image_confusions, predict
+from course_lib.train.flow import FlowHistory, train_flow
+from course_lib.train.flow_config import FlowConfig
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.gan_history import GANHistory
 from course_lib.train.history import History
@@ -20,6 +22,13 @@ from course_lib.train.judge_objects import (
     true_objects,
 )
 from course_lib.train.judge_samples import sample_features, sample_scores
+from course_lib.train.point_flow import (
+    PointFlowConfig,
+    PointFlowHistory,
+    point_log_density,
+    train_point_flow,
+    velocity_of,
+)
 from course_lib.train.points import (
     PointsConfig,
     PointsHistory,
@@ -40,10 +49,14 @@ __all__ = [
     "EMA",
     "Engine",
     "Evaluation",
+    "FlowConfig",
+    "FlowHistory",
     "GANConfig",
     "GANHistory",
     "History",
     "InversionConfig",
+    "PointFlowConfig",
+    "PointFlowHistory",
     "PointsConfig",
     "PointsHistory",
     "Progress",
@@ -63,6 +76,7 @@ __all__ = [
     "object_scores",
     "per_image_confusions",
     "pick_device",
+    "point_log_density",
     "predict",
     "predict_averaged",
     "pull",
@@ -71,11 +85,14 @@ __all__ = [
     "save_checkpoint",
     "shipped",
     "train_detection",
+    "train_flow",
     "train_gan",
     "train_inverse",
+    "train_point_flow",
     "train_points",
     "train_supervised",
     "true_objects",
     "train_vaegan",
     "train_variational",
+    "velocity_of",
 ]

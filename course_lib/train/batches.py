@@ -8,6 +8,7 @@ from torch import Tensor
 from course_lib.data import ImageSet
 from course_lib.train.config import TrainConfig
 from course_lib.train.engine import Engine
+from course_lib.train.flow_config import FlowConfig
 from course_lib.train.gan_config import GANConfig
 from course_lib.train.vaegan_config import VAEGANConfig
 from course_lib.train.variational_config import VariationalConfig
@@ -15,7 +16,7 @@ from course_lib.train.variational_config import VariationalConfig
 
 def epoch_batches(
     train_set: ImageSet,
-    config: TrainConfig | GANConfig | VAEGANConfig | VariationalConfig,
+    config: TrainConfig | FlowConfig | GANConfig | VAEGANConfig | VariationalConfig,
     engine: Engine,
     *,
     epoch: int,
@@ -40,7 +41,7 @@ def epoch_batches(
 
 def endless_batches(
     train_set: ImageSet,
-    config: GANConfig | VAEGANConfig | VariationalConfig,
+    config: FlowConfig | GANConfig | VAEGANConfig | VariationalConfig,
     engine: Engine,
     *,
     start: int,

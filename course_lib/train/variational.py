@@ -14,6 +14,7 @@ from course_lib.train.batches import endless_batches
 from course_lib.train.beforehand import check_enough, check_model
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
+from course_lib.train.flow_config import FlowConfig
 from course_lib.train.game import Evaluate, judged
 from course_lib.train.log import Log
 from course_lib.train.objectives import terms_of
@@ -128,7 +129,7 @@ def train_variational(
     return at.history
 
 
-def learning_rate(config: VariationalConfig, step: int) -> float:
+def learning_rate(config: VariationalConfig | FlowConfig, step: int) -> float:
     """Return the rate of a step, a pure function of its number."""
     rate = config.lr
     if config.schedule == "cosine":

@@ -9,6 +9,7 @@ from course_lib.results.claims import (
     counting,
     data_efficiency,
     digits,
+    flow,
     foundation,
     gan_compute,
     generation,
@@ -50,6 +51,7 @@ CLAIMS: dict[str, Claim] = {
         ring,
         ring_film,
         variational,
+        flow,
         inversion,
     )
     for claim in part.CLAIMS

@@ -1,0 +1,271 @@
+"""A generator that follows a velocity from noise to pictures: a network, and how it is asked.
+
+Flow matching and diffusion differ in the path and in what the network says; once trained, both are
+asked the same questions. Noise in, picture out, so a flow stands where any other generator does.
+
+Source: Lipman et al., arXiv:2210.02747; Ho, Jain and Abbeel, arXiv:2006.11239; the two as one
+family in Albergo, Boffi and Vanden-Eijnden, arXiv:2303.08797. Inpainting as in Lugmayr et al.,
+arXiv:2201.09865, without its resampling; image to image as in Meng et al., arXiv:2108.01073.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.models.conditioning import check_latent
+from course_lib.models.time_unet import NOT_TOLD, TimeUNet
+from course_lib.ops.paths import check_path, check_target, check_times, convert, mix
+from course_lib.ops.solvers import (
+    SAMPLERS,
+    SOLVERS,
+    Likelihood,
+    Seen,
+    ancestral,
+    ddim,
+    guided,
+    path_log_density,
+    solve,
+    time_steps,
+)
+
+FIRST = 1e-3  # a network that says the noise is not asked before this time: there it knows nothing
+
+
+class Flow(nn.Module):
+    """A network with time, the path it was trained on, and how samples are drawn from it.
+
+    Args:
+        network: arguments of the `TimeUNet`.
+        path: from noise to data, "straight", "cosine" or "linear".
+        predicts: what the network says, "velocity", "noise", "image" or "v".
+        solver: "euler", "midpoint", "heun", "ddim" or "ancestral".
+        steps: of it, from noise to data.
+        guidance: weight of the class: 0 leaves it out, 1 is what was trained, more exaggerates.
+
+    Raises:
+        ValueError: for a word that is none of these, fewer than one step, a solver of velocities on
+            the path "linear", or guidance without classes.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: dict[str, Any],
+        path: str = "straight",
+        predicts: str = "velocity",
+        solver: str = "heun",
+        steps: int = 12,
+        guidance: float = 1.0,
+    ) -> None:
+        super().__init__()
+        check_path(path)
+        check_target(predicts)
+        self.path, self.predicts = path, predicts
+        self.network = TimeUNet(**network)
+        self.out_channels, self.size = self.network.in_channels, self.network.size
+        self.num_classes = self.network.num_classes
+        self.shape = (self.out_channels, *self.size)
+        self.latent_dim = self.out_channels * self.size[0] * self.size[1]
+        self.solver, self.steps, self.guidance = solver, steps, guidance
+        self._check_way(solver, steps)
+        if guidance != 1 and not self.num_classes:
+            raise ValueError(
+                f"guidance is {guidance} and the network knows no classes; build it with "
+                "num_classes, or leave guidance at 1."
+            )
+
+    def answer(
+        self, x: Tensor, t: Tensor, labels: Tensor | None = None, *, guidance: float | None = None
+    ) -> Tensor:
+        """Return what the network says (B, C, H, W), with guidance.
+
+        Args:
+            x: (B, C, H, W), samples on the way.
+            t: a scalar, or (B,).
+            labels: (B,) for a network with classes; -1 is "not told".
+            guidance: its weight; ``None``: the flow's own.
+        """
+        check_times(t)
+        weight = self.guidance if guidance is None else guidance
+        times = t.expand(len(x)) if t.ndim == 0 else t
+        if labels is None or weight == 1:
+            return self.network(x, times, labels)
+        untold = self.network(x, times, torch.full_like(labels, NOT_TOLD))
+        if weight == 0:
+            return untold
+        return guided(untold, self.network(x, times, labels), weight)
+
+    def velocity(
+        self, x: Tensor, t: Tensor, labels: Tensor | None = None, *, guidance: float | None = None
+    ) -> Tensor:
+        """Return the velocity (B, C, H, W); the arguments are those of `answer`."""
+        said = self.answer(x, t, labels, guidance=guidance)
+        return convert(said, x, t, given=self.predicts, wanted="velocity", path=self.path)
+
+    def denoise(
+        self, x: Tensor, t: Tensor, labels: Tensor | None = None, *, guidance: float | None = None
+    ) -> Tensor:
+        """Return the mean of all pictures that x may come from; arguments as of `answer`."""
+        said = self.answer(x, t, labels, guidance=guidance)
+        return convert(said, x, t, given=self.predicts, wanted="image", path=self.path)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return pictures (B, C, H, W), about in [-1, 1], for noise (B, C * H * W).
+
+        Raises:
+            ValueError: for noise of another shape, or labels that are missing.
+        """
+        check_latent(z, self.latent_dim)
+        return self.follow(z.unflatten(1, self.shape), labels)
+
+    def follow(
+        self,
+        x: Tensor,
+        labels: Tensor | None = None,
+        *,
+        start: float = 0.0,
+        end: float = 1.0,
+        solver: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        seen: Seen | None = None,
+    ) -> Tensor:
+        """Lead samples (B, C, H, W) from one time to another, to data or back to noise.
+
+        Args:
+            x: samples at the time `start`.
+            labels: (B,) for a network with classes; -1 is "not told".
+            start: 0 is noise.
+            end: 1 is data. Before `start`: the way back.
+            solver: ``None``: the flow's own, as with steps and guidance.
+            steps: of the solver, in all.
+            guidance: weight of the class.
+            seen: is told each state and its time: for a film.
+        """
+        solver, steps = solver or self.solver, self.steps if steps is None else steps
+        self._check_way(solver, steps)
+        self._check_told(labels)
+        low = FIRST if self.predicts == "noise" else 0.0
+        times = time_steps(steps, max(start, low), max(end, low)).to(x)
+
+        def velocity(at: Tensor, t: Tensor) -> Tensor:
+            return self.velocity(at, t, labels, guidance=guidance)
+
+        def denoise(at: Tensor, t: Tensor) -> Tensor:
+            return self.denoise(at, t, labels, guidance=guidance)
+
+        if solver in SOLVERS:
+            # What says the image knows no velocity where no noise is left.
+            spare = self.predicts == "image" and end == 1
+            return solve(velocity, x, times, solver=solver, last_euler=spare, seen=seen)
+        sampler = ddim if solver == "ddim" else ancestral
+        return sampler(denoise, x, times, path=self.path, seen=seen)
+
+    @torch.no_grad()
+    def invert(
+        self, images: Tensor, labels: Tensor | None = None, *, steps: int | None = None
+    ) -> Tensor:
+        """Return the noise (B, C, H, W) that leads to these pictures, without guidance."""
+        solver = self.solver if self.solver in SOLVERS else "heun"
+        return self.follow(
+            images, labels, start=1.0, end=0.0, solver=solver, steps=steps, guidance=1.0
+        )
+
+    @torch.no_grad()
+    def edit(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        *,
+        start: float,
+        noise: Tensor,
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> Tensor:
+        """Return other pictures that have the large features of these: image to image.
+
+        Args:
+            images: (B, C, H, W) in [-1, 1].
+            labels: (B,) for a network with classes: what the pictures shall be.
+            start: the time to which noise is mixed in; 0 keeps nothing, near 1 nearly all.
+            noise: (B, C, H, W).
+            steps: from there to data; ``None``: the flow's own, fewer for a shorter way.
+            guidance: weight of the class.
+        """
+        few = max(1, round((1 - start) * self.steps)) if steps is None else steps
+        x = mix(images, noise, torch.tensor(start).to(images), self.path)
+        return self.follow(x, labels, start=start, steps=few, guidance=guidance)
+
+    @torch.no_grad()
+    def inpaint(
+        self,
+        images: Tensor,
+        known: Tensor,
+        labels: Tensor | None = None,
+        *,
+        noise: Tensor,
+        steps: int | None = None,
+        guidance: float | None = None,
+    ) -> Tensor:
+        """Keep what is known of pictures, and draw the rest.
+
+        At each step the known pixels are put on the way as they were mixed with the noise, so that
+        the rest is drawn to fit.
+
+        Args:
+            images: (B, C, H, W) in [-1, 1].
+            known: (B, 1, H, W) or (H, W), 1 where the picture is kept and 0 where it is drawn.
+            labels: (B,) for a network with classes.
+            noise: (B, C, H, W).
+            steps: ``None``: the flow's own.
+            guidance: weight of the class.
+        """
+        steps = self.steps if steps is None else steps
+        self._check_way(self.solver, steps)
+        low = FIRST if self.predicts == "noise" else 0.0
+        times = time_steps(steps, low).tolist()
+        kept = known.to(images)
+        x = noise
+        for start, end in zip(times[:-1], times[1:], strict=True):
+            here = mix(images, noise, torch.tensor(start).to(images), self.path)
+            x = kept * here + (1 - kept) * x
+            x = self.follow(x, labels, start=start, end=end, steps=1, guidance=guidance)
+        return kept * images + (1 - kept) * x
+
+    def log_density(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        *,
+        steps: int | None = None,
+        probes: Tensor | None = None,
+    ) -> Likelihood:
+        """Return the log-density of pictures, in nats, by `path_log_density`; without guidance."""
+        times = time_steps(steps or self.steps, 1.0, 0.0).to(images)
+
+        def velocity(at: Tensor, t: Tensor) -> Tensor:
+            return self.velocity(at, t, labels, guidance=1.0)
+
+        return path_log_density(velocity, images, times, probes=probes)
+
+    def _check_told(self, labels: Tensor | None) -> None:
+        if labels is None or not self.num_classes or not len(labels):
+            return
+        low, high = int(labels.min()), int(labels.max())
+        if low < NOT_TOLD or high >= self.num_classes:
+            raise ValueError(
+                f"labels go from {low} to {high}; with {self.num_classes} classes they are 0 to "
+                f"{self.num_classes - 1}, or {NOT_TOLD} for one that is not told."
+            )
+
+    def _check_way(self, solver: str, steps: int) -> None:
+        if solver not in SAMPLERS:
+            raise ValueError(f"solver is {solver!r}; choose one of {', '.join(SAMPLERS)}.")
+        if steps < 1:
+            raise ValueError(f"steps is {steps}; there must be at least one.")
+        if self.path == "linear" and solver in SOLVERS:
+            raise ValueError(
+                f'The path "linear" has no bounded velocity at its end, so solver {solver!r} does '
+                'not serve it: use "ddim" or "ancestral", or the path "cosine".'
+            )

@@ -1,0 +1,183 @@
+"""The U-Net that is told the time, and the flow around it."""
+
+import pytest
+import torch
+
+from course_lib.models import Flow, TimeUNet, generator_of
+from course_lib.models.time_unet import waves_of
+from course_lib.ops import TARGETS
+from course_lib.train import draw_samples
+
+SMALL = {"widths": (8, 12), "blocks": 1, "heads": 2}
+SHAPES = [(1, (8, 8), 1), (3, (33, 17), 2), (2, (9, 14), 2), (1, (13, 10), 4)]
+
+
+def lively(model: torch.nn.Module) -> torch.nn.Module:
+    """Weights that begin at 0 would hide what reaches the answer."""
+    torch.manual_seed(1)
+    for part in model.parameters():
+        torch.nn.init.normal_(part, 0.0, 0.2)
+    return model.eval()
+
+
+def flow(**given) -> Flow:
+    network = {"in_channels": 1, "size": (9, 6), "num_classes": 3, **SMALL}
+    return lively(Flow(network=network, **{"steps": 3, **given}))
+
+
+@pytest.mark.parametrize(("channels", "size", "patch"), SHAPES)
+@pytest.mark.parametrize("classes", [0, 4])
+def test_shapes_at_odd_sizes_too(channels: int, size, patch: int, classes: int) -> None:
+    net = lively(
+        TimeUNet(in_channels=channels, size=size, num_classes=classes, patch=patch, **SMALL)
+    )
+    x, t = torch.randn(3, channels, *size), torch.rand(3)
+    labels = torch.tensor([0, -1, 3]) if classes else None
+    out = net.train()(x, t, labels)
+    assert out.shape == x.shape
+    out.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_it_begins_by_answering_nothing() -> None:
+    net = TimeUNet(size=8, **SMALL)
+    assert not net(torch.randn(2, 1, 8, 8), torch.rand(2)).any()
+
+
+def test_every_picture_is_answered_by_itself() -> None:
+    """And time and class reach the answer."""
+    net = lively(TimeUNet(size=8, num_classes=3, **SMALL))
+    x, t, labels = torch.randn(4, 1, 8, 8), torch.rand(4), torch.tensor([0, 1, 2, -1])
+    together = net(x, t, labels)
+    for i in range(4):
+        alone = net(x[i : i + 1], t[i : i + 1], labels[i : i + 1])
+        assert torch.allclose(alone[0], together[i], atol=1e-4)
+    assert not torch.allclose(net(x, t / 2, labels), together, atol=1e-3)
+    assert not torch.allclose(net(x, t, labels.roll(1)), together, atol=1e-3)
+
+
+def test_waves_tell_times_apart() -> None:
+    """The trap: waves of t itself, from 0 to 1, are nearly all constant."""
+    t = torch.linspace(0, 1, 11)
+    assert waves_of(t, 32).std(0).gt(0.1).float().mean() > 0.6
+    assert waves_of(t, 32, scale=1.0).std(0).gt(0.1).float().mean() < 0.3
+
+
+@pytest.mark.parity
+def test_the_network_equals_diffusers() -> None:
+    """UNet2DModel of equal widths and blocks with our weights gives our answers."""
+    from course_lib.results.bench.flow import peer_of, weights_for
+
+    net = lively(TimeUNet(in_channels=3, size=16, widths=(16, 24, 32), blocks=2, patch=1, heads=4))
+    peer = peer_of(net).eval()
+    peer.load_state_dict(weights_for(net))
+    x, t = torch.randn(3, 3, 16, 16), torch.rand(3)
+    with torch.no_grad():
+        assert torch.allclose(net(x, t), peer(x, 1000 * t).sample, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("path", ["straight", "cosine"])
+@pytest.mark.parametrize("predicts", TARGETS)
+@pytest.mark.parametrize("solver", ["euler", "midpoint", "heun", "ddim", "ancestral"])
+def test_every_way_of_asking_gives_finite_pictures(path: str, predicts: str, solver: str) -> None:
+    model = flow(path=path, predicts=predicts, solver=solver, guidance=1.5)
+    assert generator_of(model) is model
+    for steps in (1, 4):
+        model.steps = steps
+        assert draw_samples(model, 5).shape == (5, 1, 9, 6)
+
+
+def test_a_sheet_begins_with_the_shorter_one() -> None:
+    model = flow()
+    assert torch.equal(draw_samples(model, 4), draw_samples(model, 7)[:4])
+    assert not torch.equal(draw_samples(model, 4), draw_samples(model, 4, seed=1))
+
+
+def test_guidance_is_what_it_says() -> None:
+    model = flow()
+    x, t, labels = torch.randn(3, 1, 9, 6), torch.tensor(0.4), torch.tensor([0, 1, 2])
+    none = model.network(x, t.expand(3), torch.full((3,), -1))
+    told = model.network(x, t.expand(3), labels)
+    assert torch.equal(model.answer(x, t, labels, guidance=0), none)
+    assert torch.equal(model.answer(x, t, labels, guidance=1), told)
+    beyond = model.answer(x, t, labels, guidance=3)
+    assert torch.allclose(beyond, none + 3 * (told - none), atol=1e-4)
+
+
+def test_a_picture_is_led_back_to_its_noise_and_again() -> None:
+    model = flow(steps=60)
+    for part in model.parameters():
+        part.data.mul_(0.5)  # a gentle field, which sixty steps follow closely
+    images, labels = torch.randn(2, 1, 9, 6).clamp(-1, 1), torch.tensor([0, 2])
+    noise = model.invert(images, labels)
+    with torch.no_grad():
+        again = model.follow(noise, labels)
+    assert (noise - images).abs().max() > 0.05
+    assert torch.allclose(again, images, atol=2e-2)
+
+
+def test_inpainting_keeps_what_is_known() -> None:
+    model = flow(steps=4)
+    images, noise, labels = *torch.randn(2, 2, 1, 9, 6), torch.tensor([0, 1])
+    known = torch.zeros(9, 6)
+    known[:, :3] = 1
+    made = model.inpaint(images, known, labels, noise=noise)
+    assert torch.equal(made[..., :3], images[..., :3])
+    other = model.inpaint(images, known, labels, noise=torch.randn(2, 1, 9, 6))
+    assert not torch.allclose(other[..., 3:], made[..., 3:])
+    # What is kept reaches what is drawn.
+    moved = model.inpaint(-images, known, labels, noise=noise)
+    assert not torch.allclose(moved[..., 3:], made[..., 3:], atol=1e-4)
+
+
+def test_image_to_image_keeps_less_the_earlier_it_starts() -> None:
+    model = flow(steps=20)
+    for part in model.parameters():
+        part.data.mul_(0.5)
+    images, noise, labels = *torch.randn(2, 2, 1, 9, 6), torch.tensor([0, 1])
+    away = [
+        (model.edit(images, labels, start=start, noise=noise) - images).square().mean()
+        for start in (0.95, 0.5, 0.1)
+    ]
+    assert away[0] < away[1] < away[2]
+
+
+def test_the_density_of_pictures_in_an_untrained_flow_is_that_of_noise() -> None:
+    """A network that answers 0 leads nowhere."""
+    model = Flow(network={"in_channels": 1, "size": (5, 7), "widths": (8,), "blocks": 1})
+    images = torch.randn(3, 1, 5, 7)
+    signs = torch.randint(2, (2, *images.shape)).float() * 2 - 1
+    for probes in (None, signs):
+        got = model.log_density(images, steps=4, probes=probes).log_density
+        normal = torch.distributions.Normal(0, 1).log_prob(images).flatten(1).sum(1)
+        assert torch.allclose(got, normal, atol=1e-4)
+
+
+@pytest.mark.adversarial
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda: flow(path="curly"), "path is 'curly'"),
+        (lambda: flow(predicts="words"), "predicts is 'words'"),
+        (lambda: flow(solver="magic"), "solver is 'magic'"),
+        (lambda: flow(steps=0), "at least one"),
+        (lambda: flow(path="linear"), "no bounded velocity"),
+        (lambda: Flow(network=SMALL, guidance=2.0), "knows no classes"),
+        (lambda: TimeUNet(size=3, **SMALL), "Give fewer widths"),
+        (lambda: TimeUNet(widths=(8, 9), heads=2), "do not divide"),
+        (lambda: flow()(torch.randn(2, 54)), "has 3 classes"),
+        (lambda: flow()(torch.randn(2, 50), torch.zeros(2).long()), "z: got"),
+        (lambda: flow().network(torch.randn(2, 1, 9, 6), torch.rand(3)), "t: got"),
+        (lambda: flow().network(torch.randn(2, 1, 9, 7), torch.rand(2)), "x: got"),
+        (
+            lambda: flow().velocity(
+                torch.randn(1, 1, 9, 6), torch.tensor(1.4), torch.zeros(1).long()
+            ),
+            "0 \\(noise\\) to 1",
+        ),
+        (lambda: flow()(torch.randn(1, 54), torch.tensor([7])), "0 to 2"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        call()

@@ -255,7 +255,7 @@ def _claim(recipe: FlowRecipe) -> Claim:
         needs=() if drawn else (task,),
         after=("sample-features", *((f"classifier-{task}",) if drawn else ())),
         checkpoint=recipe.name,
-        minutes=3 * recipe.config.steps / 150,
+        minutes=3 * recipe.config.steps / 190,
         priority=25 if drawn else 10,
     )
 

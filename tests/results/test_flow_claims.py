@@ -1,0 +1,88 @@
+"""The claims of flows, each at a size of seconds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_lib.data.points import spiral
+from course_lib.models import Flow
+from course_lib.recipes.flow import MEMORY, RECIPES, STEPS, memory_recipe, plane_centres
+from course_lib.results import CLAIMS
+from course_lib.results.claim import Context
+from course_lib.results.claims.flow import SOLVED
+from course_lib.train import draw_samples, load_checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(0, "cpu", None, tmp_path / "runs" / "claim" / "seed-0", True, tmp_path)
+
+
+def test_every_recipe_has_its_claim_with_three_seeds() -> None:
+    for recipe in RECIPES.values():
+        claim = CLAIMS[recipe.name]
+        assert claim.seeds == (0, 1, 2) and claim.checkpoint == claim.name
+        assert claim.measure.keywords["recipe"] is recipe
+    assert {task for kind, task in RECIPES if kind == "flow"} == set(STEPS)
+
+
+@pytest.mark.parametrize("pair", RECIPES, ids=" ".join)
+def test_networks_keep_their_budget(pair: tuple[str, str]) -> None:
+    channels = 1 if pair[1] == "digits" else 3
+    recipe = RECIPES[pair]
+    network = {"in_channels": channels, "size": 32, "num_classes": 10, **recipe.network}
+    model = Flow(network=network, **recipe.asked)
+    assert sum(p.numel() for p in model.parameters()) <= 3_000_000
+
+
+@pytest.mark.parametrize("name", ["flow-digits", "ddpm-digits"])
+def test_a_claim_measures_and_keeps_the_flow(context: Context, name: str) -> None:
+    measured = CLAIMS[name].measure(context)
+    for key in ("cfd", "val_score", "sample_seconds", "copied_pixels", "named", "asked_class"):
+        assert key in measured.metrics
+    model, card = measured.trained
+    path = context.out_dir / "model.safetensors"
+    save_checkpoint(path, model, {**card, "data": "few"})
+    again, _ = load_checkpoint(path)
+    pictures = draw_samples(model, 4).int(), draw_samples(again, 4).int()
+    assert (pictures[0] - pictures[1]).abs().max() <= 2  # stored as float16
+
+
+def test_solvers_are_asked_with_as_many_evaluations(context: Context) -> None:
+    recipe = RECIPES["flow", "digits"]
+    train = recipe.smoke.load("train")
+    small = replace(recipe, network={"widths": (8, 12), "heads": 2})
+    path = context.run_of("flow-digits") / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    save_checkpoint(path, small.build(train, 0), {**small.card(train), "data": "few"})
+    measured = CLAIMS["flow-solvers-digits"].measure(context)
+    for solver in SOLVED:
+        assert len(measured.curves[f"{solver}_cfd"]) == 2
+        assert len(measured.curves[f"{solver}_seconds"]) == 2
+
+
+def test_copies_are_counted_for_each_size(context: Context) -> None:
+    measured = CLAIMS["flow-memory"].measure(context)
+    for num in MEMORY:
+        assert 0 <= measured.metrics[f"copied_pixels_{num}"] <= 1
+        assert memory_recipe(num).data.num_train == num
+
+
+def test_the_plane(context: Context) -> None:
+    measured = CLAIMS["flow-plane"].measure(context)
+    for name in ("ring", "grid", "spiral"):
+        gap = measured.metrics[f"{name}_nats"] - measured.metrics[f"{name}_true_nats"]
+        assert measured.metrics[f"{name}_gap"] == pytest.approx(gap)
+
+
+def test_the_centres_of_the_spiral_are_those_of_its_points() -> None:
+    drawn = spiral(500, std=0.0)
+    assert torch.cdist(drawn, plane_centres("spiral")).amin(1).max() < 0.01
+
+
+@pytest.mark.parity
+def test_the_step_time_is_that_of_equal_networks(context: Context) -> None:
+    metrics = CLAIMS["flow-step-time"].measure(context).metrics
+    assert metrics["difference"] < 1e-3 and metrics["ratio"] > 0

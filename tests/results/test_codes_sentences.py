@@ -12,6 +12,7 @@ from statistics import mean, stdev
 import pytest
 
 from course_lib import results
+from course_lib.recipes.variational import COMPARED_ON, FAMILIES, RECIPES
 
 PAGE = Path(__file__).resolve().parents[2] / "book/comparison-codes.md"
 KINDS = ("vae", "cvae", "vqvae", "vaegan")
@@ -38,6 +39,49 @@ def rest(task: str, without: str) -> list[str]:
 
 
 SAID = [
+    (
+        "| Seeds | 3 | 3; on shapes 1 so far | 3 | 3 |",
+        lambda: (
+            [len(runs(f"{kind}-digits")) for kind in KINDS] == [3] * 4
+            and [len(runs(f"{kind}-shapes")) for kind in KINDS] == [3, 1, 3, 3]
+        ),
+    ),
+    (
+        "| Batch, learning rate | 64; 0.001 | 64; 0.001 | 64; 0.001, prior 0.002 | 64; 0.0005 |",
+        lambda: (
+            [(FAMILIES[k].config.batch_size, FAMILIES[k].config.lr) for k in KINDS]
+            == [(64, 0.001)] * 3 + [(64, 0.0005)]
+            and FAMILIES["vqvae"].prior.config.lr == 0.002
+        ),
+    ),
+    (
+        "| Code of an image | 32 numbers | 32 numbers, and the class is told | 64 names out of 128 "
+        "| 32 numbers |",
+        lambda: (
+            [FAMILIES[k].arguments.get("latent_dim") for k in KINDS] == [32, 32, None, 32]
+            and FAMILIES["vqvae"].arguments["num_codes"] == 128
+        ),
+    ),
+    (
+        "| Optimiser, schedule | Adam, cosine | Adam, cosine | Adam, cosine | Adam, constant |",
+        lambda: (
+            all(FAMILIES[k].config.schedule == "cosine" for k in KINDS[:3])
+            and not hasattr(FAMILIES["vaegan"].config, "schedule")
+        ),
+    ),
+    (
+        "| Different images among them | 20,000 | the same | the same | the same |",
+        lambda: (
+            {RECIPES[k, task].data.num_train for k in KINDS for task in COMPARED_ON} == {20_000}
+        ),
+    ),
+    (
+        "To be told the class matters more here than on digits",
+        lambda: (
+            max(runs("cvae-shapes")) < 0.75 * min(runs("vae-shapes"))
+            and of("cvae-digits") / of("vae-digits") > 0.8
+        ),
+    ),
     (
         "the VAE-GAN saw half as many images",
         lambda: all(

@@ -1,0 +1,90 @@
+"""A control group for one sandbox: the kernel's own limit on memory and tasks, where it can be had.
+
+It can be had where this process may make groups below its own: as root, or in a unit that systemd
+delegates (`systemd-run --user --scope -p Delegate=yes ...`). Version 2 limits both; of version 1
+only `pids` is used. Where neither is there, `sandbox` watches the processes instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One control group; `enter` is the file that takes a process number."""
+
+    folder: Path
+    memory: bool
+
+    @property
+    def enter(self) -> Path:
+        """Whoever's number is written here is in the group, with all that it starts."""
+        return self.folder / "cgroup.procs"
+
+    def ran_out(self) -> bool:
+        """Whether the kernel ended a process of the group for its memory."""
+        with contextlib.suppress(OSError, ValueError):
+            text = (self.folder / "memory.events").read_text(encoding="ascii")
+            return int(dict(line.split() for line in text.splitlines())["oom_kill"]) > 0
+        return False
+
+    def remove(self) -> None:
+        """Remove the group; its processes are gone."""
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
+
+def make_group(memory: int, tasks: int, *, root: Path = ROOT) -> Group | None:
+    """Make a group with these limits below the group of this process.
+
+    Args:
+        memory: Bytes of all its processes, with their files in memory.
+        tasks: Processes and threads.
+        root: Where the control groups are mounted.
+
+    Returns:
+        The group; None where this process may not make one.
+    """
+    for line in _own_groups():
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            parent, names = root / path.lstrip("/"), ["memory.max", "pids.max"]
+        elif controllers == "pids":
+            parent, names = root / "pids" / path.lstrip("/"), ["pids.max"]
+        else:
+            continue
+        if not os.access(parent, os.W_OK):
+            continue
+        group = Group(parent / f"course-{secrets.token_hex(6)}", memory="memory.max" in names)
+        values = {"memory.max": memory, "pids.max": tasks}
+        try:
+            group.folder.mkdir()
+            for name in names:
+                _write(group.folder / name, str(values[name]))
+        except OSError:  # no controllers are handed down here
+            group.remove()
+            continue
+        with contextlib.suppress(OSError):
+            _write(group.folder / "memory.oom.group", "1")
+        return group
+    return None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write into a file that is there: the kernel makes them, nobody else may."""
+    with open(os.open(path, os.O_WRONLY), "w", encoding="ascii") as stream:
+        stream.write(text)
+
+
+def _own_groups() -> list[str]:
+    try:
+        return Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []

@@ -1,8 +1,8 @@
 """Judges one submission: the learner's cells in a sandboxed kernel, the test cells here.
 
 `judge` takes a notebook that `rebuild` has put into the shape of the released one. It runs every
-cell that is the learner's in a kernel (`Kernel`), and then each test cell of the *source*, which the
-instructor wrote, in this process. A name that the test cell does not define stands for the
+cell that is the learner's in a kernel (`Kernel`), and then each test cell of the *source*, which
+the instructor wrote, in this process. A name that the test cell does not define stands for the
 learner's object of this name: data are fetched, functions and classes become `Answer`s. So
 `checks.iou(iou)` is the check that learners call, unchanged, with a stand-in for their function.
 
@@ -15,8 +15,8 @@ What a test cell is worth is what its last line says: a number is partial credit
 points unless it raises.
 
 A `Design` is not judged: its network can be used from here (`inside.line.Borrowed`), but work and
-hidden weights cannot be counted from outside. Its question has `by_hand` set. To judge it, its graph
-has to come over as data (`torch.export`, a list of allowed operations) and be computed here.
+hidden weights cannot be counted from outside. Its question has `by_hand` set. To judge it, its
+graph has to come over as data (`torch.export`, a list of allowed operations), to be computed here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import queue
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -335,10 +335,10 @@ class _Outputs:
         elif self.size > self.limit:
             output = new_output("stream", name="stderr", text="[more output was cut]\n")
         last = self.kept[-1] if self.kept else None
-        if last and last.output_type == "stream" and output.output_type == "stream":
-            if last.name == output.name:
-                last.text += output.text
-                return
+        streams = [o for o in (last, output) if o and o.output_type == "stream"]
+        if len(streams) == 2 and streams[0].name == streams[1].name:
+            streams[0].text += output.text
+            return
         self.kept.append(output)
 
 
@@ -598,6 +598,3 @@ def _free(tree: ast.Module) -> list[str]:
         elif isinstance(node, ast.ExceptHandler) and node.name:
             made.add(node.name)
     return [name for name in used if name not in made]
-
-
-Judge = Callable[[NotebookNode, NotebookNode], Judged]

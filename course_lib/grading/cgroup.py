@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,15 @@ class Group:
         return False
 
     def remove(self) -> None:
-        """Remove the group; its processes are gone."""
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+        """Remove the group; its processes are gone, or will be in a moment."""
+        until = time.monotonic() + 2
+        while self.folder.exists():
+            try:
+                self.folder.rmdir()
+            except OSError:
+                if time.monotonic() > until:
+                    return
+                time.sleep(0.02)
 
 
 def make_group(memory: int, tasks: int, *, root: Path = ROOT) -> Group | None:

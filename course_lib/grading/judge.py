@@ -53,6 +53,7 @@ from course_lib.grading.sandbox import (
     BubblewrapProvisioner,
     Limits,
     SandboxError,
+    Template,
     private_folder,
     require_sandbox,
 )
@@ -76,6 +77,8 @@ class Settings:
         question_seconds: Time of one test cell.
         output_bytes: Output of one cell that is kept; twenty times as much stops the cell.
         restarts: Kernels in one question, besides the first.
+        template: Where kernels are forked, in a fraction of a second; None: each is started cold.
+            What it hides counts then, not `hidden`.
     """
 
     sandbox: bool = True
@@ -85,6 +88,7 @@ class Settings:
     question_seconds: float = 300.0
     output_bytes: int = 1 << 20
     restarts: int = 2
+    template: Template | None = None
 
 
 @dataclass
@@ -139,12 +143,13 @@ class Kernel:
         Raises:
             SandboxError: There is no sandbox, or it did not start.
         """
-        self.settings, self.line, self.printed = settings, None, 0  # type: ignore[assignment]
+        self.settings = settings
+        self.line: Line | None = None
         self.context = zmq.Context()
         self.context.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES)
         self.context.setsockopt(zmq.RCVHWM, 50)
         self.manager = KernelManager(kernel_name="python3", context=self.context)
-        self._private = None
+        self._private: str | None = None
         if settings.sandbox:
             limits = vars(settings.limits)
             self.manager.provisioner = BubblewrapProvisioner(
@@ -154,6 +159,7 @@ class Kernel:
                 hidden=list(settings.hidden),
                 **limits,
             )
+            self.manager.provisioner.template = settings.template
             self.manager.start_kernel(cwd=folder)
             private = self.manager.provisioner.private
         else:
@@ -565,10 +571,12 @@ def _run_test(source: str, space: dict[str, Any], learner: Learner) -> Any:
         space[name] = learner.get(name)
     if any(_designs(node) for node in ast.walk(tree)):
         raise ByHand("a design is judged by hand: its work cannot be counted from outside")
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "<test>", "exec"), space)
-    if last is None:
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        exec(compile(tree, "<test>", "exec"), space)
         return None
+    tree.body.pop()
+    exec(compile(tree, "<test>", "exec"), space)
     return eval(compile(ast.Expression(last.value), "<test>", "eval"), space)
 
 

@@ -113,18 +113,21 @@ def _text(data: bytes, notes: list[str]) -> str:
 
 
 def _cells(found: dict[str, Any]) -> Iterator[_Cell]:
-    sheets = found.get("worksheets")  # format 3
-    parts = [s.get("cells") for s in sheets if isinstance(s, dict)] if _is_list(sheets) else []
-    cells = found.get("cells") if _is_list(found.get("cells")) else sum(filter(_is_list, parts), [])
-    if not _is_list(found.get("cells")) and not _is_list(sheets):
-        raise _Unreadable("the file is no notebook: it has no cells")
+    cells = found.get("cells")
+    if not isinstance(cells, list):
+        sheets = found.get("worksheets")  # format 3
+        if not isinstance(sheets, list):
+            raise _Unreadable("the file is no notebook: it has no cells")
+        parts = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+        cells = [cell for part in parts if isinstance(part, list) for cell in part]
     if len(cells) > CELLS:
         raise _Unreadable(f"the notebook has {len(cells)} cells, more than {CELLS}")
     for cell in cells:
         if not isinstance(cell, dict):
             continue
         text = cell.get("source", cell.get("input", ""))
-        text = "".join(part for part in text if isinstance(part, str)) if _is_list(text) else text
+        if isinstance(text, list):
+            text = "".join(part for part in text if isinstance(part, str))
         if not isinstance(text, str) or len(text) > SOURCE:
             continue
         metadata = cell.get("metadata")
@@ -138,10 +141,6 @@ def _cells(found: dict[str, Any]) -> Iterator[_Cell]:
             name if isinstance(name, str) else "",
             grade_id if isinstance(grade_id, str) else "",
         )
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
 
 
 def _clean(release: NotebookNode) -> NotebookNode:
@@ -176,20 +175,20 @@ def _matched(cells: list[_Cell], released: list[NotebookNode]) -> dict[int, int]
         places[here] = there
         left.discard(there)
 
-    names = {}
-    for there, cell in enumerate(released):
-        names |= {name: there for name in (cell.get("id"), _rules(cell).get("grade_id")) if name}
+    names: dict[str, int] = {}
+    for there, known in enumerate(released):
+        names |= {name: there for name in (known.get("id"), _rules(known).get("grade_id")) if name}
     # Of two cells with one id, the last one counts, as it does when the notebook is run.
     for here in reversed(range(len(cells))):
         cell = cells[here]
         by_rule, by_id = names.get(cell.grade_id), names.get(cell.id)
         if by_rule is not None and by_id is not None and by_rule != by_id:
             continue  # it says two things
-        there = by_id if by_rule is None else by_rule
-        if there is None or there not in left:
+        said = by_id if by_rule is None else by_rule
+        if said is None or said not in left:
             continue
-        if _is_answer(released[there]) or _similar(cell, released[there]):
-            claim(here, there)
+        if _is_answer(released[said]) or _similar(cell, released[said]):
+            claim(here, said)
     for here in reversed(range(len(cells))):
         if here in places:
             continue
@@ -264,7 +263,7 @@ def _joined(
                 if _is_answer(released[there]) or _is_fixed(released[there]):
                     notes.append(f"the cell {_name(released[there])} was missing: put back")
 
-    ids = {cell.get("id") for cell in released}
+    ids = {str(cell.get("id")) for cell in released}
     for here, cell in enumerate(cells):
         if here not in places:
             if cell.text.strip():

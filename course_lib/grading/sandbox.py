@@ -26,9 +26,12 @@ import os
 import select
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tempfile
 import threading
 import time
@@ -46,6 +49,7 @@ import course_lib
 from course_lib.grading.cgroup import Group, make_group
 
 GB, MB = 1 << 30, 1 << 20
+TEMPLATE_SECONDS = 180.0  # until it has imported torch, on a busy machine
 LOOK = 0.1  # seconds between two looks of the watcher
 PRIVATE_BYTES = 16 * MB  # what may lie in the private folder: sockets and a small file
 PACKAGES = "/opt/course"  # where course_lib is, in the sandbox
@@ -138,6 +142,7 @@ def command(
     hidden: Iterable[str] = (),
     limits: Limits | None = None,
     environment: dict[str, str] | None = None,
+    template: bool = False,
 ) -> list[str]:
     """The command line that runs another one in the sandbox.
 
@@ -150,6 +155,8 @@ def command(
             of course_lib, as "course_lib.metrics.confusion".
         limits: What it may use.
         environment: Of this process; only what is `KEPT` goes in.
+        template: Whether the command is trusted, and makes sandboxes in this one: it has
+            capabilities in it, and no limits.
 
     Returns:
         The command, to be run as it is.
@@ -157,7 +164,8 @@ def command(
     limits = limits or Limits()
     version = subprocess.run(["bwrap", "--help"], capture_output=True, text=True, check=False)
     parts = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
-    parts += ["--cap-drop", "ALL", "--clearenv", "--hostname", "sandbox"]
+    parts += ["--cap-add" if template else "--cap-drop", "ALL", "--clearenv"]
+    parts += ["--hostname", "sandbox"]
     if "--disable-userns" in version.stdout + version.stderr:  # from 0.8 on
         parts.append("--disable-userns")
     if os.geteuid() == 0:
@@ -181,27 +189,18 @@ def command(
     work = f"{HOME}/work"
     # A kernel that root started is root's for the files in /proc, without capabilities: a line in
     # /proc/sys/kernel/core_pattern would run a program outside, one in sysrq-trigger end it all.
+    if template:  # who is to mount a /proc of its own must see a whole one
+        parts += ["--ro-bind", "/proc", "/host"]
     parts += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     parts += [*size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--dir", work]
     parts += ["--bind", private, private]
     if folder is not None:
         parts += ["--ro-bind", folder, "/submission"]
     parts += ["--remount-ro", "/", "--chdir", work]
-    given = environment or {}
-    inside = {name: given[name] for name in KEPT if name in given} | {
-        "HOME": HOME,
-        "USER": "learner",
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "PYTHONPATH": PACKAGES,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "IPYTHONDIR": f"{HOME}/.ipython",
-        "MPLCONFIGDIR": "/tmp/matplotlib",
-        "MPLBACKEND": "Agg",
-        "JPY_PARENT_PID": "1",
-    }
-    inside.setdefault("OMP_NUM_THREADS", "1")
-    for name, value in inside.items():
+    for name, value in _environment(environment or {}).items():
         parts += ["--setenv", name, value]
+    if template:
+        return [*parts, "--", *inner]
     capped = [
         "prlimit",
         f"--data={limits.memory}",
@@ -214,6 +213,23 @@ def command(
     ]
     copy = 'cp -rL /submission/. . 2>/dev/null; exec "$@"' if folder is not None else 'exec "$@"'
     return [*parts, "--", "/bin/sh", "-c", copy, "sh", *capped]
+
+
+def _environment(given: dict[str, str]) -> dict[str, str]:
+    """The variables in the sandbox."""
+    inside = {name: given[name] for name in KEPT if name in given} | {
+        "HOME": HOME,
+        "USER": "learner",
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "PYTHONPATH": PACKAGES,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "IPYTHONDIR": f"{HOME}/.ipython",
+        "MPLCONFIGDIR": "/tmp/matplotlib",
+        "MPLBACKEND": "Agg",
+        "JPY_PARENT_PID": "1",
+    }
+    inside.setdefault("OMP_NUM_THREADS", "1")
+    return inside
 
 
 def _python() -> list[str]:
@@ -278,11 +294,17 @@ class Watcher(threading.Thread):
         if time.monotonic() > self._until:
             return f"it ran longer than {limits.seconds:g} s"
         memory = tasks = 0
-        for process in [self.init, *self.init.children(recursive=True)]:
+        everyone = [self.init, *self.init.children(recursive=True)]
+        for process in everyone:
             with contextlib.suppress(psutil.NoSuchProcess):
                 used = process.memory_info()
                 memory += used.rss - used.shared
                 tasks += process.num_threads()
+        if memory > limits.memory / 2:  # what forked processes share was counted for each of them
+            memory = 0
+            for process in everyone:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    memory += process.memory_full_info().pss
         self.peak = max(self.peak, memory)
         if memory > limits.memory:
             return f"it used more than {limits.memory / GB:.1f} GB of memory"
@@ -295,11 +317,136 @@ class Watcher(threading.Thread):
         return ""
 
 
+class Template:
+    """A warm process in a sandbox, from which kernels are forked in a fraction of a second.
+
+    `inside.template` says what it does. One for each worker; it dies with this process.
+    """
+
+    def __init__(self, *, readable: Iterable[str] = (), hidden: Iterable[str] = ()) -> None:
+        """Start it; `readable` and `hidden` as in `command`.
+
+        Raises:
+            SandboxError: It did not start: kernels have to be started cold.
+        """
+        self.folder = private_folder()
+        line = command(
+            [sys.executable, "-m", "course_inside.template", self.folder],
+            private=self.folder,
+            readable=readable,
+            hidden=hidden,
+            environment=dict(os.environ),
+            template=True,
+        )
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
+        self.process = subprocess.Popen(
+            line, cwd="/", stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said
+        )
+        until = time.monotonic() + TEMPLATE_SECONDS
+        while not os.path.exists(f"{self.folder}/template"):
+            if self.process.poll() is not None or time.monotonic() > until:
+                self._said.seek(0)
+                said = self._said.read()[-300:].decode(errors="replace")
+                self.close()
+                raise SandboxError(f"the warm process did not start: {said}")
+            time.sleep(0.05)
+
+    def connect(self) -> socket.socket:
+        """Ask for another kernel."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        connection.settimeout(30)
+        try:
+            connection.connect(f"{self.folder}/template")
+        except OSError as error:
+            raise SandboxError(f"the warm process is gone ({error})") from error
+        return connection
+
+    def close(self) -> None:
+        """End it, and every kernel that it forked."""
+        self.process.kill()
+        self.process.wait()
+        self._said.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class _Forked:
+    """A forked kernel, to Jupyter what `subprocess.Popen` is."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.keeper = self._next("keeper")
+        self.pid: int = self.keeper.pid
+        self.returncode: int | None = None
+
+    def start(self, request: dict[str, Any]) -> tuple[psutil.Process, psutil.Process]:
+        """Send what is wanted; returns the first process and the kernel."""
+        self._connection.sendall(json.dumps(request).encode() + b"\n")
+        return self._next("first"), self._next("kernel")
+
+    def _next(self, word: str) -> psutil.Process:
+        """The process that says this word, by the system's own account."""
+        try:
+            said, extra, _, _ = self._connection.recvmsg(len(word) + 1, 256)
+        except OSError as error:
+            raise SandboxError(f"no kernel was forked: {error}") from error
+        pids = [
+            struct.unpack("3i", data)[0]
+            for level, kind, data in extra
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS)
+        ]
+        if said != f"{word}\n".encode() or not pids:
+            with contextlib.suppress(OSError):
+                said += self._connection.recv(500)
+            raise SandboxError(f"no kernel was forked: {said!r}")
+        return psutil.Process(pids[0])
+
+    def poll(self) -> int | None:
+        """None while it runs."""
+        if self.returncode is None and not _runs(self.keeper):
+            self.returncode = 0
+            self._connection.close()
+        return self.returncode
+
+    def wait(self) -> int | None:
+        """Wait for its end."""
+        while self.poll() is None:
+            time.sleep(0.02)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Signal the process that waits for the kernel: all die with it."""
+        with contextlib.suppress(psutil.Error):
+            self.keeper.send_signal(number)
+
+    def kill(self) -> None:
+        """End all of it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 class BubblewrapProvisioner(LocalProvisioner):
     """Starts a kernel in the sandbox; the module's docstring says what that is.
 
     The traits are the fields of `Limits`, and `readable` and `hidden` of `command`.
+
+    Attributes:
+        template: Where kernels are forked; None: they are started cold. Its `readable` and `hidden`
+            are the ones that count.
+        private: The folder of the sockets.
+        init: The sandbox's first process: all others die with it.
+        kernel: The kernel's process.
     """
+
+    template: Template | None = None
 
     memory = Integer(Limits.memory).tag(config=True)
     tasks = Integer(Limits.tasks).tag(config=True)
@@ -346,7 +493,7 @@ class BubblewrapProvisioner(LocalProvisioner):
         """
         require_sandbox()
         self._clear()
-        self.private = private_folder()
+        self.private = private_folder(self.template.folder if self.template else None)
         manager: Any = self.parent
         manager.transport = "ipc"
         manager.ip = f"{self.private}/k"
@@ -364,6 +511,8 @@ class BubblewrapProvisioner(LocalProvisioner):
         """
         assert self.private is not None
         folder = kwargs.pop("cwd", None)
+        if self.template is not None:
+            return self._forked(self.template, cmd, folder, kwargs.get("env") or {})
         cmd = [os.path.abspath(cmd[0]) if os.sep in cmd[0] else cmd[0], *cmd[1:]]
         full = command(
             cmd,
@@ -388,9 +537,43 @@ class BubblewrapProvisioner(LocalProvisioner):
             os.close(writing)
         self.init = psutil.Process(self._first_process())
         self.kernel = _first_child(self.init)
+        self._watch()
+        return info
+
+    def _watch(self) -> None:
+        assert self.init is not None and self.private is not None
         self.watcher = Watcher(self.init, self.private, self.limits, self.end)
         self.watcher.start()
-        return info
+
+    def _forked(
+        self, template: Template, cmd: list[str], folder: str | None, environment: dict[str, str]
+    ) -> KernelConnectionInfo:
+        """Have the kernel forked."""
+        assert self.private is not None
+        if folder is not None:
+            _pack(folder, f"{self.private}/files.tar", self.disk_bytes)
+        forked: Any = _Forked(template.connect())
+        self.group = make_group(self.memory, self.tasks)
+        if self.group is not None:
+            self.group.enter.write_text(str(forked.pid), encoding="ascii")
+        request = {
+            "private": self.private,
+            "arguments": cmd[cmd.index("-f") :],
+            "environment": _environment(environment),
+            "disk_bytes": self.disk_bytes,
+            "rlimits": {
+                "RLIMIT_DATA": self.memory,
+                "RLIMIT_NPROC": self.tasks,
+                "RLIMIT_CPU": self.cpu_seconds,
+                "RLIMIT_FSIZE": self.file_bytes,
+                "RLIMIT_NOFILE": 1024,
+                "RLIMIT_CORE": 0,
+            },
+        }
+        self.process, self.pid, self.pgid = forked, forked.pid, None
+        self.init, self.kernel = forked.start(request)
+        self._watch()
+        return self.connection_info
 
     def _first_process(self) -> int:
         assert self._status is not None
@@ -439,6 +622,8 @@ class BubblewrapProvisioner(LocalProvisioner):
         self._clear()
 
     def _clear(self) -> None:
+        if self.template is not None and self.process is not None:
+            self.process.kill()
         if self.watcher is not None:
             self.watcher.stop()
         if self._status is not None:
@@ -454,8 +639,21 @@ class BubblewrapProvisioner(LocalProvisioner):
             self.private = None
 
 
-def private_folder() -> str:
+def _pack(folder: str, archive: str, limit: int) -> None:
+    """Put the plain files of a folder into an archive: no links, no devices, not too many."""
+    size = 0
+    with tarfile.open(archive, "w") as files:
+        for path in sorted(Path(folder).rglob("*")):
+            kept = not path.is_symlink() and path.is_file()
+            size += path.stat().st_size + 1024 if kept else 0
+            if kept and size <= limit:
+                files.add(path, str(path.relative_to(folder)), recursive=False)
+
+
+def private_folder(base: str | None = None) -> str:
     """Make a folder for sockets, whose path leaves them short enough (107 bytes)."""
+    if base is not None:
+        return tempfile.mkdtemp(prefix="k", dir=base)
     run = os.environ.get("XDG_RUNTIME_DIR", "")
     for base in (run, "/dev/shm", tempfile.gettempdir()):
         if base and os.path.isdir(base) and os.access(base, os.W_OK) and len(base) < 60:

@@ -172,11 +172,12 @@ def test_memory_disk_and_file_sizes_are_limited(tmp_path):
 class Kernel:
     """A kernel in the sandbox."""
 
-    def __init__(self, folder, **limits) -> None:
+    def __init__(self, folder, template=None, **limits) -> None:
         self.manager = KernelManager(kernel_name="python3")
         self.manager.provisioner = BubblewrapProvisioner(
             kernel_id="test", kernel_spec=self.manager.kernel_spec, parent=self.manager, **limits
         )
+        self.manager.provisioner.template = template
         self.manager.start_kernel(cwd=str(folder))
         self.provisioner = self.manager.provisioner
         self.client = self.manager.client()
@@ -200,6 +201,20 @@ class Kernel:
         self.manager.shutdown_kernel(now=True)
 
 
+@pytest.fixture(scope="module")
+def warm():
+    """The process from which kernels are forked."""
+    template = sandbox.Template()
+    yield template
+    template.close()
+
+
+@pytest.fixture(params=["cold", "warm"])
+def template(request):
+    """None, or the warm process: what holds for one kind of kernel holds for the other."""
+    return request.getfixturevalue("warm") if request.param == "warm" else None
+
+
 def gone(process: psutil.Process, seconds: float = 10) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -211,8 +226,8 @@ def gone(process: psutil.Process, seconds: float = 10) -> bool:
 
 @needs
 @pytest.mark.slow
-def test_a_kernel_runs_is_interrupted_and_leaves_nothing_behind(tmp_path):
-    with Kernel(tmp_path) as kernel:
+def test_a_kernel_runs_is_interrupted_and_leaves_nothing_behind(tmp_path, template):
+    with Kernel(tmp_path, template) as kernel:
         assert kernel.run("print(6 * 7)").strip() == "42"
         kernel.client.execute("import time\nwhile True: time.sleep(0.1)")
         time.sleep(1)
@@ -238,8 +253,8 @@ def test_a_kernel_runs_is_interrupted_and_leaves_nothing_behind(tmp_path):
 
 @needs
 @pytest.mark.slow
-def test_all_die_when_only_the_kernel_does(tmp_path):
-    with Kernel(tmp_path) as kernel:
+def test_all_die_when_only_the_kernel_does(tmp_path, template):
+    with Kernel(tmp_path, template) as kernel:
         init = kernel.provisioner.init
         kernel.client.execute(
             "import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(1000)\nos._exit(3)"
@@ -280,9 +295,9 @@ def test_all_die_with_the_grader(tmp_path):
             {"memory": GB},
             """
             import os, time
-            for _ in range(4):
+            for _ in range(8):
                 if os.fork() == 0:
-                    kept = os.urandom(1) * 400_000_000
+                    kept = os.urandom(1) * 200_000_000
                     time.sleep(1000)
             time.sleep(1000)
             """,
@@ -297,8 +312,8 @@ def test_all_die_with_the_grader(tmp_path):
     ],
     ids=["time", "memory", "folder"],
 )
-def test_what_uses_too_much_is_ended_with_the_reason(tmp_path, limits, code, reason):
-    with Kernel(tmp_path, **limits) as kernel:
+def test_what_uses_too_much_is_ended_with_the_reason(tmp_path, template, limits, code, reason):
+    with Kernel(tmp_path, template, **limits) as kernel:
         kernel.client.execute(textwrap.dedent(code))
         assert gone(kernel.provisioner.init, 20)
         assert reason in kernel.provisioner.reason
@@ -306,8 +321,8 @@ def test_what_uses_too_much_is_ended_with_the_reason(tmp_path, limits, code, rea
 
 @needs
 @pytest.mark.slow
-def test_a_fork_bomb_stays_small(tmp_path):
-    with Kernel(tmp_path, tasks=40) as kernel:
+def test_a_fork_bomb_stays_small(tmp_path, template):
+    with Kernel(tmp_path, template, tasks=40) as kernel:
         kernel.client.execute(
             "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
         )
@@ -321,6 +336,88 @@ def test_a_fork_bomb_stays_small(tmp_path):
         init = kernel.provisioner.init
     assert most <= (40 if kernel.provisioner.group else 2_000)
     assert gone(init)
+
+
+@needs
+@pytest.mark.slow
+def test_a_forked_kernel_is_a_world_of_its_own(tmp_path, warm):
+    (tmp_path / "data.txt").write_text("mine")
+    (tmp_path / "link.txt").symlink_to("/etc/hostname")
+    look = """
+        import json, os, socket
+        status = dict(l.split(":", 1) for l in open("/proc/self/status") if ":" in l)
+        first = dict(l.split(":", 1) for l in open("/proc/1/status") if ":" in l)
+        base = os.path.dirname(os.path.dirname(
+            get_ipython().kernel.config["IPKernelApp"]["connection_file"]))
+        def may(path):
+            try:
+                open(path, "w")
+                return True
+            except OSError:
+                return False
+        print(json.dumps({
+            "files": sorted(os.listdir()), "tmp": os.listdir("/tmp"), "host": os.listdir("/host"),
+            "processes": sorted(p for p in os.listdir("/proc") if p.isdigit()),
+            "capabilities": [int(x[k], 16) for x in (status, first)
+                             for k in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")],
+            "privileges": status["NoNewPrivs"].strip(),
+            "kernels": os.listdir(base), "me": os.environ.get("HOME"),
+            "dice": __import__("random").random(),
+            "write": [may(p) for p in ("/x", "/dev/x", "/proc/sys/kernel/core_pattern",
+                      "/host/x", "/opt/course/x", "/usr/x")],
+            "interfaces": [name for _, name in socket.if_nameindex()],
+        }))
+        open("/tmp/left", "w").write("x"); open(os.path.expanduser("~/left"), "w").write("x")
+        """
+    with Kernel(tmp_path, warm) as one, Kernel(tmp_path, warm) as two:
+        seen = [json.loads(kernel.run(look)) for kernel in (one, two, one)]
+    assert seen[0]["files"] == ["data.txt"] and seen[0]["tmp"] == [] and seen[0]["host"] == []
+    assert seen[1]["tmp"] == [] and seen[2]["tmp"] == ["left"]
+    for what in seen[:2]:
+        assert what["processes"] == ["1", "2"] and what["capabilities"] == [0] * 10
+        assert what["privileges"] == "1" and what["me"] == "/home/learner"
+        assert len(what["kernels"]) == 1 and what["write"] == [False] * 6
+        assert what["interfaces"] == ["lo"]
+    assert seen[0]["dice"] != seen[1]["dice"] and seen[0]["kernels"] != seen[1]["kernels"]
+
+
+@needs
+@pytest.mark.slow
+def test_a_forked_kernel_makes_no_namespace_and_uncovers_nothing(tmp_path, warm):
+    with Kernel(tmp_path, warm) as kernel:
+        said = kernel.run(
+            """
+            import ctypes
+            libc = ctypes.CDLL(None)
+            print([libc.unshare(flag) for flag in (0x10000000, 0x20000, 0x20000000)],
+                  [libc.umount2(p, 0) for p in (b"/tmp", b"/host", b"/proc", b"/dev/shm")],
+                  libc.mount(b"proc", b"/tmp", b"proc", 0, None))
+            """
+        )
+    assert said.strip() == "[-1, -1, -1] [-1, -1, -1, -1] -1"
+
+
+@needs
+@pytest.mark.slow
+def test_a_forked_kernel_is_there_sooner_than_a_cold_one_with_torch(tmp_path, warm):
+    def seconds(template):
+        started = time.monotonic()
+        with Kernel(tmp_path, template) as kernel:
+            assert kernel.run("import torch; print(torch.zeros(1).item())").strip() == "0.0"
+        return time.monotonic() - started
+
+    assert min(seconds(warm) for _ in range(2)) < seconds(None) / 2
+
+
+@needs
+@pytest.mark.slow
+def test_a_warm_process_that_is_gone_is_said_to_be(tmp_path):
+    template = sandbox.Template()
+    with Kernel(tmp_path, template) as kernel:
+        template.close()
+        assert gone(kernel.provisioner.init)
+    with pytest.raises(SandboxError, match="is gone"):
+        template.connect()
 
 
 def test_where_there_is_no_bubblewrap(monkeypatch):

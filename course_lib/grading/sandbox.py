@@ -51,6 +51,7 @@ from course_lib.grading.cgroup import Group, make_group
 GB, MB = 1 << 30, 1 << 20
 TEMPLATE_SECONDS = 180.0  # until it has imported torch, on a busy machine
 LOOK = 0.1  # seconds between two looks of the watcher
+MAPPED = GB  # what a process with torch maps for writing and hardly touches
 PRIVATE_BYTES = 16 * MB  # what may lie in the private folder: sockets and a small file
 PACKAGES = "/opt/course"  # where course_lib is, in the sandbox
 HOME = "/home/learner"
@@ -203,7 +204,7 @@ def command(
         return [*parts, "--", *inner]
     capped = [
         "prlimit",
-        f"--data={limits.memory}",
+        f"--data={limits.memory + MAPPED}",
         f"--nproc={limits.tasks}",
         f"--cpu={limits.cpu_seconds}",
         f"--fsize={limits.file_bytes}",
@@ -562,7 +563,7 @@ class BubblewrapProvisioner(LocalProvisioner):
             "environment": _environment(environment),
             "disk_bytes": self.disk_bytes,
             "rlimits": {
-                "RLIMIT_DATA": self.memory,
+                "RLIMIT_DATA": self.memory + MAPPED,
                 "RLIMIT_NPROC": self.tasks,
                 "RLIMIT_CPU": self.cpu_seconds,
                 "RLIMIT_FSIZE": self.file_bytes,

@@ -158,7 +158,7 @@ def test_memory_disk_and_file_sizes_are_limited(tmp_path):
             for i in range(number):
                 open(f"{folder}/{i}", "wb").write(b"0" * 10_000_000)
         print(json.dumps([
-            may(lambda: bytearray(1_200_000_000)),
+            may(lambda: bytearray(2_200_000_000)),
             may(lambda: open("big", "wb").write(b"0" * 20_000_000)),
             *(may(lambda: fill(f, 3)) for f in ("/tmp", "/home/learner", "/dev/shm")),
         ]))

@@ -277,7 +277,7 @@ class Kernel:
             if reply is not None and reply["parent_header"].get("msg_id") == sent:
                 replied = time.monotonic()
         if interrupted:
-            outputs.add(new_output("error", ename="Stopped", evalue=interrupted, traceback=[]))
+            outputs.kept.append(_error_output("Stopped", interrupted))
         return outputs.kept, interrupted or outputs.error
 
     def _message(self, channel: Any, seconds: float) -> dict[str, Any] | None:

@@ -172,7 +172,7 @@ GAIN = {
         import gc, os, subprocess, sys
         where = "course_lib.checks.unet.iou"
         found = [o for o in gc.get_objects() if getattr(o, "__module__", None) == where]
-        wanted = ["grep", "-rlE", "def _scores|BEGIN SOLUTION", "/opt/course", "/home", "/tmp"]
+        wanted = ["grep", "-rlE", "def _scores|BEGIN SOLUTION", "/opt/course", "/submission", "/tmp"]
         print("on disk:", subprocess.run(wanted, capture_output=True, text=True).stdout.split())
         iou = found[0]
         """,
@@ -587,7 +587,6 @@ HARM = {
                 if os.fstat(fd).st_mode & 0o170000 == 0o140000: os.close(fd)
             except OSError: pass
         """,
-        points=0,
     ),
     "a warning on stderr": Attack(
         before="""

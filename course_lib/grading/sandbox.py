@@ -53,8 +53,8 @@ TEMPLATE_SECONDS = 180.0  # until it has imported torch, on a busy machine
 LOOK = 0.1  # seconds between two looks of the watcher
 MAPPED = GB  # what a process with torch maps for writing and hardly touches
 PRIVATE_BYTES = 16 * MB  # what may lie in the private folder: sockets and a small file
-PACKAGES = "/opt/course"  # where course_lib is, in the sandbox
-HOME = "/home/learner"
+PACKAGES = "/course"  # where course_lib is, in the sandbox
+HOME = "/learner"
 HIDDEN_ROOMS = ("checks", "grading")  # of course_lib: answers, and how they are judged
 SYSTEM = (
     "/usr",
@@ -172,7 +172,7 @@ def command(
     if os.geteuid() == 0:
         parts += ["--uid", "65534", "--gid", "65534"]
     size = ["--size", str(limits.disk_bytes)]
-    parts += [*size, "--tmpfs", "/tmp", *size, "--tmpfs", "/home"]
+    parts += [*size, "--tmpfs", "/tmp", *size, "--tmpfs", HOME]
     for path in _outermost([*SYSTEM, *_python(), *readable]):
         link = os.path.islink(path)
         parts += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", path, path]

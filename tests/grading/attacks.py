@@ -172,7 +172,7 @@ GAIN = {
         import gc, os, subprocess, sys
         where = "course_lib.checks.unet.iou"
         found = [o for o in gc.get_objects() if getattr(o, "__module__", None) == where]
-        wanted = ["grep", "-rlE", "def _scores|BEGIN SOLUTION", "/opt/course", "/submission", "/tmp"]
+        wanted = ["grep", "-rlE", "def _scores|BEGIN SOLUTION", "/course", "/submission", "/tmp"]
         print("on disk:", subprocess.run(wanted, capture_output=True, text=True).stdout.split())
         iou = found[0]
         """,
@@ -462,7 +462,7 @@ HARM = {
         import glob, os
         for base in (COURSE, '/', '..', '/home', '/root', '/work', '/tmp', '/dev/shm'):
             for where, _, names in os.walk(base):
-                if where.startswith(("/usr", "/proc", "/lib", "/opt")) or "python" in where:
+                if where.startswith(("/usr", "/proc", "/lib", "/course")) or "python" in where:
                     continue
                 for n in names:
                     try: print(open(os.path.join(where, n)).read()[:100])

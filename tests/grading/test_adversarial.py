@@ -77,7 +77,7 @@ def judged(attack: Attack, template: Template | None, folder: Path | None = None
     return judge(made, source, settings, folder=str(folder) if folder else None)
 
 
-def tried(attack: Attack, surroundings: Path, tmp_path: Path, template: Template | None):
+def check_attack(attack: Attack, surroundings: Path, tmp_path: Path, template: Template | None):
     """Judge the attack and then an honest learner; see that nothing else has changed."""
     folder = tmp_path / "handed-in"
     folder.mkdir()
@@ -117,7 +117,7 @@ def short_times(monkeypatch):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_gains_nothing_and_harms_nobody(name, surroundings, tmp_path, template):
-    tried(ATTACKS[name], surroundings, tmp_path, template)
+    check_attack(ATTACKS[name], surroundings, tmp_path, template)
 
 
 def test_there_are_enough_of_them():

@@ -104,7 +104,7 @@ def test_plain_asserts_and_data():
     solution = nbformat.v4.new_code_cell("answer, f = 42, lambda x: x + 1\nclass A: pass", id="s")
     solution.metadata["nbgrader"] = {"solution": True, "grade": False, "grade_id": "s"}
 
-    def test(name, text):
+    def graded(name, text):
         cell = nbformat.v4.new_code_cell(text, id=name)
         cell.metadata["nbgrader"] = {
             "grade": True,
@@ -116,12 +116,12 @@ def test_plain_asserts_and_data():
 
     notebook.cells = [
         solution,
-        test("data", "assert answer == 42"),
-        test("partial", "1.5"),
-        test("wrong", "assert f(1) == 3, 'not three'"),
-        test("missing", "assert g(1)"),
-        test("too-much", "100"),
-        test("nan", "float('nan')"),
+        graded("data", "assert answer == 42"),
+        graded("partial", "1.5"),
+        graded("wrong", "assert f(1) == 3, 'not three'"),
+        graded("missing", "assert g(1)"),
+        graded("too-much", "100"),
+        graded("nan", "float('nan')"),
     ]
     result = judge(notebook, notebook)
     assert [q.points for q in result.questions] == [2, 1.5, 0, 0, 2, 0]

@@ -26,7 +26,7 @@ def cells_of(notebook, name):
     return [c for c in notebook.cells if c.id == name]
 
 
-def fine(data: bytes, *, own: int = 1, release=RELEASE):
+def check_rebuilt(data: bytes, *, own: int = 1, release=RELEASE):
     """Rebuild, and see that tests and answer are where they belong."""
     before = copy.deepcopy(release)
     rebuilt = rebuild(data, release)
@@ -107,7 +107,7 @@ def wrong_kernel(nb):
 
 
 def test_what_was_handed_in_properly_stays_as_it_is():
-    assert fine(written(HANDED_IN)).notes == []
+    assert check_rebuilt(written(HANDED_IN)).notes == []
 
 
 @pytest.mark.adversarial
@@ -130,7 +130,7 @@ def test_what_was_handed_in_properly_stays_as_it_is():
     ids=lambda f: f.__qualname__.replace(".<locals>", ""),
 )
 def test_what_a_learner_does_to_the_notebook_changes_no_test(change):
-    rebuilt = fine(changed(change))
+    rebuilt = check_rebuilt(changed(change))
     assert rebuilt.notebook.metadata == RELEASE.metadata
 
 
@@ -138,7 +138,7 @@ def test_what_a_learner_does_to_the_notebook_changes_no_test(change):
 def test_cells_in_another_order():
     made = copy.deepcopy(HANDED_IN)
     random.Random(0).shuffle(made.cells)
-    fine(written(made))
+    check_rebuilt(written(made))
 
 
 @pytest.mark.adversarial
@@ -149,7 +149,7 @@ def test_a_doubled_test_and_a_doubled_answer():
     old.source = "def iou(): return 'an earlier attempt'"
     made.cells.insert(place, old)
     made.cells.append(copy.deepcopy(made.cells[position(made, "iou-check")]))
-    rebuilt = fine(written(made), own=3)
+    rebuilt = check_rebuilt(written(made), own=3)
     sources = [c.source for c in rebuilt.notebook.cells]
     assert sources.index(old.source) < sources.index(kit.RIGHT.strip()), "the last one counts"
 
@@ -172,7 +172,7 @@ def test_encodings(encoding):
     data = text.encode(encoding)
     if encoding == "utf-16-le":
         data = b"\xff\xfe" + data
-    rebuilt = fine(data)
+    rebuilt = check_rebuilt(data)
     assert "größe = 3" in [c.source for c in rebuilt.notebook.cells]
 
 
@@ -238,7 +238,7 @@ def test_the_third_format():
     for cell in HANDED_IN.cells:
         key = "input" if cell.cell_type == "code" else "source"
         made["worksheets"][0]["cells"].append({"cell_type": cell.cell_type, key: cell.source})
-    fine(json.dumps(made).encode())
+    check_rebuilt(json.dumps(made).encode())
 
 
 def test_two_answers_change_places_only_with_their_names():
@@ -252,5 +252,5 @@ def test_two_answers_change_places_only_with_their_names():
     made.cells[position(made, "iou")].source = kit.RIGHT
     made.cells[position(made, "dice")].source = "def dice(a, b):\n    return 2"
     wipe_all(made)
-    rebuilt = fine(written(made), own=0, release=release)
+    rebuilt = check_rebuilt(written(made), own=0, release=release)
     assert cells_of(rebuilt.notebook, "dice")[0].source == "def dice(a, b):\n    return 2"

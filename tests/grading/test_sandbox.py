@@ -56,7 +56,7 @@ def test_it_sees_python_the_package_and_its_own_folders(tmp_path, monkeypatch):
         environment=dict(os.environ),
     )
     assert not seen["secret"] and not seen["environment"] and not seen["root"]
-    assert seen["home"] == "/home/learner" and seen["hidden"] == [[], []]
+    assert seen["home"] == "/learner" and seen["hidden"] == [[], []]
     assert seen["models"] and seen["metric"] == ""
     assert not [name for name in seen["tmp"] if not str(tmp_path).startswith(f"/tmp/{name}")]
 
@@ -74,9 +74,9 @@ def test_it_writes_nowhere_but_in_its_own_memory(tmp_path):
                 return False
         import course_lib
         print(json.dumps([may(p) for p in (
-            "/usr/x", os.__file__, course_lib.__file__, "/opt/course/course_lib/checks/x", "/x.py",
+            "/usr/x", os.__file__, course_lib.__file__, "/course/course_lib/checks/x", "/x.py",
             "/proc/sys/kernel/hostname", "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger",
-            "/proc/self/oom_score_adj", "/dev/x", "/home/learner/x", "/tmp/x", "/dev/shm/x")]))
+            "/proc/self/oom_score_adj", "/dev/x", "/learner/x", "/tmp/x", "/dev/shm/x")]))
         """.replace('"x")', '"")'),  # opened for writing, and nothing written: for root's own sake
         tmp_path,
     )
@@ -160,7 +160,7 @@ def test_memory_disk_and_file_sizes_are_limited(tmp_path):
         print(json.dumps([
             may(lambda: bytearray(2_200_000_000)),
             may(lambda: open("big", "wb").write(b"0" * 20_000_000)),
-            *(may(lambda: fill(f, 3)) for f in ("/tmp", "/home/learner", "/dev/shm")),
+            *(may(lambda: fill(f, 3)) for f in ("/tmp", "/learner", "/dev/shm")),
         ]))
         """,
         tmp_path,
@@ -364,7 +364,7 @@ def test_a_forked_kernel_is_a_world_of_its_own(tmp_path, warm):
             "kernels": os.listdir(base), "me": os.environ.get("HOME"),
             "dice": __import__("random").random(),
             "write": [may(p) for p in ("/x", "/dev/x", "/proc/sys/kernel/core_pattern",
-                      "/host/x", "/opt/course/x", "/usr/x")],
+                      "/host/x", "/course/x", "/usr/x")],
             "interfaces": [name for _, name in socket.if_nameindex()],
         }))
         open("/tmp/left", "w").write("x"); open(os.path.expanduser("~/left"), "w").write("x")
@@ -375,7 +375,7 @@ def test_a_forked_kernel_is_a_world_of_its_own(tmp_path, warm):
     assert seen[1]["tmp"] == [] and seen[2]["tmp"] == ["left"]
     for what in seen[:2]:
         assert what["processes"] == ["1", "2"] and what["capabilities"] == [0] * 10
-        assert what["privileges"] == "1" and what["me"] == "/home/learner"
+        assert what["privileges"] == "1" and what["me"] == "/learner"
         assert len(what["kernels"]) == 1 and what["write"] == [False] * 6
         assert what["interfaces"] == ["lo"]
     assert seen[0]["dice"] != seen[1]["dice"] and seen[0]["kernels"] != seen[1]["kernels"]

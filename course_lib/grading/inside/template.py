@@ -5,7 +5,7 @@ are worth nothing outside) and never runs a line of a learner's. For each kernel
 child
 
 * leaves every namespace but the user's: mounts, process numbers, network and IPC are its own;
-* covers home, /tmp, /dev/shm and the other kernels' sockets with empty folders in memory, and
+* covers the home, /tmp, /dev/shm and the other kernels' sockets with empty folders in memory, and
   mounts a /proc of its own, for reading;
 * drops all capabilities for good, takes its limits, closes what it inherited, and becomes a kernel.
 
@@ -29,7 +29,7 @@ import sys
 import tarfile
 from typing import Any
 
-HOME = "/home/learner"
+HOME = "/learner"
 NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000
 READ_ONLY, NOSUID, NODEV, NOEXEC, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 8, 4096, 0x4000, 1 << 18
 PDEATHSIG, CAPBSET_DROP, CAP_AMBIENT, CLEAR_ALL = 1, 24, 47, 4
@@ -122,7 +122,7 @@ def _first(connection: socket.socket, folder: str, request: dict[str, Any]) -> N
     _mount("none", "/", None, RECURSIVE | PRIVATE)
     kept = os.open(private, os.O_PATH)
     here = f"/proc/self/fd/{kept}"
-    for place in ("/tmp", "/home", "/dev/shm", folder):
+    for place in ("/tmp", HOME, "/dev/shm", folder):
         if os.path.isdir(place):  # the last one may lie in one of the others
             _mount("tmpfs", place, "tmpfs", NOSUID | NODEV, f"size={size},mode=1777")
     os.makedirs(private)

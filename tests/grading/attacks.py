@@ -393,7 +393,7 @@ HARM = {
         x = []
         while True: x.append(bytearray(10**8))
         """,
-        says="MemoryError",
+        says="emory",
     ),
     "all memory, by many": Attack(
         before="""

@@ -11,5 +11,18 @@ The order of things, one module each:
 What an attacker may do: anything, in the kernel. What the grader believes: the data that come back,
 and whether they are right is found out here.
 
+For whoever adds the commands and the workers of a large class:
+
+* `judge` is for one submission, keeps no state, and is called in a worker's main thread (its timer
+  limits the tests); `Settings(template=Template())`, one for each worker, makes it fast. A `Template`
+  that is gone raises `SandboxError`: make another one, and judge the submission again.
+* A worker should be expendable all the same: what a learner's test makes a lent function compute
+  is bounded in memory (`line._little_memory`) and, between two steps of Python, in time; one long
+  call into C is not.
+* `rebuild` wants the released notebook, `judge` the instructor's, with hidden tests: an overlay
+  only has to hand over another one. Modules that would give an answer away are named `hidden`.
+* A question has `by_hand` set where nobody but the instructor can give the points; it must not be
+  exported as 0. Outputs and messages are a learner's text: escape them wherever they are shown.
+
 The room needs the extra `grading` (nbformat, nbgrader and with it jupyter_client).
 """

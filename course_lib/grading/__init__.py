@@ -14,8 +14,8 @@ and whether they are right is found out here.
 For whoever adds the commands and the workers of a large class:
 
 * `judge` is for one submission, keeps no state, and is called in a worker's main thread (its timer
-  limits the tests); `Settings(template=Template())`, one for each worker, makes it fast. A `Template`
-  that is gone raises `SandboxError`: make another one, and judge the submission again.
+  limits the tests); `Settings(template=Template())`, one for each worker, makes it fast. A
+  `Template` that is gone raises `SandboxError`: make another one, and judge the submission again.
 * A worker should be expendable all the same: what a learner's test makes a lent function compute
   is bounded in memory (`line._little_memory`) and, between two steps of Python, in time; one long
   call into C is not.

@@ -391,9 +391,12 @@ HARM = {
     "all memory": Attack(
         before="""
         x = []
-        while True: x.append(bytearray(10**8))
+        try:
+            while True: x.append(bytearray(10**9))
+        finally:
+            x.clear()  # or the answer finds nothing left, which is the attacker's own loss
         """,
-        says="emory",
+        says="MemoryError",
     ),
     "all memory, by many": Attack(
         before="""

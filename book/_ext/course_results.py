@@ -229,6 +229,9 @@ def words(metric: str) -> str:
         "iou": "IoU",
         "lr": "learning rate",
         "ms": "(ms)",
+        "pq": "PQ",
+        "rq": "RQ",
+        "sq": "SQ",
         "unet": "U-Net",
         "val": "validation",
     }

@@ -19,6 +19,8 @@ from course_lib.checks.classifier.conv2d import conv2d
 from course_lib.checks.classifier.conv_output import conv_output
 from course_lib.checks.compare import assert_close
 from course_lib.checks.core import Check
+from course_lib.checks.cvae.every_class import every_class
+from course_lib.checks.cvae.told_both import told_both
 from course_lib.checks.dcgan.latent_walk import latent_walk
 from course_lib.checks.dcgan.up_padding import up_padding
 from course_lib.checks.deeplab.atrous import atrous
@@ -30,6 +32,8 @@ from course_lib.checks.fcn.scatter import scatter
 from course_lib.checks.four_steps.clean_mask import clean_mask
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.four_steps.resize_pair import resize_pair
+from course_lib.checks.four_steps_generation.find_code import find_code
+from course_lib.checks.four_steps_generation.vaegan_turn import vaegan_turn
 from course_lib.checks.gan_2d.cheapest_game import cheapest_game
 from course_lib.checks.gan_2d.diagnose_games import diagnose_games
 from course_lib.checks.gan_2d.generator_gradient import generator_gradient
@@ -64,6 +68,19 @@ from course_lib.checks.unet.match_skip import match_skip
 from course_lib.checks.unet.shift_map import shift_map
 from course_lib.checks.unet.smallest_net import smallest_net
 from course_lib.checks.unet.train_pass import train_pass
+from course_lib.checks.vae.code_nats import code_nats
+from course_lib.checks.vae.diagnose_codes import diagnose_codes
+from course_lib.checks.vae.draw_code import draw_code
+from course_lib.checks.vae.examine_bound import examine_bound
+from course_lib.checks.vae.silent_numbers import silent_numbers
+from course_lib.checks.vae.smallest_code import smallest_code
+from course_lib.checks.vae.vae_loss import vae_loss
+from course_lib.checks.vae.weighted_bound import weighted_bound
+from course_lib.checks.vqvae.diagnose_codebooks import diagnose_codebooks
+from course_lib.checks.vqvae.examine_prior import examine_prior
+from course_lib.checks.vqvae.follow_codes import follow_codes
+from course_lib.checks.vqvae.next_shares import next_shares
+from course_lib.checks.vqvae.quantise import quantise
 from course_lib.checks.wgan_gp.examine_penalty import examine_penalty
 from course_lib.checks.wgan_gp.game_step import game_step
 from course_lib.checks.wgan_gp.gradient_penalty import gradient_penalty
@@ -130,6 +147,23 @@ ALL: dict[str, Check] = {
         frechet_gaussians,
         fewer_samples,
         precision_recall,
+        draw_code,
+        code_nats,
+        vae_loss,
+        diagnose_codes,
+        silent_numbers,
+        smallest_code,
+        weighted_bound,
+        examine_bound,
+        every_class,
+        told_both,
+        quantise,
+        follow_codes,
+        diagnose_codebooks,
+        next_shares,
+        examine_prior,
+        vaegan_turn,
+        find_code,
     )
 }
 
@@ -147,19 +181,28 @@ __all__ = [
     "cheapest_game",
     "choose_rates",
     "clean_mask",
+    "code_nats",
     "conv2d",
     "conv_output",
     "decode_boxes",
+    "diagnose_codes",
+    "diagnose_codebooks",
     "diagnose_detectors",
     "diagnose_games",
     "diagnose_training",
     "dice_from_iou",
     "discriminator_step",
+    "draw_code",
+    "every_class",
     "examine_ap",
+    "examine_bound",
     "examine_iou",
     "examine_penalty",
+    "examine_prior",
     "fewer_samples",
+    "find_code",
     "flip_together",
+    "follow_codes",
     "frechet_gaussians",
     "game_step",
     "generator_gradient",
@@ -176,23 +219,31 @@ __all__ = [
     "modes_covered",
     "modulate",
     "more_friction",
+    "next_shares",
     "nms_survivors",
     "optimal_discriminator",
     "panoptic_quality",
     "play_rounds",
     "precision_recall",
+    "quantise",
     "r1_penalty",
     "resize_pair",
     "roi_cells",
     "scatter",
     "shift_map",
+    "silent_numbers",
+    "smallest_code",
     "smallest_net",
     "soft_dice",
     "split_touching",
     "stack_field",
     "suppress",
+    "told_both",
     "train_pass",
     "truncate",
     "two_means",
     "up_padding",
+    "vae_loss",
+    "vaegan_turn",
+    "weighted_bound",
 ]

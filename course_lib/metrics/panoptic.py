@@ -8,8 +8,12 @@ Pixels that the truth leaves void are no fault of a prediction: they are taken o
 and a segment of which more than half is void is not counted. Void of the *prediction* has no such
 right, so truth and prediction must not change places.
 
-Source: Kirillov et al., "Panoptic Segmentation", arXiv:1801.00868, section 4. torchmetrics treats
-void of truth and prediction alike, and gives the same numbers where the prediction has none.
+A crowd is neither found nor missed, and its pixels are void for the predicted segments of its
+class, as far as these are without a partner: one that lies mostly in crowd and void is not counted.
+
+Source: Kirillov et al., "Panoptic Segmentation", arXiv:1801.00868, section 4; crowds as in the
+evaluation code that the authors published with it. torchmetrics treats void of truth and prediction
+alike, gives the same numbers where the prediction has none, and knows no crowds.
 """
 
 from collections.abc import Sequence
@@ -66,7 +70,7 @@ def panoptic_counts(
         ids: (H, W) predicted segment numbers, 0 = void.
         segments: what the predicted numbers are.
         true_ids: (H, W) true segment numbers, 0 = void.
-        true_segments: what the true numbers are.
+        true_segments: what the true numbers are, and which of them are crowds.
         num_classes: number of classes C.
 
     Returns:
@@ -75,12 +79,18 @@ def panoptic_counts(
 
     Raises:
         ValueError: for maps of two shapes, numbers that are not listed or listed without a pixel,
-            a class out of range, or two segments of one stuff class.
+            a class out of range, two segments of one stuff class, or a crowd among the predicted.
     """
     if ids.ndim != 2 or ids.shape != true_ids.shape:
         raise ValueError(
             f"ids have shape {tuple(ids.shape)}, true_ids {tuple(true_ids.shape)}; give two maps "
             "(H, W) of the same picture."
+        )
+    crowds = [segment.id for segment in segments if segment.crowd]
+    if crowds:
+        raise ValueError(
+            f"segments calls number {crowds[0]} a crowd; only the truth has crowds: give each "
+            "predicted object a segment of its own."
         )
     labels, places = _labels(ids, segments, num_classes, "segments")
     true_labels, true_places = _labels(true_ids, true_segments, num_classes, "true_segments")
@@ -92,15 +102,17 @@ def panoptic_counts(
     shared = joint[1:, 1:]
     union = (area - in_void)[1:, None] + true_area[1:] - shared  # eq-pq-void
     same = labels[1:, None] == true_labels[1:]
-    pair = same & (shared > 0.5 * union)  # eq-unique-match
+    crowd = torch.tensor([s.crowd for s in sorted(true_segments)], dtype=torch.bool)
+    pair = same & ~crowd & (shared > 0.5 * union)  # eq-unique-match
     counts = torch.zeros(num_classes, 4, dtype=torch.float64)
     row, column = pair.nonzero(as_tuple=True)
     of_pair = labels[1:][row]
     counts[:, 0].index_add_(0, of_pair, shared[row, column] / union[row, column])
     counts[:, 1] = of_pair.bincount(minlength=num_classes)
-    false = ~pair.any(1) & (in_void <= 0.5 * area)[1:]
+    ignored = in_void[1:] + (shared * (same & crowd)).sum(1)
+    false = ~pair.any(1) & (ignored <= 0.5 * area[1:])
     counts[:, 2] = labels[1:][false].bincount(minlength=num_classes)
-    counts[:, 3] = true_labels[1:][~pair.any(0)].bincount(minlength=num_classes)
+    counts[:, 3] = true_labels[1:][~pair.any(0) & ~crowd].bincount(minlength=num_classes)
     return counts
 
 

@@ -21,11 +21,13 @@ class Segment(NamedTuple):
         id: its number in the map, at least 1.
         label: its class.
         thing: whether it is one object, rather than all that there is of some stuff.
+        crowd: whether, in the truth, it holds uncountably many objects that nobody told apart.
     """
 
     id: int
     label: int
     thing: bool
+    crowd: bool = False
 
 
 def panoptic_merge(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.distributions import Normal, kl_divergence
 from torchvision.ops import batched_nms, box_iou, roi_align
 
 from course_lib.checks.after_the_network import split_touching as marks
 from course_lib.checks.after_the_network import suppress as suppressing
+from course_lib.checks.cvae import told_both as told
 from course_lib.checks.four_steps import diagnose_training as training
+from course_lib.checks.four_steps_generation import vaegan_turn as turn
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging import examine_iou as by_iou
 from course_lib.checks.judging_objects import diagnose_detectors as detectors
@@ -22,8 +26,16 @@ from course_lib.checks.normalisation import judge_pass as judging_pass
 from course_lib.checks.simple_gan import play_rounds as rounds_of
 from course_lib.checks.unet import smallest_net as net
 from course_lib.checks.unet import train_pass as training_pass
+from course_lib.checks.vae import diagnose_codes as codes
+from course_lib.checks.vae import examine_bound as by_bound
+from course_lib.checks.vae import smallest_code as short
+from course_lib.checks.vae import vae_loss as bound_loss
+from course_lib.checks.vqvae import diagnose_codebooks as codebooks
+from course_lib.checks.vqvae import examine_prior as by_prior
+from course_lib.checks.vqvae import quantise as choice
 from course_lib.checks.wgan_gp import examine_penalty as by_penalty
-from course_lib.models import UNet
+from course_lib.models import CVAE, VAE, UNet
+from course_lib.ops import VectorQuantizer
 from course_lib.train import PointsConfig
 
 bugs = training_pass.BUGS
@@ -532,7 +544,261 @@ def ap_coarse(ap):
     assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - by_ap.WANTED) < 0.01
 
 
+def loss_by_distributions(encoder, decoder, log_sigma, images, noise):
+    """Every density by torch.distributions."""
+    mean, logvar = encoder(images)
+    q = Normal(mean, torch.exp(logvar / 2))
+    z = mean + q.stddev * noise
+    likely = Normal(decoder(z), log_sigma.exp()).log_prob(images).flatten(1).sum(1)
+    return (kl_divergence(q, Normal(torch.zeros_like(mean), 1.0)).sum(1) - likely).mean()
+
+
+def loss_image_by_image(encoder, decoder, log_sigma, images, noise):
+    total, number = 0, images[0].numel()
+    for image, e in zip(images, noise, strict=True):
+        mean, logvar = (part[0] for part in encoder(image[None]))
+        drawn = decoder((mean + logvar.exp().sqrt() * e)[None])[0]
+        error = ((image - drawn) / log_sigma.exp()) ** 2
+        nats = 0.5 * error.sum() + number * (log_sigma + 0.5 * math.log(2 * math.pi))
+        total = total + nats - 0.5 * (1 + logvar - mean**2 - logvar.exp()).sum()
+    return total / len(images)
+
+
+def told_by_eye(encoder, decoder, images, labels, noise, num_classes):
+    """The rows of a unit matrix in the place of one_hot."""
+    beside = torch.eye(num_classes)[labels]
+    mean, logvar = encoder(torch.hstack([images.reshape(len(images), -1), beside])).tensor_split(
+        2, dim=1
+    )
+    z = torch.addcmul(mean, logvar.exp().sqrt(), noise)
+    return decoder(torch.hstack([z, beside])), mean, logvar
+
+
+def told_by_scatter(encoder, decoder, images, labels, noise, num_classes):
+    beside = images.new_zeros(len(images), num_classes).scatter_(1, labels[:, None], 1)
+    out = encoder(torch.cat([images.flatten(1), beside], -1))
+    mean, logvar = out[:, : out.shape[1] // 2], out[:, out.shape[1] // 2 :]
+    z = mean + torch.exp(logvar / 2) * noise
+    return [decoder(torch.cat([z, beside], -1)), mean, logvar]
+
+
+def told_changed(**changes):
+    return lambda *arguments: told._pass(*arguments, **changes)
+
+
+def told_of(change):
+    return lambda *arguments: change(*told.reference(*arguments))
+
+
+def turn_by_backward(encoder, decoder, judge, images, noise, fresh):
+    """Each loss is followed to the parameters that it is for."""
+    mean, logvar = encoder(images)
+    again = decoder(mean + torch.exp(logvar / 2) * noise)
+    wanted = judge(images)[1].detach()
+    score, features = judge(again)
+    like = (features - wanted).pow(2).sum(1).mean() / 2
+    divergence = -0.5 * (1 + logvar - mean.pow(2) - logvar.exp()).sum(1).mean()
+    taken = F.softplus(-score).mean() / 2 + F.softplus(-judge(decoder(fresh))[0]).mean() / 2
+    (like + divergence).backward(inputs=list(encoder.parameters()), retain_graph=True)
+    (like + taken).backward(inputs=list(decoder.parameters()))
+
+
+def turn_with_a_frozen_judge(encoder, decoder, judge, images, noise, fresh):
+    """Two passes: one for the encoder through a decoder that is cleared, one for the decoder."""
+    judge.requires_grad_(False)
+    with torch.no_grad():
+        wanted = judge(images)[1]
+    mean, logvar = encoder(images)
+    z = mean + (0.5 * logvar).exp() * noise
+    like = 0.5 * (judge(decoder(z))[1] - wanted).square().sum(1).mean()
+    (like + 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(1).mean()).backward()
+    decoder.zero_grad()
+    score, features = judge(decoder(z.detach()))
+    loss = 0.5 * (features - wanted).square().sum(1).mean()
+    for logits in (score, judge(decoder(fresh))[0]):
+        loss = loss - 0.5 * F.logsigmoid(logits).mean()
+    loss.backward()
+    judge.requires_grad_(True)
+
+
+def turn_changed(**changes):
+    return lambda *arguments: turn._turn(*arguments, **changes)
+
+
+def turn_given(change):
+    return lambda *arguments: turn._turn(*change(*arguments))
+
+
+def turn_steps(encoder, decoder, judge, images, noise, fresh):
+    """Clears the gradients that it was asked to leave."""
+    turn.reference(encoder, decoder, judge, images, noise, fresh)
+    encoder.zero_grad()
+    decoder.zero_grad()
+
+
+def turn_swapped(encoder, decoder, judge, images, noise, fresh):
+    return turn.reference(encoder, decoder, judge, images, fresh, noise)
+
+
+def short_code(**changes):
+    given = {"in_channels": 1, "size": 16, "latent_dim": 4, "hidden": (256, 128), "sigma": 0.1}
+    return lambda: VAE(**{**given, **changes})
+
+
+def loss_changed(**changes):
+    return lambda *arguments: bound_loss._loss(*arguments, **changes)
+
+
+def loss_of(change):
+    return lambda *arguments: change(bound_loss.reference(*arguments))
+
+
+def bound_against_my_own(bound):
+    """Random images against a function of one's own, near and far from 0."""
+    rng = torch.Generator().manual_seed(2)
+    for level in (0.0, -2000.0):
+        mean, logvar = torch.randn(2, 5, 3, generator=rng)
+        z = torch.randn(5, 4, 3, generator=rng)
+        likely = level + 2 * torch.randn(5, 4, generator=rng)
+        q = Normal(mean[:, None], (logvar / 2).exp()[:, None])
+        weight = likely + (Normal(0.0, 1.0).log_prob(z) - q.log_prob(z)).sum(-1)
+        wanted = [math.log(sum(math.exp(w - max(row)) for w in row) / 4) + max(row)
+                  for row in weight.tolist()]  # fmt: skip
+        got = bound(likely, z, mean, logvar)
+        assert torch.allclose(got.double(), torch.tensor(wanted).double(), atol=2e-3)
+
+
+def bound_by_parts(bound):
+    by_bound._far(bound)
+    by_bound._by_hand(bound)
+    by_bound._one_code(bound)
+    by_bound._at_the_prior(bound)
+    by_bound._equal_weights(bound)
+
+
+def bound_returns(bound):
+    return bound(by_bound.LIKELY, by_bound.Z, by_bound.MEAN, by_bound.LOGVAR).shape == (2,)
+
+
+def bound_in_float32(bound):
+    got = bound(by_bound.LIKELY, by_bound.Z, by_bound.MEAN, by_bound.LOGVAR)
+    assert got.dtype == torch.float32
+    by_bound.reference(bound)
+
+
+def bound_rises(bound):
+    """More codes never give less, which holds on average only."""
+    parts = by_bound.LIKELY, by_bound.Z
+    one, three = (bound(*(p[:, :k] for p in parts), by_bound.MEAN, by_bound.LOGVAR) for k in (1, 3))
+    assert (three >= one).all()
+
+
+def bound_is_finite(bound):
+    assert bound(by_bound.LIKELY, by_bound.Z, by_bound.MEAN, by_bound.LOGVAR).isfinite().all()
+
+
+def bound_of_averages(bound):
+    """Expects the average of logarithms."""
+    wanted = by_bound._wanted() - 0.3
+    got = bound(by_bound.LIKELY, by_bound.Z, by_bound.MEAN, by_bound.LOGVAR)
+    assert torch.allclose(got.double(), wanted, atol=1e-4)
+
+
+def bound_swallows(bound):
+    try:
+        by_bound.reference(bound)
+    except AssertionError:
+        print("wrong!")
+
+
+class Straight(torch.autograd.Function):
+    """Forward the nearest code, backward nothing at all happens."""
+
+    @staticmethod
+    def forward(ctx, u, e):
+        return e.clone()
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope, None
+
+
+def choice_by_a_function(u, codebook, beta):
+    codes = (u[:, None] - codebook).square().sum(2).argmin(1)
+    e = F.embedding(codes, codebook)
+    to_codes = (u.detach() - e).square().mean()
+    to_vectors = (u - e.detach()).square().mean()
+    return Straight.apply(u, e.detach()), codes, to_codes + beta * to_vectors
+
+
+def choice_by_the_package(u, codebook, beta):
+    quantiser = VectorQuantizer(
+        num_codes=len(codebook), dim=u.shape[1], decay=None, commitment=beta
+    )
+    del quantiser.codebook
+    quantiser.codebook = codebook
+    out = quantiser(u[:, :, None, None])
+    return out.quantised[:, :, 0, 0], out.codes[:, 0, 0], out.loss
+
+
+def choice_of(change):
+    return lambda *arguments: change(*choice.reference(*arguments))
+
+
+def prior_by_logarithms(prior):
+    """Other sizes, logarithms, all images in turn."""
+    total = torch.zeros((), dtype=torch.float64)
+    for row in torch.cartesian_prod(torch.arange(3), torch.arange(3)):
+        chances = torch.as_tensor(prior(row[None], 3))[0].double()
+        assert (chances > 0).all()
+        total += chances.log().gather(1, row[:, None]).sum().exp()
+    assert torch.isclose(total, torch.ones_like(total))
+    a, b = torch.tensor([[0, 1, 2]]), torch.tensor([[0, 1, 0]])
+    assert torch.allclose(prior(a, 3), prior(b, 3))  # the last code is seen by nobody
+    c = torch.tensor([[2, 1, 0]])
+    assert torch.allclose(prior(b, 3)[:, 0], prior(c, 3)[:, 0])
+    assert torch.allclose(prior(torch.cat([a, a]), 3)[1:], prior(a, 3))
+    d = torch.tensor([[0, 0, 0]])
+    assert torch.allclose(prior(torch.cat([a, d]), 3)[:1], prior(a, 3))
+
+
+def prior_returns(prior):
+    by_prior.reference(prior)
+    return True
+
+
+def prior_wants_double(prior):
+    assert prior(torch.tensor([[0, 1]]), 2).dtype == torch.float64
+
+
+def prior_wants_a_half(prior):
+    by_prior.reference(prior)
+    assert prior(torch.tensor([[0, 0]]), 2)[0, 1, 0] == 2 / 3
+
+
+def prior_swallows(prior):
+    try:
+        by_prior.reference(prior)
+    except AssertionError:
+        print("leaks!")
+
+
+def prior_first_place_only(prior):
+    shares = prior(torch.tensor([[0, 1, 0]]), 2)
+    assert abs(float(shares[0, 0].sum()) - 1) < 1e-6
+
+
 RIGHT_ANSWERS = {
+    "examine_bound": [bound_against_my_own, bound_by_parts],
+    "vae_loss": [loss_by_distributions, loss_image_by_image],
+    "told_both": [told_by_eye, told_by_scatter],
+    "vaegan_turn": [turn_by_backward, turn_with_a_frozen_judge],
+    "silent_numbers": [lambda: "b"],
+    "diagnose_codes": [causes(codes)],
+    "smallest_code": [short_code(hidden=(256, 96), sigma=0.09)],
+    "quantise": [choice_by_a_function, choice_by_the_package],
+    "examine_prior": [prior_by_logarithms],
+    "diagnose_codebooks": [causes(codebooks)],
     "examine_ap": [ap_against_my_own, ap_in_single_calls],
     "nms_survivors": [lambda: 4],
     "suppress": [suppress_by_torchvision, suppress_by_lists, suppress_by_matrix],
@@ -556,6 +822,136 @@ RIGHT_ANSWERS = {
 }
 
 WRONG_ANSWERS = {
+    "told_both": [
+        (told_changed(**{**told.BUGS, "columns": "all classes"}), "1 of 5 points"),
+        (told_changed(encoder_told=False, decoder_told="as a number"), "the encoder gets"),
+        (told_changed(decoder_told="as a number", columns="of this batch"), "columns, wanted"),
+        (told_of(lambda x, m, v: None), "FAIL pixels"),
+        (told_of(lambda x, m, v: x), "FAIL pixels"),
+        (told_of(lambda x, m, v: (x, v, m)), "the mean is wrong"),
+        (told_of(lambda x, m, v: (x, m)), "wanted a tuple of 3"),
+        (told_of(lambda x, m, v: (x, m, v.exp())), "the log-variance is wrong"),
+        (told_of(lambda x, m, v: (x.sigmoid(), m, v)), "the pixels is wrong"),
+        (lambda e, d, x, y, n, k: told.reference(e, d, -x, y, n, k), "FAIL pixels"),
+        (lambda e, d, x, y, n, k: told.reference(e, d, x, k - 1 - y, n, k), "for the labels"),
+        (lambda e, d, x, y, n, k: told.reference(e, d, x, y, 0 * n, k), "FAIL pixels"),
+        (lambda e, d, x, y, n, k: told.reference(e, d, x, y, n, k + 1), "for the labels"),
+        (lambda e, d, x, y, n, k: e(x.flatten(1)), "the decoder was not called"),
+    ],
+    "vaegan_turn": [
+        (turn_changed(**{**turn.BUGS, "aim": "real"}), "1 of 7 points"),
+        (turn_changed(encoder_hears="everything", judged="reconstructions"), "encoder's gradient"),
+        (turn_changed(judge_spared=False, features="cut"), "the judge is left with gradients"),
+        (turn_changed(aim="drawn", judged="reconstructions"), "look less real"),
+        (turn_changed(encoder_hears="no divergence", judged="reconstructions"), "codes from the"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, x, 0 * n, f)), "FAIL all gradients"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, x, n, 0 * f)), "the same"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, -x, n, f)), "FAIL all gradients"),
+        (turn_steps, "no gradient is left anywhere"),
+        (turn_swapped, "FAIL all gradients"),
+        (lambda *a: None, "no gradient at all"),
+        (lambda e, d, j, x, n, f: j(d(f))[0].mean().backward(), "the judge is left"),
+    ],
+    "diagnose_codes": [
+        (causes(codes, A="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(codes, B="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(codes, C="code too short"), "not 'code too short'"),
+        (causes(codes, D="variance without a bound"), "not 'variance without a bound'"),
+        (causes(codes, E="no divergence"), "not 'no divergence'"),
+        (causes(codes, E="Collapsed"), "wanted one of"),
+        (causes(codes, A=None), "your cause is None"),
+        (causes(codes, C=["beta too large"]), "wanted one of"),
+        (lambda: {"A": "no divergence"}, "says nothing about run 'B'"),
+        (lambda: list(codes.reference().values()), "wanted a dictionary"),
+        (lambda: {}, "says nothing"),
+        (lambda: dict.fromkeys("ABCDE", "beta too large"), "not 'beta too large'"),
+    ],
+    "smallest_code": [
+        (lambda: 4, "wanted a models.VAE"),
+        (lambda: VAE, "wanted a models.VAE"),
+        (lambda: [short.reference()], "wanted a models.VAE"),
+        (lambda: nn.Linear(256, 4), "wanted a models.VAE"),
+        (lambda: CVAE(in_channels=1, size=16), "wanted a models.VAE"),
+        (short_code(size=32), "takes images of 1x32x32"),
+        (short_code(in_channels=3), "takes images of 3x16x16"),
+        (short_code(likelihood="bernoulli", sigma=None), "the digits are grey"),
+        (short_code(hidden=(512, 128)), "over the budget"),
+        (short_code(hidden=None, width=32), "over the budget"),
+        (short_code(sigma=-1.0), "ValueError"),
+        (short_code(sigma=3.0), "mean squared error 0.1"),
+    ],
+    "examine_bound": [
+        (with_an_error, "RuntimeError"),
+        (bound_returns, "returns"),
+        (bound_in_float32, "rejects a right function"),
+        (bound_rises, "rejects a right function"),
+        (bound_is_finite, "accepts every wrong one"),
+        (bound_of_averages, "rejects a right function"),
+        (bound_swallows, "accepts every wrong one"),
+        (by_the_name, "rejects a right function"),
+        (lambda bound: bound(by_bound.LIKELY, by_bound.Z), "TypeError"),
+        (lambda bound: 0, "returns 0"),
+        (lambda bound: by_bound._one_code(bound), "accepts it"),
+    ],
+    "vae_loss": [
+        (loss_changed(**{**bound_loss.BUGS, "pixels": "sum"}), "1 of 7 points"),
+        (loss_changed(pixels="mean", path="cut"), "the loss rises by"),
+        (loss_changed(codes="mean", own_sigma=0.0), "sigma goes from 1 to"),
+        (loss_changed(deviation=0.0), "FAIL codes spread"),
+        (loss_of(lambda loss: -loss), "FAIL loss and gradients"),
+        (loss_of(lambda loss: 2 * loss), "FAIL"),
+        (loss_of(lambda loss: loss.item()), "is a float, wanted a torch.Tensor"),
+        (loss_of(lambda loss: loss.detach()), "no gradient at all"),
+        (loss_of(lambda loss: loss.expand(3)), "wanted one number"),
+        (loss_of(lambda loss: None), "is a NoneType"),
+        (lambda e, d, s, x, n: bound_loss.reference(e, d, s.detach(), x, n), "log_sigma"),
+        (lambda e, d, s, x, n: bound_loss.reference(e, d, s, x, 0 * n), "FAIL codes spread"),
+        (lambda e, d, s, x, n: bound_loss.reference(e, d, s / 2, x, n), "FAIL a large sigma"),
+    ],
+    "silent_numbers": [
+        *[(letters(n), "you committed") for n in "acd"],
+        *[(letters(n), "nothing is committed") for n in ("B", "e", 0.0, "it stays", ["b"], None)],
+        (letters("b "), "nothing is committed"),
+    ],
+    "quantise": [
+        (partial(choice._quantise, nearest="farthest"), "not their nearest"),
+        (partial(choice._quantise, **{**choice.BUGS, "order": "distances first"}), "the pull"),
+        (partial(choice._quantise, straight="backwards", nearest="product"), "-1.00 times"),
+        (partial(choice._quantise, straight="cut", terms="exchanged"), "0.00 times"),
+        (partial(choice._quantise, order="afterwards", terms="exchanged"), "the loss is 0.0000"),
+        (lambda u, codebook, beta: choice.reference(u, codebook, 1.0), "wanted 0."),
+        (lambda *_: None, "return"),
+        (choice_of(lambda handed, codes, loss: (codes, handed, loss)), "shape"),
+        (choice_of(lambda handed, codes, loss: (handed, codes, loss.item())), "wanted a torch"),
+        (choice_of(lambda handed, codes, loss: (handed, codes, 2 * loss)), "FAIL the loss is"),
+        (choice_of(lambda handed, codes, loss: (handed, codes, loss.detach())), "does not move"),
+        (choice_of(lambda handed, codes, loss: (handed, codes.float(), loss)), "no whole numbers"),
+    ],
+    "examine_prior": [
+        (prior_returns, "returns True"),
+        (prior_wants_double, "rejects a right function"),
+        (prior_wants_a_half, "rejects a right function"),
+        (prior_swallows, "accepts every wrong one"),
+        (prior_first_place_only, "accepts it"),
+        (with_an_error, "RuntimeError"),
+        (by_the_name, "rejects a right function"),
+        (lambda prior: prior(torch.tensor([[0, 1]])), "TypeError"),
+        (lambda prior: 0, "returns 0"),
+        (lambda prior: by_prior._alone(prior), "accepts it"),
+    ],
+    "diagnose_codebooks": [
+        (causes(codebooks, A="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(codebooks, B="gradient cut"), "not 'gradient cut'"),
+        (causes(codebooks, C="nothing restarted"), "not 'nothing restarted'"),
+        (causes(codebooks, D="loss after the line"), "not 'loss after the line'"),
+        (causes(codebooks, E="rate too high"), "not 'rate too high'"),
+        (causes(codebooks, A="Nothing restarted"), "wanted one of"),
+        (causes(codebooks, B=None), "your cause is None"),
+        (lambda: {"A": "nothing restarted"}, "says nothing about run 'B'"),
+        (lambda: list(codebooks.reference().items()), "wanted a dictionary"),
+        (lambda: {}, "says nothing"),
+        (lambda: "gradient cut", "wanted a dictionary"),
+    ],
     "examine_ap": [
         (with_an_error, "RuntimeError"),
         (ap_returns, "returns True"),
@@ -759,6 +1155,15 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "told_both": {"the decoder not told": 2, "unchanged": 0},
+    "vaegan_turn": {"left: the encoder does not hear the verdict": 4, "unchanged": 0},
+    "diagnose_codes": {"collapse and large weight exchanged": 3},
+    "smallest_code": {"a long code": 2, "noise that is learned": 0},
+    "examine_bound": {"small numbers": 9, "one code": 6},
+    "vae_loss": {"left: the encoder hears the decoder": 4, "unchanged": 0},
+    "quantise": {"left: the nearest code is chosen": 3, "unchanged": 0},
+    "examine_prior": {"the places alone sum to 1": 5, "changes alone": 9},
+    "diagnose_codebooks": {"the falling errors taken for health": 3},
     "diagnose_detectors": {"the scores and the reports exchanged": 3},
     "examine_ap": {"no equal scores": 10, "a detector without faults": 4},
     "suppress": {"left: a removed box removes nobody": 5, "unchanged": 0},

@@ -10,11 +10,14 @@ from matplotlib import pyplot as plt
 
 from course_lib.checks import ALL
 from course_lib.checks.after_the_network import suppress as suppressing
+from course_lib.checks.cvae import told_both as told
+from course_lib.checks.four_steps_generation import vaegan_turn as turn
 from course_lib.checks.kinds import Design, Diagnose, Outcome, Predict, recorded
 from course_lib.checks.mask_rcnn import roi_cells as roi
 from course_lib.checks.normalisation import judge_pass as judging
 from course_lib.checks.simple_gan import play_rounds as game
 from course_lib.checks.unet import train_pass as training
+from course_lib.checks.vae import vae_loss as bound
 
 BUGS = [
     *[pytest.param(training, training._pass, bug, id=f"train_pass-{bug}") for bug in training.BUGS],
@@ -25,6 +28,9 @@ BUGS = [
         for bug in suppressing.BUGS
     ],
     *[pytest.param(roi, roi._cells, bug, id=f"roi_cells-{bug}") for bug in roi.BUGS],
+    *[pytest.param(bound, bound._loss, bug, id=f"vae_loss-{bug}") for bug in bound.BUGS],
+    *[pytest.param(told, told._pass, bug, id=f"told_both-{bug}") for bug in told.BUGS],
+    *[pytest.param(turn, turn._turn, bug, id=f"vaegan_turn-{bug}") for bug in turn.BUGS],
 ]
 
 

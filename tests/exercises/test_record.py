@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging_objects import diagnose_detectors as detectors
 from course_lib.checks.kinds import recorded
+from course_lib.checks.vae import diagnose_codes as codes
+from course_lib.checks.vqvae import diagnose_codebooks as codebooks
 from tools.exercises import record
 
 
@@ -64,11 +67,90 @@ def test_the_detectors(monkeypatch):
     assert area(runs["moved aside"]["0.75"]) < 0.02 < 0.2 < area(runs["moved aside"]["0.5"])
 
 
+@pytest.mark.parametrize("cause", ["sound", "collapsed", "divergence rewarded"])
+def test_the_beginning_of_a_code(monkeypatch, cause):
+    monkeypatch.setattr(record, "CODE_STEPS", 40)
+    runner, recipes = record.RECIPES["diagnose_codes"]
+    letters = {run.cause: letter for letter, run in codes.RUNS.items()}
+    stored = recorded(codes.__file__)[letters.get(cause, cause)]
+    made = runner(**recipes[cause])
+    for term in ("error", "divergence"):
+        assert made[term] == pytest.approx(stored[term][:2], rel=0.1)
+
+
+def test_what_is_said_of_the_codes(monkeypatch):
+    stored = recorded(codes.__file__)
+    runs = {run.cause: stored[letter] for letter, run in codes.RUNS.items()}
+    last = {cause: run["divergence"][-1] for cause, run in runs.items()}
+    sound = stored["sound"]
+    assert last["collapsed"] < 1e-3 and max(runs["collapsed"]["nats"]) < 0.01
+    drawn = {
+        cause: np.array([[list(row) for row in picture] for picture in run["drawn"]], int)
+        for cause, run in runs.items()
+    }  # (4, H, W), ten greys
+    assert np.ptp(drawn["collapsed"], axis=0).max() <= 1 < np.ptp(drawn["beta too large"], 0).max()
+    assert min(runs["beta too large"]["nats"]) < 0.05 < runs["beta too large"]["nats"][0]
+    assert last["beta too large"] < sound["divergence"][-1] / 2
+    assert runs["beta too large"]["error"][-1] > 1.5 * sound["error"][-1]
+    assert min(runs["no divergence"]["nats"]) > 2 * max(sound["nats"])
+    assert runs["no divergence"]["error"][-1] < sound["error"][-1]
+    rewarded = runs["divergence rewarded"]["divergence"]
+    assert rewarded == sorted(rewarded) and rewarded[-1] > 1e10
+    leaps = sorted(runs["variance without a bound"]["divergence"])
+    assert leaps[-1] > 1e10 and leaps[-2] < 100  # one reading
+    assert sum(runs["variance without a bound"]["nats"]) == pytest.approx(
+        sum(sound["nats"]), rel=0.1
+    )
+    monkeypatch.setattr(record, "CODE_STEPS", 120)  # the control: the same images, and a bound
+    step = leaps[-1]
+    assert step in runs["variance without a bound"]["divergence"][:6]
+    assert max(record.encode(unscaled=2)["divergence"]) < 300
+
+
 def test_every_run_has_a_recipe():
     for check in (
         training.diagnose_training,
         games.diagnose_games,
         detectors.diagnose_detectors,
+        codes.diagnose_codes,
+        codebooks.diagnose_codebooks,
     ):
         recipes = record.RECIPES[check.name][1]
         assert set(recipes) == {"sound", *(run.cause for run in check.runs.values())}
+
+
+@pytest.mark.parametrize("cause", ["sound", "loss after the line", "gradient cut"])
+def test_the_first_steps_of_a_codebook(monkeypatch, cause):
+    monkeypatch.setattr(record, "LIST_STEPS", 20)
+    monkeypatch.setattr(record, "LIST_READINGS", 1)
+    runner, recipes = record.RECIPES["diagnose_codebooks"]
+    letters = {run.cause: letter for letter, run in codebooks.RUNS.items()}
+    stored = recorded(codebooks.__file__)[letters.get(cause, cause)]
+    made = runner(**recipes[cause])
+    assert made["step"] == stored["step"][:2] == [0, 20]
+    assert made["mean image"] == stored["mean image"]
+    for name in ("error", "codes moved"):
+        assert made[name] == pytest.approx(stored[name][:2], abs=0.02, rel=0.1)
+
+
+def test_what_is_said_of_the_codebooks():
+    stored = recorded(codebooks.__file__)
+    runs = {"sound": stored["sound"]}
+    runs |= {run.cause: stored[letter] for letter, run in codebooks.RUNS.items()}
+    blank = stored["sound"]["mean image"]
+    ends = {cause: {k: run[k][-1] for k in ("error", "perplexity")} for cause, run in runs.items()}
+    for cause in ("sound", "nothing restarted", "list too short"):
+        assert ends[cause]["error"] < 0.2 * blank
+    late = ends["loss after the line"]
+    assert late["error"] < 0.5 * blank
+    assert 3.5 < late["perplexity"] < 4.5
+    assert set(runs["loss after the line"]["codes moved"]) == {0.0}
+    slow = runs["nothing restarted"]["perplexity"]
+    assert max(slow[:6]) < 7
+    assert 10 < slow[-1] < 0.6 * ends["sound"]["perplexity"]
+    assert 3.7 < ends["list too short"]["perplexity"] <= 4
+    assert min(runs["decoder frozen"]["error"]) > blank
+    cut = runs["gradient cut"]
+    assert blank > ends["gradient cut"]["error"] > 0.7 * blank
+    assert max(cut["codes moved"][1:]) - min(cut["codes moved"][1:]) < 0.02
+    assert ends["gradient cut"]["perplexity"] > ends["sound"]["perplexity"]

@@ -83,8 +83,10 @@ def test_it_equals_torchmetrics() -> None:
     assert panoptic_quality(total).mean == pytest.approx(float(mean), abs=1e-6)
 
 
-def plain_counts(guess: Tensor, truth: Tensor) -> list[list[float]]:
-    """The definition, with sets of pixels."""
+def plain_counts(
+    guess: Tensor, truth: Tensor, crowds: set[tuple[int, int]] = frozenset()
+) -> list[list[float]]:
+    """The definition, with sets of pixels; crowds are keys (class, number) of the truth."""
 
     def sets(pairs: Tensor) -> dict:
         found: dict = {}
@@ -101,16 +103,18 @@ def plain_counts(guess: Tensor, truth: Tensor) -> list[list[float]]:
         for key, other in true.items():
             shared = len(pixels & other)
             union = len(pixels) + len(other) - shared - len(pixels & void)
-            if key[0] == label and shared / union > 0.5:
+            if key[0] == label and key not in crowds and shared / union > 0.5:
                 partner = key
                 counts[label][0] += shared / union
                 counts[label][1] += 1
         if partner is not None:
             assert partner not in done  # pairs are unique
             done.add(partner)
-        elif len(pixels & void) / len(pixels) <= 0.5:
+            continue
+        left_out = void.union(*(true[key] for key in crowds if key[0] == label and key in true))
+        if len(pixels & left_out) / len(pixels) <= 0.5:
             counts[label][2] += 1
-    for key in true.keys() - done:
+    for key in true.keys() - done - crowds:
         counts[key[0]][3] += 1
     return counts
 
@@ -123,6 +127,51 @@ def test_it_equals_the_definition_with_void_in_both() -> None:
         ours = panoptic_counts(*as_segments(guess), *as_segments(truth), 4)
         expected = torch.tensor(plain_counts(guess, truth), dtype=torch.float64)
         torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parity
+def test_crowds_are_as_in_the_published_evaluation() -> None:
+    """Sets of pixels again, with one object in three a crowd."""
+    generator = torch.Generator().manual_seed(3)
+    moved = 0
+    for _ in range(CASES):
+        guess, truth = random_pair(generator, void=0.2)
+        ids, segments = as_segments(truth)
+        many = (torch.rand(len(segments), generator=generator) < 1 / 3).tolist()
+        marked = [s._replace(crowd=s.thing and c) for s, c in zip(segments, many, strict=True)]
+        crowds = {tuple(truth[ids == s.id][0].tolist()) for s in marked if s.crowd}
+        ours = panoptic_counts(*as_segments(guess), ids, marked, 4)
+        expected = torch.tensor(plain_counts(guess, truth, crowds), dtype=torch.float64)
+        torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
+        moved += not torch.equal(ours, panoptic_counts(*as_segments(guess), ids, segments, 4))
+    assert moved > CASES // 3
+
+
+def test_crowds_by_hand() -> None:
+    """A row of ten pixels: a crowd of class 0 on the left, an object on the right."""
+    ids, segments = row("aaaaaabbbb")
+    truth = ids, [segments[0]._replace(crowd=True), segments[1]]
+    # The crowd is neither found nor missed, whatever covers it; b is found.
+    assert panoptic_counts(*row("aaaaaabbbb"), *truth, 1).tolist() == [[1, 1, 0, 0]]
+    assert panoptic_counts(*row("......bbbb"), *truth, 1).tolist() == [[1, 1, 0, 0]]
+    # Three objects in the crowd, none of them false.
+    assert panoptic_counts(*row("aaccddbbbb"), *truth, 1).tolist() == [[1, 1, 0, 0]]
+    # Half in the crowd is not more than half. What has a partner gets nothing from the crowd.
+    assert panoptic_counts(*row("....aaaa.."), *truth, 1).tolist() == [[0, 0, 1, 1]]
+    assert panoptic_counts(*row(".....bbbbb"), *truth, 1).tolist() == [[0.8, 1, 0, 0]]
+    # A crowd of another class is no excuse.
+    other = ids, [Segment(1, 1, True, crowd=True), segments[1]]
+    assert panoptic_counts(*row("aaaaaabbbb"), *other, 2).tolist() == [[1, 1, 1, 0], [0, 0, 0, 0]]
+    # Void and crowd together.
+    mixed = row("aaa...bbbb")
+    mixed = mixed[0], [mixed[1][0]._replace(crowd=True), mixed[1][1]]
+    assert panoptic_counts(*row("..aaaabbbb"), *mixed, 1).tolist() == [[1, 1, 0, 0]]
+    # A class that is nothing but crowd has no score.
+    alone = row("aaaa")
+    counts = panoptic_counts(*row("aabb"), alone[0], [alone[1][0]._replace(crowd=True)], 1)
+    assert panoptic_quality(counts).pq.isnan().all()
+    with pytest.raises(ValueError, match="only the truth has crowds"):
+        panoptic_counts(*truth, ids, segments, 1)
 
 
 def row(text: str) -> tuple[Tensor, list[Segment]]:

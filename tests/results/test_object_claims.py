@@ -1,5 +1,6 @@
 """The claims of detectors: what they measure, and their intervals."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from course_lib.models import MaskRCNN
 from course_lib.models.mask_rcnn.twin import TorchvisionTwin
 from course_lib.recipes.objects import RECIPES, TWIN_PENN_FUDAN
 from course_lib.results import CLAIMS, load
-from course_lib.results.claims.objects import resampled, scores_on_test
+from course_lib.results.claims.objects import COMPARED, resampled, scores_on_test
 
 
 def squares(places: list[tuple[int, int]], size: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,6 +55,19 @@ def test_an_interval_is_that_of_pictures_drawn_anew() -> None:
     assert values.tolist() == [0, 1, 2]
     assert counts.sub(torch.tensor([100, 200, 100])).abs().max() < 40
     assert torch.equal(scores, resampled(matches, 400))  # the same pictures for every run
+
+
+def test_a_difference_is_that_of_photographs_drawn_for_both() -> None:
+    """Against NumPy, from the stored resamples of both."""
+    runs = [load(name).runs for name in COMPARED]
+    assert [len(one) for one in runs] == [3, 3]
+    found = load("mask-rcnn-pennfudan-difference").runs[0]["metrics"]
+    for score in ("mask_ap", "box_ap"):
+        means = [np.mean([run["metrics"][score] for run in one]) for one in runs]
+        drawn = [np.mean([r["arrays"][f"{score}_resampled"] for r in one], axis=0) for one in runs]
+        assert found[score] == pytest.approx(means[0] - means[1], abs=2e-6)
+        wanted = np.percentile(drawn[0] - drawn[1], [2.5, 97.5])
+        assert [found[f"{score}_low"], found[f"{score}_high"]] == pytest.approx(wanted, abs=2e-6)
 
 
 def test_torchvisions_network_is_trained_by_the_recipe_of_ours() -> None:

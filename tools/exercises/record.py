@@ -1,6 +1,6 @@
 """Record the runs that went wrong, for the exercises in which a learner finds out why.
 
-`python -m tools.exercises record` trains them all again, in about three minutes, and writes
+`python -m tools.exercises record` trains them all again, in about four minutes, and writes
 `course_lib/checks/LAB/NAME.json`. Every number in there was measured here.
 """
 
@@ -19,11 +19,26 @@ from torch import Tensor
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.gan_2d.diagnose_games import diagnose_games
 from course_lib.checks.judging_objects.diagnose_detectors import diagnose_detectors
+from course_lib.checks.vae.diagnose_codes import diagnose_codes
+from course_lib.checks.vqvae.diagnose_codebooks import diagnose_codebooks
 from course_lib.data import load, ring, to_float
-from course_lib.losses import discriminator_loss, generator_loss, r1_penalty
-from course_lib.metrics import FoundObjects, TrueObjects, match_detections
-from course_lib.models import PointDiscriminator, PointGenerator, UNet
-from course_lib.ops import boxes_of_masks
+from course_lib.losses import (
+    discriminator_loss,
+    gaussian_kl,
+    generator_loss,
+    log_likelihood,
+    r1_penalty,
+)
+from course_lib.metrics import (
+    FoundObjects,
+    TrueObjects,
+    code_counts,
+    match_detections,
+    perplexity,
+)
+from course_lib.models import VAE, VQVAE, PointDiscriminator, PointGenerator, UNet
+from course_lib.ops import VectorQuantizer, boxes_of_masks
+from course_lib.ops.quantiser import Quantised
 from course_lib.post import split_touching
 from tools.common import ROOT, say, write_if_changed
 
@@ -31,6 +46,8 @@ SIZE, NUM, NUM_VAL = (48, 64), 96, 24
 PASSES, STEPS, BATCH = 16, 12, 8
 UPDATES = 1500  # of a game
 CELLS, NUM_CELLS, CELL_STEPS = (64, 64), 60, 250  # of the detectors
+DIGITS, NUM_DIGITS, CODE_STEPS, READ_EVERY = 16, 1000, 600, 20  # of the codes
+LIST_STEPS, LIST_READINGS = 400, 20  # of a VQ-VAE
 
 
 def segment(
@@ -214,6 +231,143 @@ def detect(
     return {**curves, **boxes}
 
 
+def encode(
+    *,
+    beta: float = 1.0,
+    pixels: str = "sum",
+    numbers: int = 8,
+    bounded: bool = True,
+    unscaled: int = 0,
+) -> dict[str, Any]:
+    """Train a small VAE with a decoder of fixed noise, with one thing at a time that can be wrong.
+
+    Args:
+        beta: weight of the divergence.
+        pixels: whether the squared error of a picture is a "sum" or a "mean".
+        numbers: of a code.
+        bounded: whether the logarithm of the variance is bounded.
+        unscaled: how many training images still have grey levels from 0 to 255.
+    """
+    torch.manual_seed(0)
+    levels = load("digits", "train", size=DIGITS, num=NUM_DIGITS, seed=0, task="classification")
+    judged = load("digits", "val", size=DIGITS, num=200, seed=0, task="classification")
+    images, others = to_float(levels.images), to_float(judged.images)
+    images[:unscaled] = levels.images[:unscaled].float()
+    sigma = 0.35
+    net = VAE(in_channels=1, size=DIGITS, latent_dim=numbers, hidden=(128, 64), sigma=sigma)
+    encoder, decoder = net.encoder, net.decoder
+
+    def posterior(x: Tensor) -> tuple[Tensor, Tensor]:
+        if bounded:
+            return tuple(encoder(x))
+        mean, logvar = encoder.code(encoder.join(encoder.layers(x))).chunk(2, dim=1)
+        return mean, logvar
+
+    adam = torch.optim.Adam(net.parameters(), lr=2e-3)
+    generator = torch.Generator().manual_seed(0)
+    curves: dict[str, list[float]] = {"error": [], "divergence": []}
+    sums = {"error": 0.0, "divergence": 0.0}
+    for step in range(CODE_STEPS):
+        x = images[torch.randint(len(images), (64,), generator=generator)]
+        mean, logvar = posterior(x)
+        z = mean + (0.5 * logvar).exp() * torch.randn(mean.shape, generator=generator)
+        squares = (decoder(z) - x).square().flatten(1)  # (B, N)
+        divergence = gaussian_kl(mean, logvar).sum(1).mean()
+        error = squares.sum(1).mean() / (2 * sigma**2) if pixels == "sum" else squares.mean()
+        loss = error + beta * divergence
+        if not loss.isfinite():
+            break
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        sums["error"] += squares.sum(1).mean().item() / READ_EVERY
+        sums["divergence"] += divergence.item() / READ_EVERY
+        if step % READ_EVERY == READ_EVERY - 1:
+            for name, value in sums.items():
+                curves[name].append(float(f"{value:.4g}"))
+            sums = dict.fromkeys(sums, 0.0)
+    with torch.no_grad():
+        nats = gaussian_kl(*posterior(others)).mean(0)
+        drawn = decoder(torch.randn(4, numbers, generator=generator))[:, 0]
+    greys = ((drawn.nan_to_num(0.0).clamp(-1, 1) + 1) * 4.5).round().long()  # ten of them
+    return {
+        **curves,
+        "nats": [float(f"{value:.3g}") for value in sorted(nats.nan_to_num(0.0).tolist())[::-1]],
+        "drawn": [_rows(picture) for picture in greys],
+    }
+
+
+class _AfterTheLine(VectorQuantizer):
+    """The distances are computed where the vectors have their codes' values."""
+
+    def forward(self, z: Tensor) -> Quantised:
+        codes = self.codes(z)
+        e = self.lookup(codes)
+        u = e.detach() + (z - z.detach())
+        loss = F.mse_loss(e, u.detach()) + self.commitment * F.mse_loss(u, e.detach())
+        return Quantised(u, codes, loss)
+
+
+class _Cut(VectorQuantizer):
+    """The decoder's gradient does not reach the encoder."""
+
+    def forward(self, z: Tensor) -> Quantised:
+        right = super().forward(z)
+        return Quantised(right.quantised.detach(), right.codes, right.loss)
+
+
+def learn_codes(
+    *,
+    quantiser: type[VectorQuantizer] = VectorQuantizer,
+    num_codes: int = 32,
+    decay: float | None = 0.9,
+    restart: float = 0.1,
+    decoder_learns: bool = True,
+) -> dict[str, Any]:
+    """Train a small VQ-VAE on digits, with one thing at a time that can be wrong.
+
+    Args:
+        quantiser: its class.
+        num_codes: length of the list.
+        decay: of the codebook's averages; None: it learns by gradient.
+        restart: share of an equal use below which a code is restarted.
+        decoder_learns: whether the decoder's weights move.
+    """
+    torch.manual_seed(0)
+    images = to_float(load("digits", "train", size=16, num=1000, task="classification").images)
+    judged = to_float(load("digits", "val", size=16, num=200, task="classification").images)
+    shape: dict[str, Any] = {"num_codes": num_codes, "decay": decay, "restart": restart}
+    model = VQVAE(in_channels=1, size=16, width=24, dim=8, halvings=1, **shape)
+    whole: VectorQuantizer = quantiser(dim=8, **shape)
+    whole.load_state_dict(model.quantiser.state_dict())
+    model.quantiser = whole
+    start = whole.codebook.detach().clone()
+    model.decoder.requires_grad_(decoder_learns)
+    adam = torch.optim.Adam(model.parameters(), lr=2e-3)
+    generator = torch.Generator().manual_seed(0)
+    names = ("step", "error", "perplexity", "codes moved")
+    curves: dict[str, list[float]] = {name: [] for name in names}
+    for step in range(LIST_STEPS + 1):
+        if step % (LIST_STEPS // LIST_READINGS) == 0:
+            model.eval()
+            with torch.no_grad():
+                codes = model.encode(judged)
+                error = (model.decode(codes) - judged).square().mean().item()
+                moved = (whole.codebook - start).square().mean().sqrt().item()
+            used = perplexity(code_counts(codes, num_codes)).item()
+            for name, value in zip(names, (step, error, used, moved), strict=True):
+                curves[name].append(round(value, 4))
+            model.train()
+        x = images[torch.randint(len(images), (32,), generator=generator)]
+        out = model(x)
+        loss = -log_likelihood(out.pixels, x, check=False).mean() / x[0].numel() + out.loss
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    blank = (judged - judged.mean(0)).square().mean().item()
+    return {**curves, "mean image": round(blank, 4)}
+
+
 RECIPES: dict[str, tuple[Callable[..., dict[str, Any]], dict[str, dict[str, Any]]]] = {
     diagnose_training.name: (
         segment,
@@ -249,6 +403,28 @@ RECIPES: dict[str, tuple[Callable[..., dict[str, Any]], dict[str, dict[str, Any]
             "only the sure ones": {"sure": 0.97},
         },
     ),
+    diagnose_codes.name: (
+        encode,
+        {
+            "sound": {},
+            "collapsed": {"pixels": "mean"},
+            "beta too large": {"beta": 6.0},
+            "no divergence": {"beta": 0.0},
+            "divergence rewarded": {"beta": -1.0},
+            "variance without a bound": {"bounded": False, "unscaled": 2},
+        },
+    ),
+    diagnose_codebooks.name: (
+        learn_codes,
+        {
+            "sound": {},
+            "loss after the line": {"quantiser": _AfterTheLine, "decay": None},
+            "nothing restarted": {"restart": 0.0},
+            "gradient cut": {"quantiser": _Cut},
+            "list too short": {"num_codes": 4},
+            "decoder frozen": {"decoder_learns": False},
+        },
+    ),
 }
 
 
@@ -262,7 +438,14 @@ def record(check: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Record the runs of all these exercises."""
-    for check in (diagnose_training, diagnose_games, diagnose_detectors):
+    exercises = (
+        diagnose_training,
+        diagnose_games,
+        diagnose_detectors,
+        diagnose_codes,
+        diagnose_codebooks,
+    )
+    for check in exercises:
         path: Path = ROOT / "course_lib" / "checks" / check.lab / f"{check.name}.json"
         text = json.dumps(record(check)).replace('], "', '],\n"').replace('}, "', '},\n\n"')
         write_if_changed(path, text + "\n")

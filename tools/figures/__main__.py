@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from course_lib import viz
 from tools.common import ROOT, fail_with, run_main, say
 from tools.figures import (
+    code_frames,
     comparison,
     convolution,
     deeplab,
@@ -38,6 +39,7 @@ from tools.figures import (
     sample_metrics,
     stylegan,
     tasks,
+    two_ways,
     unet,
     variational,
     wasserstein,
@@ -69,6 +71,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "comparison-classes": comparison.classes,
     "comparison-night": comparison.night,
     "comparison-data": comparison.data,
+    "two-ways-factors": two_ways.factors,
+    "two-ways-crowding": two_ways.crowding,
     "gan-players": gan.players,
     "gan-distance": gan.distance,
     "gan-slopes": gan.slopes,
@@ -95,6 +99,8 @@ FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider ->
     "anchors-threshold": object_frames.anchors,
     "nms-threshold": object_frames.suppression,
     "watershed-depth": object_frames.watershed,
+    "vae-weight": code_frames.weights,
+    "vq-codebook": code_frames.codebook,
     "gan-ring": frames.film,
     "stylegan-mixing": frames.styles,
 }

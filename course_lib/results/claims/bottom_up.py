@@ -390,6 +390,18 @@ def _of_seeds(runs: list[dict[str, Any]], score: str, end: str) -> tuple[float, 
     return value, drawn.mean(0)
 
 
+def _step_time(context: Context) -> Measurement:
+    from course_lib.results.bench.bottom_up import update_times
+
+    rounds = context.pick(smoke=1, full=40)
+    return Measurement(
+        metrics=update_times(rounds=rounds, smoke=context.smoke),
+        data="batches of 8 pictures of cells; the U-Net with a border class and Mask R-CNN, in "
+        f"turns; processor time of an update, the fastest of {rounds} rounds each, "
+        f"{torch.get_num_threads()} thread(s)",
+    )
+
+
 TITLES = {
     "foreground": "Nuclei bottom-up: a U-Net's foreground, split by distance and watershed",
     "border": "Nuclei bottom-up: a U-Net with a border class, insides grown back",
@@ -440,5 +452,13 @@ CLAIMS = (
         seeds=(0,),
         after=tuple(sorted({name for pair in PAIRS.values() for name in pair})),
         minutes=0.5,
+    ),
+    Claim(
+        name="cells-step-time",
+        title="Time of an update on cells, a U-Net's by Mask R-CNN's",
+        measure=_step_time,
+        main="ratio",
+        seeds=(0,),
+        minutes=1.0,
     ),
 )

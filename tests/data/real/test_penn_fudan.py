@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import torch
 
+from course_lib import results
 from course_lib.data import load
+from course_lib.data.real.penn_fudan import CARD, split_of
 
 
 def test_penn_fudan(build):
@@ -30,6 +34,18 @@ def test_penn_fudan(build):
         path.unlink()
     fewer = load("penn-fudan", "train", root=build.folder, size=(20, 15))
     assert set(fewer.keys) == {key for key in data.keys if not key.startswith("F1")}
+
+
+def test_the_split_is_as_the_card_and_the_pages_say():
+    """By name alone; the course's own copy lacks the last twenty of the first kind."""
+    fudan, penn = ([f"{kind}Ped{k:05d}" for k in range(1, 97)] for kind in ("Fudan", "Penn"))
+    whole, ours = (Counter(map(split_of, [*fudan[:last], *penn])) for last in (74, 54))
+    assert whole == {"train": 114, "val": 22, "test": 34}
+    assert ours == {"train": 101, "val": 19, "test": 30}
+    assert "114 of the 170 into train, 22 into val and 34 into test" in CARD.splits
+    for claim in ("mask-rcnn-pennfudan", "torchvision-mask-rcnn-pennfudan"):
+        measured = "101 images to train, 19 to choose the epoch, 30 to test"
+        assert measured in results.load(claim).content["data"]
 
 
 def test_an_instance_that_vanishes_when_resized_is_dropped(build):

@@ -22,7 +22,7 @@ from torchvision.ops import box_iou
 from torchvision.ops import nms as compiled_nms
 
 from tools.common import ROOT
-from tools.figures import frames, object_frames
+from tools.figures import code_frames, frames, object_frames
 from tools.figures.__main__ import FRAMES, draw_frames
 from tools.figures.drawing import BLUE, FRAMES_FOLDER, PURPLE, WIDTH, plotted, recorded, to_dark
 
@@ -33,8 +33,11 @@ PAGES = {
     "anchors-threshold": "boxes-and-anchors",
     "nms-threshold": "after-the-network",
     "watershed-depth": "after-the-network",
+    "vae-weight": "vae",
+    "vq-codebook": "vector-quantisation",
 }
-OBJECTS = [name for name in PAGES if name not in ("gan-ring", "stylegan-mixing")]
+CODES = ("vae-weight", "vq-codebook")
+OBJECTS = [name for name in PAGES if name not in ("gan-ring", "stylegan-mixing", *CODES)]
 
 
 def said(name: str) -> dict[str, str]:
@@ -212,3 +215,93 @@ def test_the_regions_fall_in_number_with_the_depth():
             ndimage.label((labels == k).numpy(), np.ones((3, 3)))[1] == 1
             for k in range(1, int(labels.max()) + 1)
         )
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_frames_of_codes_are_described_by_their_own_numbers(name):
+    assert said(name) == code_frames.described(name)
+
+
+@pytest.mark.parametrize("beta", [0.3, 10.0])
+def test_the_best_linear_vae_is_what_a_descent_finds(beta):
+    """Along one direction: decoder, encoder and variance that raise the weighted bound most."""
+    variances = code_frames.digits()[2]
+    found, noise = code_frames.weighed(beta), code_frames.NOISE
+    few = torch.tensor(variances[:60:12].copy())
+    parts = [
+        torch.full((5,), start, dtype=torch.float64, requires_grad=True) for start in (1, 0.5, 0)
+    ]
+    lbfgs = torch.optim.LBFGS(parts, max_iter=500, line_search_fn="strong_wolfe")
+    told = torch.zeros(5)
+
+    def loss():
+        nonlocal told
+        weight, gain, logvar = parts
+        error = (1 - weight * gain) ** 2 * few + weight**2 * logvar.exp()
+        told = 0.5 * (gain**2 * few + logvar.exp() - 1 - logvar)
+        lbfgs.zero_grad()
+        total = (error / (2 * noise) + beta * told).sum()
+        total.backward()
+        return total
+
+    for _ in range(20):
+        lbfgs.step(loss)
+    assert np.allclose(told.detach(), found.nats[:60:12], atol=2e-3)
+
+
+def test_what_is_said_of_the_weight():
+    frames_of = [code_frames.weighed(beta) for beta in code_frames.WEIGHTS]
+    for (a, one), (b, other) in zip(
+        zip(code_frames.WEIGHTS, frames_of, strict=True),
+        list(zip(code_frames.WEIGHTS, frames_of, strict=True))[1:],
+        strict=False,
+    ):
+        both = other.nats > 0
+        assert np.allclose((one.nats - other.nats)[both], np.log(b / a) / 2)
+        assert (one.nats >= other.nats).all() and one.error < other.error
+    last = frames_of[-1]
+    images, mean, *_ = code_frames.digits()
+    assert not last.nats.any() and np.allclose(last.again.reshape(8, -1), mean)
+    assert images.shape == (8, 1024)
+    # Strokes blur before digits do: at weight 3 the contrast between neighbours has fallen by more
+    # than the whole picture's.
+    originals = images.reshape(-1, 32, 32)
+    again = frames_of[3].again
+    fine = np.diff(again).std() / np.diff(originals).std()
+    coarse = again.std() / originals.std()
+    assert fine < coarse - 0.05
+
+
+def test_the_codebook_moves_by_the_averages_of_the_chapter():
+    """Without restarts, by the formulas of the chapter in NumPy."""
+    steps = code_frames.learned(0.0)
+    vectors = code_frames.vectors().numpy().astype(float)
+    place = steps[0].codebook.numpy().astype(float)
+    count, total = np.full(6, 1e-3), 1e-3 * place
+    for step in steps:
+        assert np.allclose(step.codebook.numpy(), place, atol=1e-4)
+        away = ((vectors[:, None] - place) ** 2).sum(2)
+        codes = away.argmin(1)
+        assert step.distortion == pytest.approx(away.min(1).mean(), rel=1e-4)
+        assert step.used == len(set(codes.tolist()))
+        for k in range(6):
+            mine = vectors[codes == k]
+            count[k] = 0.5 * count[k] + 0.5 * len(mine)
+            total[k] = 0.5 * total[k] + 0.5 * mine.sum(0)
+            place[k] = total[k] / count[k]
+
+
+def test_what_is_said_of_the_codebook():
+    without, restarted = code_frames.learned(0.0), code_frames.learned(0.1)
+    still = [k for k in range(6) if all(k not in step.codes for step in without)]
+    assert len(still) == 2
+    for k in still:
+        moves = torch.stack([step.codebook[k] for step in without])
+        assert torch.allclose(moves, moves[0], atol=1e-5)
+    assert all(step.used == 6 for step in restarted[1:])
+    assert all(
+        b.distortion < a.distortion for a, b in list(zip(without, restarted, strict=True))[1:]
+    )
+    heaps = np.arange(len(code_frames.vectors())) // code_frames.EACH
+    served = [set(heaps[restarted[-1].codes == k].tolist()) for k in range(6)]
+    assert max(map(len, served)) == 2 and any(a == b for a, b in combinations(served, 2))

@@ -187,9 +187,7 @@ class GradedSet:
                 cell.metadata.nbgrader.points = part.check(p).points
         return Variant(dict(p), made)
 
-    def _facts(
-        self, p: Mapping[str, Any]
-    ) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
+    def _facts(self, p: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
         """Words for «names», values for lines, texts for cells."""
         words, lines, cells = {name: str(value) for name, value in p.items()}, {}, {}
         for part in self.parts.values():

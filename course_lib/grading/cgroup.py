@@ -69,7 +69,9 @@ def make_group(memory: int, tasks: int, *, root: Path = ROOT) -> Group | None:
             continue
         if not os.access(parent, os.W_OK):
             continue
-        group = Group(parent / f"course-{os.getpid()}-{secrets.token_hex(6)}", memory="memory.max" in names)
+        group = Group(
+            parent / f"course-{os.getpid()}-{secrets.token_hex(6)}", memory="memory.max" in names
+        )
         values = {"memory.max": memory, "pids.max": tasks}
         try:
             group.folder.mkdir()

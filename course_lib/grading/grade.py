@@ -47,7 +47,9 @@ def assignment_of(course: Course, name: str) -> Assignment:
     """
     source, released = course.source(name), course.release(name)
     if not released.is_dir():
-        raise FileNotFoundError(f"{name} was not released in {course.root}: `course release {name}`")
+        raise FileNotFoundError(
+            f"{name} was not released in {course.root}: `course release {name}`"
+        )
     sources = {path.stem: path.read_text("utf-8") for path in sorted(source.glob("*.ipynb"))}
     releases = {path.stem: path.read_text("utf-8") for path in sorted(released.glob("*.ipynb"))}
     if not sources or set(sources) != set(releases):

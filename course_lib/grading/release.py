@@ -269,9 +269,7 @@ def released(source: NotebookNode, name: str) -> NotebookNode:
     return _processed(made, steps, {"notebook": name})
 
 
-def _processed(
-    notebook: NotebookNode, steps: Iterable[type], said: dict[str, str]
-) -> NotebookNode:
+def _processed(notebook: NotebookNode, steps: Iterable[type], said: dict[str, str]) -> NotebookNode:
     """A notebook after some of nbgrader's steps."""
     made = copy.deepcopy(notebook)
     resources: Any = {"nbgrader": said, "metadata": {}}
@@ -367,9 +365,7 @@ def _check_answered(course: Course, assignment: str, given: dict[str, NotebookNo
             return
         if not known.submissions:
             return
-        here = {
-            book.name: {cell.name for cell in [*book.source_cells]} for book in known.notebooks
-        }
+        here = {book.name: {cell.name for cell in [*book.source_cells]} for book in known.notebooks}
     if here != wanted:
         raise ValueError(
             f"{assignment} has been graded for somebody, and its notebooks or cells would change: "

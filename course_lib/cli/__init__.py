@@ -24,6 +24,9 @@ COMMANDS = {
     "train-code": "train a generator by a code: VAE, CVAE, VQ-VAE, VAE-GAN",
     "sample": "draw a sheet of samples from a generator",
     "results": "the list of claims, and their measurement",
+    "release": "make from exercises what learners get",
+    "collect": "take in what learners handed in",
+    "grade": "judge what was handed in, in sandboxes",
     "doctor": "is everything here that the course needs?",
 }
 EXAMPLES = """\
@@ -35,7 +38,10 @@ EXAMPLES = """\
   course train-gan dcgan --data shapes --condition plain --out runs/dcgan
   course train-code vae --data digits --out runs/vae
   course sample dcgan-mnist --out sheet.png
-  course results run --missing --device auto"""
+  course results run --missing --device auto
+  course release unet --init --course my-course
+  course collect unet downloads.zip --course my-course --platform moodle
+  course grade unet --course my-course"""
 LISTED = "\n".join(f"  {name:10s} {purpose}" for name, purpose in COMMANDS.items())
 HELP = f"""\
 usage: course COMMAND ...        course COMMAND --help tells a command's options
@@ -92,6 +98,12 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import results
 
         return results.parse(rest)
+    if name in ("release", "collect", "grade"):
+        from course_lib.cli import grading
+
+        if name == "release":
+            return grading.parse_release(rest)
+        return grading.parse_collect(rest) if name == "collect" else grading.parse_grade(rest)
     if name == "doctor":
         from course_lib.cli import doctor
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course_lib.grading import gradebook, pool, record, release, submission
+from course_lib.grading import gradebook, personal, pool, record, release, submission
 from course_lib.grading.folder import Course, files_of, write_file
 from course_lib.grading.record import Record
 from course_lib.grading.sandbox import require_sandbox, sweep
-from course_lib.grading.task import Assignment, Outcome, Rules, Task
+from course_lib.grading.task import Assignment, Outcome, Rules, Task, failed
 
 Runner = Callable[[Iterable[Task]], Iterator[tuple[Task, Outcome]]]
 
@@ -110,11 +110,24 @@ def grade(
         for learner in learners:
             if wanted and learner not in wanted:
                 continue
-            if not again and _is_judged(course, learner, assignment):
+            try:
+                own = personal.assignment_of(course, assignment, learner)
+            except FileNotFoundError as error:  # others have a variant
+                outcome = failed(_task(course, learner, assignment, rules), str(error))
+                _keep(course, outcome)
+                gradebook.enter(course, name, [learner])
+                made.failed.append(learner)
+                if tell is not None:
+                    tell(outcome.record, len(made.judged), len(todo))
+                continue
+            if not again and _is_judged(course, learner, own):
                 made.kept.append(learner)
             else:
                 todo.append(learner)
-        tasks = (_task(course, learner, assignment, rules) for learner in todo)
+        tasks = (
+            _task(course, learner, personal.assignment_of(course, assignment, learner), rules)
+            for learner in todo
+        )
         judging = pool.run(tasks, min(jobs, len(todo)) or 1) if run is None else run(tasks)
         with contextlib.closing(judging):
             for task, outcome in judging:

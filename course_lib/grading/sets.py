@@ -33,6 +33,7 @@ import copy
 import hashlib
 import hmac
 import json
+import math
 import pprint
 import re
 import secrets
@@ -141,6 +142,10 @@ class GradedSet:
                 found[name] = list(values)
         return found
 
+    def count(self) -> int:
+        """How many variants there are."""
+        return math.prod(len(values) for values in self.choices().values())
+
     def parameters(self, learner: str, secret: str) -> dict[str, Any]:
         """The values that a learner gets.
 
@@ -155,19 +160,21 @@ class GradedSet:
 
     def render(self, learner: str, secret: str) -> Variant:
         """The source for one learner."""
-        return self.variant(self.parameters(learner, secret))
+        return self.variant(self.parameters(learner, secret), learner)
 
     def base(self) -> Variant:
         """The source with the first value of each parameter, for the gradebook."""
-        return self.variant({name: values[0] for name, values in self.choices().items()})
+        p = {name: values[0] for name, values in self.choices().items()}
+        return self.variant(p, "nobody: an instructor's copy")
 
-    def variant(self, p: Mapping[str, Any]) -> Variant:
-        """The source for these parameters.
+    def variant(self, p: Mapping[str, Any], learner: str) -> Variant:
+        """The source for these parameters; the notebook says for whom, by «learner».
 
         Raises:
             SetError: It cannot be made.
         """
         words, lines, cells = self._facts(p)
+        words["learner"] = learner
         made = copy.deepcopy(self.notebook)
         for cell in made.cells:
             if cell.cell_type == "code":

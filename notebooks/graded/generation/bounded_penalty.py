@@ -208,7 +208,7 @@ def check(p: dict) -> Check:
         if other != p["where"]:
             wrong(
                 f"where: {other}",
-                f"You measure the slope {CHOICES['where'][other]}; the statement does it elsewhere.",
+                f"You measure the slope {CHOICES['where'][other]}, the statement elsewhere.",
                 where=other,
             )
     for other in ("above", "below", "both"):

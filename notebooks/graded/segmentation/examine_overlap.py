@@ -1,4 +1,5 @@
 """Check of the question `examine_overlap`: a test that finds wrong forms of the score."""
+# ruff: noqa: F821  (common.py, which stands before this file, defines torch, Tensor, score, labels)
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Record what the question `diagnose_counts` shows: `python notebooks/graded/segmentation/record.py`.
+"""Record what the question `diagnose_counts` shows: run this file, in the course's folder.
 
 The course's own U-Net for streets is used in seven ways, of which six are wrong, on three lots of
 test scenes. What is kept are its confusion matrices, in percent of each row. Takes about a minute.

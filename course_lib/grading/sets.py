@@ -82,8 +82,10 @@ class Part:
     @property
     def whole(self) -> str:
         """The text, with what was added."""
-        added = FUTURE.sub("", self.more)
-        return "\n\n".join(text.strip() for text in (self.text, added) if text.strip()) + "\n"
+        if not self.more:
+            return self.text.strip() + "\n"
+        own, both = "own_choices = dict(CHOICES)", "CHOICES = {**own_choices, **CHOICES}"
+        return "\n\n".join([self.text.strip(), own, FUTURE.sub("", self.more).strip(), both]) + "\n"
 
     def space(self) -> dict[str, Any]:
         """The names that it defines.
@@ -94,12 +96,8 @@ class Part:
         if not self._space:
             space: dict[str, Any] = {"__name__": f"graded_{self.name}"}
             try:
-                exec(compile(self.text, self.place, "exec"), space)
+                exec(compile(self.whole, self.place, "exec"), space)
                 choices = dict(space.get("CHOICES", {}))
-                if self.more:
-                    space.pop("CHOICES", None)
-                    exec(compile(FUTURE.sub("", self.more), f"{self.name}.more.py", "exec"), space)
-                    choices |= space.get("CHOICES", {})
             except Exception as error:
                 raise SetError(f"{self.place}: it does not run: {error!r}") from error
             for wanted in ("check", "solution", *(["more"] if self.more else [])):

@@ -45,17 +45,18 @@ def _penalty(
     x = torch.cat(points).detach().requires_grad_()
     scores = critic(x).mean() if batch else critic(x).sum()
     (slope,) = torch.autograd.grad(scores, x, create_graph=keep)
-    flat = slope.flatten(1)
-    size = {
-        "largest": lambda: flat.abs().amax(1),
-        "sum": lambda: flat.abs().mean(1),
-        "square": lambda: flat.square().mean(1).sqrt(),
-        "Euclidean": lambda: flat.square().sum(1).sqrt(),
-        "added": lambda: flat.abs().sum(1),
-    }[q["norm"]]()
-    gap = size - q["target"]
+    gap = _size(slope, q["norm"]) - q["target"]
     gap = {"above": gap.clamp(min=0), "below": (-gap).clamp(min=0), "both": gap.abs()}[q["side"]]
     return (gap ** q["power"]).mean()
+
+
+def _size(slope: Tensor, norm: str) -> Tensor:
+    flat = slope.flatten(1)
+    if norm == "largest":
+        return flat.abs().amax(1)
+    if norm == "sum":
+        return flat.abs().mean(1)
+    return flat.square().mean(1).sqrt() if norm == "square" else flat.square().sum(1).sqrt()
 
 
 def solution(p: dict) -> str:
@@ -107,23 +108,27 @@ class _Critic(nn.Module):
         return out
 
 
-def _draw(generator: torch.Generator, *, real: int = 5, fake: int = 4) -> tuple:
+def _draw(generator: torch.Generator, *, p: dict, real: int = 6, fake: int = 5) -> tuple:
+    """A critic some of whose slopes, measured as p says, lie above the target, some below."""
     critic = _Critic(generator)
     shape = (2, 2, 3)
-    return (
-        critic,
-        torch.randn(real, *shape, generator=generator),
-        torch.randn(fake, *shape, generator=generator) + 0.5,
-    )
+    images = torch.randn(real, *shape, generator=generator)
+    others = torch.randn(fake, *shape, generator=generator) + 0.5
+    x = torch.cat([images, others]).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(x).sum(), x)
+    middle = _size(slope, p["norm"]).quantile(0.5)
+    with torch.no_grad():
+        critic.last.weight *= p["target"] / middle
+    return critic, images, others
 
 
-def _plane(generator: torch.Generator, *, factor: float) -> tuple:
+def _plane(generator: torch.Generator, *, p: dict, factor: float) -> tuple:
     """A critic with the same slope everywhere: of every norm `factor` times the target."""
     critic = nn.Sequential(nn.Flatten(), nn.Linear(12, 1), nn.Flatten(0))
     signs = torch.where(torch.rand(12, generator=generator) < 0.5, -1.0, 1.0)
     with torch.no_grad():
         critic[1].weight.copy_(factor * signs[None])
-    return (critic, *_draw(generator)[1:])
+    return (critic, *_draw(generator, p=p)[1:])
 
 
 def check(p: dict) -> Check:
@@ -138,25 +143,25 @@ def check(p: dict) -> Check:
         level="build",
         minutes=30,
         reference=reference,
-        example=_draw,
+        example=partial(_draw, p=p),
         probe=_value_and_gradient,
         may_change=("critic",),
     )
 
     @made.holds("a slope at the target costs nothing", points=1)
     def _free(student: Any, generator: torch.Generator) -> None:
-        at = student(*_plane(generator, factor=p["target"]))
+        at = student(*_plane(generator, p=p, factor=p["target"]))
         assert_close(at.abs() < 1e-4, torch.tensor(True), "whether a slope at the target is free")
         factor = p["target"] * (0.5 if p["side"] == "below" else 1.5)
-        off = student(*_plane(generator, factor=factor))
+        off = student(*_plane(generator, p=p, factor=factor))
         assert off.item() > 1e-4, "a slope on the side that costs has the penalty 0 as well"
 
     made.equals_reference(
         "a plane: the penalty's value away from the target, on both sides",
         points=1,
         example=[
-            partial(_plane, factor=0.5 * p["target"]),
-            partial(_plane, factor=1.7 * p["target"]),
+            partial(_plane, p=p, factor=0.5 * p["target"]),
+            partial(_plane, p=p, factor=1.7 * p["target"]),
         ],
         probe=_value,
         what="the penalty of a critic whose slope is the same everywhere",
@@ -165,7 +170,7 @@ def check(p: dict) -> Check:
         "a curved critic: each image has its own slope",
         points=2,
         probe=_value,
-        example=[_draw, partial(_draw, real=3, fake=7)],
+        example=[partial(_draw, p=p), partial(_draw, p=p, real=4, fake=7)],
         what="the penalty of a curved critic",
     )
     made.equals_reference(
@@ -215,12 +220,17 @@ def check(p: dict) -> Check:
         if other != p["side"]:
             wrong(
                 f"side: {other}",
-                "Read once more on which side of the target a slope costs something.",
+                {
+                    "above": "You charge slopes above the target alone.",
+                    "below": "You charge slopes below the target alone.",
+                    "both": "You charge slopes on both sides of the target.",
+                }[other]
+                + " Read once more which slopes cost something.",
                 side=other,
             )
     for other in (1, 2, 3):
         if other != p["power"]:
-            wrong(f"power: {other}", "Another power of the difference is asked for.", power=other)
+            wrong(f"power: {other}", f"You raise the difference to the power {other}.", power=other)
     return made
 
 

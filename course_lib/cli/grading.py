@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -158,6 +159,18 @@ class Grade:
         if not self.cell_seconds > 0:
             raise ValueError(f"--cell-seconds is {self.cell_seconds}; it must be above 0.")
 
+    def _runner(self) -> grade.Runner | None:
+        """Who judges: workers of this process's, or of a Dask cluster."""
+        if self.scheduler is None and not self.cluster:
+            return None
+        try:
+            from course_lib.grading import cluster
+        except ImportError as error:
+            raise ValueError(
+                f"{error.name} is not installed: pip install 'course_lib[grading]'"
+            ) from None
+        return partial(cluster.run, address=self.scheduler, jobs=self.jobs)
+
     def run(self) -> int:
         """Grade; the status is 1 if the grader failed for somebody."""
         course = Course(self.course).check()
@@ -187,6 +200,7 @@ class Grade:
                 again=self.again,
                 only=self.learner,
                 tell=tell,
+                run=self._runner(),
             )
         print(
             f"{len(made.judged)} judged in {made.seconds:.0f} s, {len(made.kept)} were before; "

@@ -374,7 +374,7 @@ def _tar(data: bytes, name: str, taking: _Taking) -> None:
     with contextlib.ExitStack() as stack:
         plain: IO[bytes] = io.BytesIO(data)
         if name.endswith((".gz", ".tgz")):
-            plain = stack.enter_context(gzip.open(plain, "rb"))
+            plain = stack.enter_context(gzip.open(plain, "rb"))  # type: ignore[arg-type]
         elif name.endswith(".bz2"):
             plain = stack.enter_context(bz2.open(plain, "rb"))
         else:
@@ -401,4 +401,3 @@ def _headers(archive: tarfile.TarFile, bounds: Bounds) -> Iterator[tarfile.TarIn
         if info.size > bounds.one and not info.isdir():
             raise Refused(f"{_shown(info.name)} has more than {bounds.one >> 20} MB")
         yield info
-        archive.members = []  # they are not needed again

@@ -24,6 +24,7 @@ COMMANDS = {
     "train-code": "train a generator by a code: VAE, CVAE, VQ-VAE, VAE-GAN",
     "sample": "draw a sheet of samples from a generator",
     "results": "the list of claims, and their measurement",
+    "overlay": "an instructor's private folder: secret, variants, hidden tests",
     "release": "make from exercises what learners get",
     "collect": "take in what learners handed in",
     "grade": "judge what was handed in, in sandboxes",
@@ -98,6 +99,10 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import results
 
         return results.parse(rest)
+    if name == "overlay":
+        from course_lib.cli import overlay
+
+        return overlay.parse(rest)
     if name in ("release", "collect", "grade"):
         from course_lib.cli import grading
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from tqdm.auto import tqdm
 
-from course_lib.grading import grade, intake, record, release, roster, task
+from course_lib.grading import grade, intake, personal, record, release, roster, task
 from course_lib.grading.folder import Course
 from course_lib.grading.sandbox import GB, Limits
 
@@ -32,6 +32,9 @@ class Release:
             the course folder, or if that is not there, the course's own exercises.
         overlay: folder of assignments, private, whose notebooks replace those or are added.
         only: only these notebooks.
+        roster: CSV file of the class. A graded set has a variant for each of them, in
+            handout/ASSIGNMENT; it needs an overlay with a secret.
+        learner: these, in place of a roster or besides.
     """
 
     assignment: Annotated[str | None, tyro.conf.Positional] = None
@@ -40,6 +43,8 @@ class Release:
     exercises: Path | None = None
     overlay: Path | None = None
     only: tuple[str, ...] = ()
+    roster: Path | None = None
+    learner: tuple[str, ...] = ()
 
     def run(self) -> int:
         """Release, and say what."""
@@ -53,6 +58,8 @@ class Release:
                 )
             return 0
         course, base = Course(self.course).check(), self.exercises
+        if personal.is_set(self.assignment, personal.set_folders(self.overlay, base)):
+            return self._set(course)
         if base is None and not course.source(self.assignment).is_dir():
             base = release.exercises()
         made = release.release(
@@ -61,6 +68,27 @@ class Release:
         for name, points in made.points.items():
             print(f"{name:24s} {points:g} points")
         print(f"Released: hand out what is in {course.release(self.assignment)}.")
+        return 0
+
+    def _set(self, course: Course) -> int:
+        """Release a graded set: a variant for each learner."""
+        assert self.assignment is not None
+        if self.overlay is None:
+            raise ValueError(
+                f"{self.assignment} has variants, drawn from a secret: name the folder that holds "
+                "it, --overlay FOLDER (`course overlay new FOLDER` makes one)"
+            )
+        people = roster.Roster() if self.roster is None else roster.read(self.roster)
+        if self.roster is not None:
+            roster.enter(course, people)
+        everybody = [*dict.fromkeys([who.id for who in people.learners] + list(self.learner))]
+        made = personal.release_set(
+            course, self.assignment, everybody, overlay=self.overlay, sets=self.exercises
+        )
+        for name, points in made.points.items():
+            print(f"{name:24s} {points:g} points")
+        place = course.root / "handout" / self.assignment
+        print(f"Released for {len(everybody)}: give each learner their own folder of {place}.")
         return 0
 
 

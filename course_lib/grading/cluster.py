@@ -85,7 +85,7 @@ def run(
     """Judge all tasks on a cluster.
 
     Args:
-        tasks: All of one assignment; a few more than there are workers are sent at a time.
+        tasks: A few more than there are workers are sent at a time.
         address: Of the scheduler; None: a cluster of this machine's, for this run.
         jobs: Workers of that one.
         seconds: Of one submission.
@@ -108,15 +108,19 @@ def run(
             for where, reason in client.run(refusal).items():
                 if reason:
                     raise SandboxError(f"the worker {where} has no sandbox: {reason}")
-        # What all have in common is sent to each worker once.
-        shared = client.scatter(first.assignment, broadcast=True, hash=False)
         known: dict[str, Task] = {}
+        shared: dict[str, Any] = {}  # what several have in common is sent once
 
         def submit(task: Task) -> Any:
             key = f"{task.learner}-{task.attempt}-{task.digest[:16]}-{len(known)}"
             known[key] = task
-            small = dataclasses.replace(task, assignment=_NONE)
-            return client.submit(_judge, small, shared, seconds, key=key, pure=False)
+            if task.assignment.digest not in shared:
+                shared[task.assignment.digest] = client.scatter(task.assignment, hash=False)
+            small, common = (
+                dataclasses.replace(task, assignment=_NONE),
+                shared[task.assignment.digest],
+            )
+            return client.submit(_judge, small, common, seconds, key=key, pure=False)
 
         done = as_completed([submit(first)])
         width = 2 * max(1, sum(client.nthreads().values()))

@@ -13,11 +13,19 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course_lib.grading import gradebook, intake, pool, record, release, submission
+from course_lib.grading import (
+    gradebook,
+    intake,
+    personal,
+    pool,
+    record,
+    release,
+    submission,
+)
 from course_lib.grading.folder import Course, files_of, write_file
 from course_lib.grading.record import Record
 from course_lib.grading.sandbox import require_sandbox, sweep
-from course_lib.grading.task import Assignment, Outcome, Rules, Task
+from course_lib.grading.task import Assignment, Outcome, Rules, Task, failed
 
 Runner = Callable[[Iterable[Task]], Generator[tuple[Task, Outcome], None, None]]
 
@@ -107,20 +115,22 @@ def grade(
             raise ValueError(f"{sorted(missing)[0]} has handed in nothing for {name}")
         gradebook.enter(course, name)
         todo: dict[str, list[int]] = {}
+        own: dict[str, Assignment] = {}
+        broken: dict[str, str] = {}
         for learner in learners:
             if wanted and learner not in wanted:
                 continue
-            open_ = _open(course, learner, assignment, again)
-            if open_ is None:
+            try:
+                own[learner] = personal.assignment_of(course, assignment, learner)
+                attempts = _open(course, learner, own[learner], again)
+            except (FileNotFoundError, ValueError) as error:  # costs this learner only
+                broken[learner] = str(error)
+                continue
+            if attempts is None:
                 made.kept.append(learner)
             else:
-                todo[learner] = open_
-        number = sum(map(len, todo.values()))
-        tasks = (
-            _task(course, learner, assignment, rules, attempt)
-            for learner, attempts in list(todo.items())
-            for attempt in list(attempts)
-        )
+                todo[learner] = attempts
+        whole = len(todo) + len(broken)
 
         def finish(learner: str, judged: Record) -> None:
             gradebook.enter(course, name, [learner])
@@ -128,10 +138,20 @@ def grade(
             if judged.failed:
                 made.failed.append(learner)
             if tell is not None:
-                tell(judged, len(made.judged), len(todo))
+                tell(judged, len(made.judged), whole)
 
+        for learner, reason in broken.items():
+            outcome = failed(Task(learner, assignment, {}, "none", rules=rules), reason)
+            keep_in(course.autograded(learner, name), outcome)
+            finish(learner, outcome.record)
         for learner in [who for who, attempts in todo.items() if not attempts]:
-            finish(learner, _best(course, learner, assignment))  # a crash came in between
+            finish(learner, _best(course, learner, own[learner]))  # a crash came in between
+        tasks = (
+            _task(course, learner, own[learner], rules, attempt)
+            for learner, attempts in list(todo.items())
+            for attempt in list(attempts)
+        )
+        number = sum(map(len, todo.values()))
         judging = pool.run(tasks, min(jobs, number) or 1) if run is None else run(tasks)
         with contextlib.closing(judging):
             for task, outcome in judging:
@@ -140,7 +160,7 @@ def grade(
                 if not task.attempt:
                     finish(task.learner, outcome.record)
                 elif not todo[task.learner]:
-                    finish(task.learner, _best(course, task.learner, assignment))
+                    finish(task.learner, _best(course, task.learner, task.assignment))
     made.seconds = time.monotonic() - start
     return made
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "release": "make from exercises what learners get",
     "collect": "take in what learners handed in",
     "grade": "judge what was handed in, in sandboxes",
+    "practice-class": "a made-up class, and what it hands in",
     "doctor": "is everything here that the course needs?",
 }
 EXAMPLES = """\
@@ -103,9 +104,11 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import overlay
 
         return overlay.parse(rest)
-    if name in ("release", "collect", "grade"):
+    if name in ("release", "collect", "grade", "practice-class"):
         from course_lib.cli import grading
 
+        if name == "practice-class":
+            return grading.parse_practice(rest)
         if name == "release":
             return grading.parse_release(rest)
         return grading.parse_collect(rest) if name == "collect" else grading.parse_grade(rest)

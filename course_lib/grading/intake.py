@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from course_lib.grading import archive, submission
 from course_lib.grading.archive import Bounds, Found, Refused
 from course_lib.grading.folder import NAME, OURS, Course, replace_folder
-from course_lib.grading.roster import Learner, Roster
+from course_lib.grading.roster import Roster
 from course_lib.grading.submission import Submission
 
 # How each platform writes the outer name of an entry. `Ada Byron_123_assignsubmission_file_`,
@@ -152,7 +152,7 @@ def _entries(
     joined: dict[tuple[str, ...], _Entry] = {}
     for path in paths:
         for outer, part, made in _outer(path, platform, bounds, lines):
-            plain = archive.stem(outer) if not platform == "moodle" else outer
+            plain = archive.stem(outer) if platform != "moodle" else outer
             found = expression.fullmatch(plain) or expression.fullmatch(outer)
             if found is None:
                 lines.append(Line(outer, "", False, "the name does not say whose it is"))
@@ -162,7 +162,7 @@ def _entries(
             late, _ = names.pop("late", ""), names.pop("file", "")
             time = _time(names.pop("time", ""), made)
             entry = _Entry(outer, names, made=time)
-            if platform in ("moodle", "canvas") and rest:
+            if rest:
                 # One learner's files stand side by side: one attempt, whatever their number.
                 entry = joined.setdefault((str(path), *sorted(names.values())), entry)
                 entry.made = max(filter(None, (entry.made, time)), default=None)
@@ -451,19 +451,14 @@ def settle(
     if place.is_dir() and best is None:
         with contextlib.suppress(ValueError):
             old = submission.read(place)
-            if old is not None and submission.digest_of(submission.came_in(place)) == old.digest:
-                if (old.attempt, old.choose) == (wanted.attempt, choose):
-                    return
+            files = submission.came_in(place)
+            here = old is not None and submission.digest_of(files) == old.digest
+            if here and old is not None and (old.attempt, old.choose) == (counts.attempt, choose):
+                return
     new = course.work / f"in-{secrets.token_hex(6)}"
     try:
         shutil.copytree(folder, new)
-        shutil.rmtree(new / "judged", ignore_errors=True)
         submission.write(new, wanted)
         replace_folder(new, place, course.work / f"in-{secrets.token_hex(6)}")
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-def learner_of(roster: Roster, learner: str) -> Learner:
-    """What the roster knows of a learner."""
-    return next((who for who in roster.learners if who.id == learner), Learner(learner))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from multiprocessing.connection import wait
 
 from course_lib.grading.task import Outcome, Task, failed
@@ -16,7 +16,7 @@ SECONDS = 1_800.0  # of one submission; its cells and tests have limits of their
 
 def run(
     tasks: Iterable[Task], jobs: int, *, seconds: float = SECONDS
-) -> Iterator[tuple[Task, Outcome]]:
+) -> Generator[tuple[Task, Outcome], None, None]:
     """Judge all tasks; each outcome is given as soon as it is there.
 
     Args:

@@ -28,7 +28,7 @@ from nbgrader.nbgraderformat import ValidationError
 import course_lib
 from course_lib.grading.folder import Course, check_name, digest, notebooks, replace_folder
 
-CONFIG = '''"""A course folder of "Segment and Generate": nbgrader's commands and Formgrader work in it.
+CONFIG = '''"""A course folder: nbgrader's commands work in it, and Formgrader.
 
 Learners' notebooks are collected and graded by `course collect` and `course grade`; plain
 `nbgrader autograde` would run their code unprotected.

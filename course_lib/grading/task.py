@@ -169,9 +169,9 @@ def _judged(task: Task, settings: Settings) -> Outcome:
             path.write_bytes(data)
         for name, text in task.assignment.sources.items():
             source, release = _parsed(text), _parsed(task.assignment.releases[name])
-            data = task.files.get(f"{name}.ipynb")
-            rebuilt = rebuild(data or b"", release)
-            problem = NOT_HANDED_IN if data is None else rebuilt.problem
+            handed_in = task.files.get(f"{name}.ipynb")
+            rebuilt = rebuild(handed_in or b"", release)
+            problem = NOT_HANDED_IN if handed_in is None else rebuilt.problem
             notes += [record.text(f"{name}: {note}", 300) for note in rebuilt.notes[:50]]
             if problem:
                 notes.append(record.text(f"{name}: {problem}", 300))
@@ -251,9 +251,9 @@ def _questions(source: NotebookNode, release: NotebookNode, judged: Judged) -> l
     before, after = _answers(release.cells), _answers(judged.notebook.cells)
     made = []
     for cell in source.cells:
-        name = rules(cell).get("grade_id")
         if not is_graded(cell):
             continue
+        name = str(rules(cell)["grade_id"])
         if is_test(cell):
             made.append(known[name])
         elif rules(cell).get("task") or after.get(name) != before.get(name):

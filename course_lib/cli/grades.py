@@ -9,6 +9,7 @@ import tyro
 from course_lib.cli.options import Place
 from course_lib.grading.export import Format, export
 from course_lib.grading.feedback import ungraded, write_feedback
+from course_lib.grading.folder import Course
 from course_lib.grading.report import report_page
 from course_lib.grading.similarity import read_works, similarity_page
 from course_lib.grading.standing import GRADED, standings
@@ -33,7 +34,7 @@ class Feedback:
 
     def run(self) -> int:
         """Write the pages, a line for each."""
-        found = standings(self.course, self.assignment)
+        found = standings(Course(self.course), self.assignment)
         written = 0
         for learner, path in write_feedback(found, self.learner):
             print(f"{learner}: {path}")
@@ -65,7 +66,7 @@ class Export:
 
     def run(self) -> int:
         """Write the file, and say who has no grade in it."""
-        found = standings(self.course, self.assignment)
+        found = standings(Course(self.course), self.assignment)
         name = f"{self.assignment}.csv" if self.format == "csv" else None
         name = name or f"{self.assignment}-{self.format}.csv"
         path = self.out or self.course / name
@@ -98,7 +99,7 @@ class Similarity:
 
     def run(self) -> int:
         """Write the page."""
-        works = read_works(self.course, self.assignment)
+        works = read_works(Course(self.course), self.assignment)
         path = self.out or self.course / "reports" / f"{self.assignment}-similarity.html"
         similarity_page(self.assignment, works, self.pairs).write(path)
         print(path)
@@ -121,7 +122,7 @@ class Report:
 
     def run(self) -> int:
         """Write the page."""
-        found = standings(self.course, self.assignment)
+        found = standings(Course(self.course), self.assignment)
         path = self.out or self.course / "reports" / f"{self.assignment}.html"
         report_page(found).write(path)
         print(path)

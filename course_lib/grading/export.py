@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from course_lib.grading import page
+from course_lib.grading.folder import write_file
 from course_lib.grading.standing import GRADED, Standing, Standings
 
 Format = Literal["csv", "moodle", "canvas", "brightspace"]
@@ -76,7 +77,7 @@ def export(found: Standings, form: Format, path: Path) -> list[Standing]:
     csv.writer(stream, lineterminator="\r\n").writerows(table(found, form))
     # Excel takes a file without this mark for one of its own encoding; the platforms do not.
     mark = "\ufeff" if form == "csv" else ""
-    page.write_whole(path, f"{mark}{stream.getvalue()}".encode())
+    write_file(path, f"{mark}{stream.getvalue()}")
     return [standing for standing in found.learners if standing.state != GRADED]
 
 
@@ -132,9 +133,7 @@ def _canvas(found: Standings) -> list[list[str]]:
     for one in _final(found):
         name = ", ".join(filter(None, (one.last, one.first))) or one.learner
         inner = one.platform if one.platform.isdigit() else ""
-        rows.append(
-            [*map(harmless, (name, inner, "", one.learner)), "", number(one.points)]
-        )
+        rows.append([*map(harmless, (name, inner, "", one.learner)), "", number(one.points)])
     return rows
 
 
@@ -155,7 +154,10 @@ def _brightspace(found: Standings) -> list[list[str]]:
 
 def _line(one: Standing) -> str:
     """What can be said in one line: points of each question, comments, lateness."""
-    parts = [f"{mark.name} {page.points(mark.points or 0)}/{page.points(mark.total)}" for mark in one.marks]
+    parts = [
+        f"{mark.name} {page.points(mark.points or 0)}/{page.points(mark.total)}"
+        for mark in one.marks
+    ]
     if one.penalty:
         parts.append(f"{page.points(one.penalty)} off, {one.days_late} days late")
     comments: Sequence[str] = [words for words in one.comments.values() if words]

@@ -7,6 +7,7 @@ and marking schemes. (nbgrader's own template publishes the hidden tests to ever
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,10 +45,12 @@ def write_feedback(found: Standings, learners: Sequence[str] = ()) -> Iterator[t
     known = {standing.learner for standing in found.learners}
     unknown = sorted(set(learners) - known)
     if unknown:
-        raise ValueError(f"there is no learner {unknown[0]!r} in the gradebook; add or mend the name")
+        raise ValueError(
+            f"there is no learner {unknown[0]!r} in the gradebook; add or mend the name"
+        )
     for standing in found.learners:
         if standing.marks and (not learners or standing.learner in learners):
-            path = found.course / "feedback" / standing.learner / found.assignment / FILE
+            path = found.course.feedback(standing.learner, found.assignment) / FILE
             feedback_page(found, standing).write(path)
             yield standing.learner, path
 
@@ -61,10 +64,10 @@ def feedback_page(found: Standings, standing: Standing) -> Page:
     """
     notebooks = {}
     for name in dict.fromkeys(mark.notebook for mark in standing.marks):
-        folder = found.course / "autograded" / standing.learner / found.assignment
+        folder = found.course.autograded(standing.learner, found.assignment)
         if (folder / f"{name}.ipynb").is_file():
             notebooks[name] = nbformat.read(folder / f"{name}.ipynb", as_version=4)
-    return compose(found.assignment, standing, notebooks, [found.course])
+    return compose(found.assignment, standing, notebooks, [found.course.root])
 
 
 def compose(
@@ -83,11 +86,10 @@ def compose(
     """
     made = Page(f"{assignment}: feedback")
     made.add(f"<p class='note'>For {text(standing.name, limit=200)}.</p>", *_summary(standing))
-    pieces = [0]
     for name in dict.fromkeys(mark.notebook for mark in standing.marks):
         made.add(f"<h2>{text(name, limit=200)}</h2>")
         marks = [mark for mark in standing.marks if mark.notebook == name]
-        made.add(*_notebook(marks, standing.comments, name, notebooks.get(name), roots, pieces))
+        made.add(*_notebook(marks, standing.comments, name, notebooks.get(name), roots))
     return made
 
 
@@ -98,8 +100,8 @@ def _summary(standing: Standing) -> Iterator[str]:
     waiting = sum(mark.total for mark in standing.marks if mark.points is None)
     if waiting:
         yield (
-            f"<p><strong>Not final:</strong> {page.points(waiting)} of these points are still to be "
-            "given by your instructor.</p>"
+            f"<p><strong>Not final:</strong> {page.points(waiting)} of these points are still to "
+            "be given by your instructor.</p>"
         )
     if standing.penalty:
         yield (
@@ -137,7 +139,6 @@ def _notebook(
     name: str,
     notebook: NotebookNode | None,
     roots: Sequence[Path],
-    pieces: list[int],
 ) -> Iterator[str]:
     """Cells in their order, each question's points where its test stands."""
     left = {mark.name: mark for mark in marks}
@@ -151,7 +152,7 @@ def _notebook(
         grade_id = str(rules.get("grade_id", ""))
         test = bool(rules.get("grade")) and not rules.get("solution")
         if not test and not (rules.get("locked") and cell.cell_type == "markdown"):
-            yield from _cell(cell, roots, pieces)
+            yield from _cell(cell, roots)
         if grade_id in left:
             yield from _question(left.pop(grade_id), roots)
         if grade_id in said:
@@ -162,14 +163,15 @@ def _notebook(
         yield _comment(words, roots)
 
 
-def _cell(cell: NotebookNode, roots: Sequence[Path], pieces: list[int]) -> Iterator[str]:
+def _cell(cell: NotebookNode, roots: Sequence[Path]) -> Iterator[str]:
     source = _KEPT_BACK.sub("", str(cell.source))
     if cell.cell_type == "code":
         if source.strip():
             yield page.code(source, roots)
-        yield page.outputs(cell.get("outputs") or [], roots, pieces)
+        yield page.outputs(cell.get("outputs") or [], roots)
     elif source.strip():
-        # As it was written: nobody's Markdown is turned into a page's own elements.
+        # As it was written: `clean` had made it harmless for those who turn it into HTML.
+        source = html.unescape(source).replace("\u200b", "")
         yield f"<div class='words'>{text(source, roots)}</div>"
 
 
@@ -189,7 +191,7 @@ def _question(mark: Mark, roots: Sequence[Path]) -> Iterator[str]:
             why = "" if result.passed else text(result.message, roots, 2_000)
             reached = f"{page.points(result.points)} / {page.points(result.total)}"
             cell = f"<span class='{mood}'>{sign}</span>"
-            rows.append((cell, text(result.name, roots, 300), reached, why))
+            rows.append((cell, text(result.property, roots, 300), reached, why))
         yield page.table(("Result", "Property", "Points", "Message"), rows)
     elif mark.message and mark.points is not None:
         yield f"<p>{text(mark.message, roots, 2_000)}</p>"

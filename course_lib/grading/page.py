@@ -1,9 +1,10 @@
 """HTML pages of texts that nobody needs to trust.
 
 A page is one file with everything in it: no script, no link, nothing that is fetched; a Content
-Security Policy forbids both in case something slips through. Text is escaped by `text`, or goes
-through a sanitiser (`html_output`) that lets tables and paragraphs pass and nothing that acts. Both
-are bounded, so that no text makes a page that cannot be opened.
+Security Policy forbids both in case something slips through. What came from a learner is escaped,
+all of it: no piece of HTML or Markdown of theirs becomes part of a page, so there is nothing that
+a sanitiser could overlook. Pictures are bitmaps that begin as one. Everything is bounded, so that
+no text makes a page that cannot be opened.
 
 `Page` has one look for the light and the dark, for a wide window and a phone.
 """
@@ -22,31 +23,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nh3
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 import course_lib
+from course_lib.grading.folder import write_file
 
 LONGEST = 20_000  # characters of one text
-HTML_LONGEST = 50_000  # characters of HTML; the sanitiser takes the square of its depth
-HTML_PIECES = 20  # pieces of HTML on one page; more are shown as text
 IMAGE_BYTES = 2 << 20
 PAGE_BYTES = 20 << 20
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'"
 )
-TAGS = {
-    *("table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption"),
-    *("p", "br", "hr", "div", "span", "pre", "code", "ul", "ol", "li", "sub", "sup"),
-}
-ATTRIBUTES = {tag: {"colspan", "rowspan", "scope"} for tag in ("th", "td")}
 IMAGES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 _ANSI = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 # Controls, halves of pairs, and marks that turn the direction of what follows.
-_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSHOWN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def without_paths(words: str, roots: Sequence[Path] = ()) -> str:
@@ -88,27 +84,14 @@ def points(number: float) -> str:
 def code(source: str, roots: Sequence[Path] = ()) -> str:
     """Python in colours."""
     shown = plain(source, roots)
-    return highlight(shown, PythonLexer(stripnl=False), HtmlFormatter(nowrap=False, cssclass="code"))
+    return highlight(
+        shown, PythonLexer(stripnl=False), HtmlFormatter(nowrap=False, cssclass="code")
+    )
 
 
 def pre(words: Any, roots: Sequence[Path] = (), kind: str = "out") -> str:
     """Text as it was printed."""
     return f"<pre class='{kind}'>{text(words, roots)}</pre>"
-
-
-def html_output(found: str, roots: Sequence[Path] = ()) -> str | None:
-    """What is harmless in a piece of HTML; None if it is too long to be looked through."""
-    if len(found) > HTML_LONGEST:
-        return None
-    cleaned = nh3.clean(
-        without_paths(_UNSHOWN.sub("", found), roots),
-        tags=TAGS,
-        attributes=ATTRIBUTES,
-        clean_content_tags={"script", "style", "svg", "math", "template", "iframe", "noscript"},
-        url_schemes=set(),
-        strip_comments=True,
-    )
-    return f"<div class='out wide'>{cleaned}</div>"
 
 
 def image(kind: str, data: Any, alt: str) -> str | None:
@@ -125,15 +108,13 @@ def image(kind: str, data: Any, alt: str) -> str | None:
     return f"<p><img alt='{text(alt, limit=300)}' src='data:{kind};base64,{shown}'></p>"
 
 
-def outputs(found: Iterable[Any], roots: Sequence[Path] = (), pieces: list[int] | None = None) -> str:
+def outputs(found: Iterable[Any], roots: Sequence[Path] = ()) -> str:
     """The outputs of a cell.
 
     Args:
         found: As nbformat has them.
         roots: Folders whose names are not shown.
-        pieces: Counts HTML over a page, in its one entry.
     """
-    count = pieces if pieces is not None else [0]
     parts = []
     for output in found:
         kind = output.get("output_type")
@@ -143,7 +124,7 @@ def outputs(found: Iterable[Any], roots: Sequence[Path] = (), pieces: list[int] 
             lines = output.get("traceback") or [f"{output.get('ename')}: {output.get('evalue')}"]
             parts.append(pre("\n".join(map(str, lines)), roots, "out bad"))
         elif kind in ("execute_result", "display_data"):
-            parts.append(_displayed(output.get("data") or {}, roots, count))
+            parts.append(_displayed(output.get("data") or {}, roots))
     return "".join(parts)
 
 
@@ -151,17 +132,12 @@ def _joined(found: Any) -> str:
     return "".join(map(str, found)) if isinstance(found, list) else str(found)
 
 
-def _displayed(data: dict[str, Any], roots: Sequence[Path], count: list[int]) -> str:
+def _displayed(data: dict[str, Any], roots: Sequence[Path]) -> str:
     words = _joined(data.get("text/plain", ""))
     for kind in IMAGES:
         shown = image(kind, _joined(data[kind]), words or "a picture") if kind in data else None
         if shown is not None:
             return shown
-    if "text/html" in data and count[0] < HTML_PIECES:
-        count[0] += 1
-        cleaned = html_output(_joined(data["text/html"]), roots)
-        if cleaned is not None:
-            return cleaned
     return pre(words, roots) if words else "<p class='note'>[an output that is not shown here]</p>"
 
 
@@ -217,21 +193,7 @@ class Page:
 
     def write(self, path: Path) -> None:
         """Write it; whoever reads meanwhile sees the old file or the new one."""
-        write_whole(path, str(self).encode("utf-8", "replace"))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file in one step, its folder too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        write_file(path, str(self).encode("utf-8", "replace"))
 
 
 def _colours(style: str) -> str:
@@ -276,7 +238,8 @@ details > summary { cursor: pointer; color: var(--faint); }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; }
 .pair > div { min-width: 0; }
 mark { background: var(--mark); color: inherit; }
-@media (max-width: 40rem) { .pair { grid-template-columns: 1fr; } main { padding: .6rem .8rem 3rem; }
+@media (max-width: 40rem) { .pair { grid-template-columns: 1fr; }
+  main { padding: .6rem .8rem 3rem; }
   body { font-size: .97rem; } th, td { padding-right: .5rem; } }
 """
     + _colours("friendly")

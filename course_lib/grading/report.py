@@ -11,10 +11,12 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from course_lib.grading.page import Page, points, table, text
 from course_lib.grading.standing import GRADED, MISSING, UNGRADED, WAITING, Standing, Standings
@@ -22,7 +24,8 @@ from course_lib.grading.standing import GRADED, MISSING, UNGRADED, WAITING, Stan
 INK, BAR = "#010203", "#0072b2"  # INK stands for the page's own colour of text
 COMMONEST = 12  # wrong answers that are listed
 # The same everywhere: no date, no version, no random names.
-_DRAWING = {
+_DRAWING: Any = {
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "course",
     "font.family": "sans-serif",
@@ -61,7 +64,8 @@ def _distribution(found: Standings) -> Iterator[str]:
     low, middle, high = np.percentile(final, [25, 50, 75])
     said = (
         f"Median {points(middle)} of {points(found.total)} points; the middle half lies between "
-        f"{points(low)} and {points(high)}; lowest {points(min(final))}, highest {points(max(final))}."
+        f"{points(low)} and {points(high)}; lowest {points(min(final))}, "
+        f"highest {points(max(final))}."
     )
     yield f"<p>{said} Counted: the {len(final)} final grades.</p>"
     top = max(found.total, max(final), 1.0)
@@ -71,7 +75,7 @@ def _distribution(found: Standings) -> Iterator[str]:
         axes = figure.subplots()
         axes.bar(edges[:-1], counts, width=np.diff(edges) * 0.92, align="edge", color=BAR)
         axes.set(xlabel=f"points (of {points(found.total)})", ylabel="learners", xlim=(0, top))
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         alt = f"Histogram of the points of {len(final)} learners. {said}"
         yield _inline(figure, alt)
 
@@ -103,11 +107,13 @@ def _questions(found: Standings) -> Iterator[str]:
         outcomes: dict[str, list[bool]] = defaultdict(list)
         for mark in given:
             for result in mark.results:
-                outcomes[result.name].append(result.passed)
+                outcomes[result.property].append(result.passed)
         for prop, passed in outcomes.items():
             share = sum(passed) / len(passed)
             bars.append((name, prop, share))
-            rows.append(("", text(prop, limit=200), f"{sum(passed)} of {len(passed)}", f"{share:.0%}"))
+            rows.append(
+                ("", text(prop, limit=200), f"{sum(passed)} of {len(passed)}", f"{share:.0%}")
+            )
     if bars:
         yield _success(bars)
     yield table(("Question", "Property", "Succeeded", ""), rows)
@@ -124,7 +130,9 @@ def _success(bars: Sequence[tuple[str, str, float]]) -> str:
         axes.set_yticks(places, names)
         axes.set(xlabel="learners who have it (%)", xlim=(0, 100))
         worst = "; ".join(f"{_short(prop)}: {share:.0%}" for _, prop, share in hardest[:3])
-        alt = f"Share of learners for each of the {len(hardest)} hardest properties. Lowest: {worst}."
+        alt = (
+            f"Share of learners for each of the {len(hardest)} hardest properties. Lowest: {worst}."
+        )
         return _inline(figure, alt)
 
 
@@ -140,8 +148,7 @@ def _mistakes(found: Standings) -> Iterator[str]:
     unexplained: Counter[str] = Counter()
     for standing in found.learners:
         for mark in standing.marks:
-            hints = {mark.hint} | {r.hint for r in mark.results if not r.passed}
-            hints.discard("")
+            hints = {mark.hint, *(r.hint for r in mark.results if not r.passed)} - {""}
             for hint in hints:
                 seen[mark.name, hint].add(standing.learner)
             if not hints and mark.points is not None and mark.points < mark.total and mark.results:
@@ -176,6 +183,7 @@ def _times(found: Standings) -> Iterator[str]:
             figure = Figure(figsize=(7, 2.2), layout="constrained")
             axes = figure.subplots()
             axes.hist(np.clip(hours, -168, 168), bins=24, color=BAR)
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
             axes.axvline(0, color=INK, linestyle="--")
             axes.set(xlabel="hours after the time due (dashed)", ylabel="learners")
             before = sum(-24 <= hour <= 0 for hour in hours)
@@ -195,7 +203,12 @@ def _times(found: Standings) -> Iterator[str]:
 def _waiting(found: Standings) -> Iterator[str]:
     yield "<h2>Who waits</h2>"
     rows = [
-        (text(one.learner, limit=100), text(one.state), _asked(one), text("; ".join(one.notes), limit=500))
+        (
+            text(one.learner, limit=100),
+            text(one.state),
+            _asked(one),
+            text("; ".join(one.notes), limit=500),
+        )
         for one in found.learners
         if one.state in (WAITING, UNGRADED) or one.notes or any(m.again for m in one.marks)
     ]
@@ -210,7 +223,9 @@ def _waiting(found: Standings) -> Iterator[str]:
 
 def _asked(one: Standing) -> str:
     names = [mark.name for mark in one.marks if mark.points is None]
-    names += [f"{mark.name} (graded again since: look once more)" for mark in one.marks if mark.again]
+    names += [
+        f"{mark.name} (graded again since: look once more)" for mark in one.marks if mark.again
+    ]
     return text(", ".join(names))
 
 

@@ -17,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
@@ -26,6 +25,7 @@ from pygments import token as kinds
 from pygments.lexers import PythonLexer
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from course_lib.grading.folder import Course, notebooks
 from course_lib.grading.page import Page, table, text
 from course_lib.grading.rebuild import LARGEST, rebuild
 
@@ -35,8 +35,9 @@ TOKENS = 20_000  # of one notebook
 LONGEST = 100_000  # characters of one cell
 SHOWN = 12  # passages of a pair
 CAUTION = (
-    "Likeness is evidence, not proof. Short tasks have few good answers, and who has learnt together "
-    "writes alike: read the passages, and talk to both learners before you conclude anything."
+    "Likeness is evidence, not proof. Short tasks have few good answers, and who has learnt "
+    "together writes alike: read the passages, and talk to both learners before you conclude "
+    "anything."
 )
 
 
@@ -189,7 +190,9 @@ def passages(pair: Pair) -> list[Passage]:
     """
     a, b = pair.left.tokens, pair.right.tokens
     shared = pair.left.runs.keys() & pair.right.runs.keys()
-    starts = [(i, j) for r in shared for i in pair.left.runs[r][:50] for j in pair.right.runs[r][:50]]
+    starts = [
+        (i, j) for r in shared for i in pair.left.runs[r][:50] for j in pair.right.runs[r][:50]
+    ]
     found = []
     reached: set[tuple[int, int]] = set()
     for i, j in sorted(starts):
@@ -215,13 +218,13 @@ def passages(pair: Pair) -> list[Passage]:
     return kept
 
 
-def read_works(course: Path, assignment: str) -> dict[str, list[Work]]:
+def read_works(course: Course, assignment: str) -> dict[str, list[Work]]:
     """Read every submission of an assignment.
 
     What was graded is read as it was rebuilt; anything else is rebuilt now, and never run.
 
     Args:
-        course: Folder of the course.
+        course: Its folder.
         assignment: Name.
 
     Returns:
@@ -230,25 +233,19 @@ def read_works(course: Path, assignment: str) -> dict[str, list[Work]]:
     Raises:
         FileNotFoundError: The assignment was not released.
     """
-    released = sorted((course / "release" / assignment).glob("*.ipynb"))
-    if not released:
-        raise FileNotFoundError(
-            f"{course / 'release' / assignment} holds no notebook; course release {assignment} first"
-        )
     found: dict[str, list[Work]] = {}
-    for path in released:
-        release = nbformat.read(path, as_version=4)
+    for name, release in notebooks(course.check().release(assignment)).items():
         works = []
-        for folder in sorted((course / "submitted").glob("*")):
-            ours = course / "autograded" / folder.name / assignment / path.name
-            theirs = folder / assignment / path.name
+        for learner in course.learners(assignment):
+            ours = course.autograded(learner, assignment) / f"{name}.ipynb"
+            theirs = course.submitted(learner, assignment) / f"{name}.ipynb"
             if ours.is_file():
-                works.append(work_of(folder.name, nbformat.read(ours, as_version=4), release))
+                works.append(work_of(learner, nbformat.read(ours, as_version=4), release))
             elif theirs.is_file() and not theirs.is_symlink() and theirs.stat().st_size <= LARGEST:
                 rebuilt = rebuild(theirs.read_bytes(), release)
                 if not rebuilt.problem:
-                    works.append(work_of(folder.name, rebuilt.notebook, release))
-        found[path.stem] = works
+                    works.append(work_of(learner, rebuilt.notebook, release))
+        found[name] = works
     return found
 
 
@@ -312,7 +309,9 @@ def _side_by_side(pair: Pair, passage: Passage) -> str:
             if last is not None and (cell, line) != (last[0], last[1] + 1):
                 shown.append("<span class='note'>…</span>")
             words = work.cells[cell].split("\n")
-            shown.append(f"<mark>{text(words[line] if line < len(words) else '', limit=300)}</mark>")
+            shown.append(
+                f"<mark>{text(words[line] if line < len(words) else '', limit=300)}</mark>"
+            )
             last = cell, line
         body = "\n".join(shown)
         sides.append(

@@ -6,34 +6,24 @@ wrote down (`judged.json`). A grade that somebody still has to give is None, nev
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.api import SubmittedAssignment as Submission
 
+from course_lib.grading import record
+from course_lib.grading.folder import NAME, Course
+from course_lib.grading.record import Question, Record, Result
+
 GRADED = "graded"
 WAITING = "waiting for points by hand"
 UNGRADED = "not graded"
 MISSING = "not submitted"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one property came out; message and hint are partly a learner's text."""
-
-    name: str
-    passed: bool
-    points: float
-    total: float
-    message: str = ""
-    hint: str = ""
 
 
 @dataclass
@@ -58,7 +48,7 @@ class Mark:
     points: float | None
     by_hand: bool = False
     again: bool = False
-    results: list[Outcome] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
     message: str = ""
     hint: str = ""
 
@@ -129,14 +119,14 @@ class Standings:
     """A class in one assignment.
 
     Attributes:
-        course: Folder of the course.
+        course: Its folder.
         assignment: Name.
         questions: Notebook, name and points of each question.
         due: In UTC.
         learners: By name.
     """
 
-    course: Path
+    course: Course
     assignment: str
     questions: list[tuple[str, str, float]]
     due: datetime | None
@@ -149,26 +139,26 @@ class Standings:
 
 
 @contextmanager
-def gradebook(course: Path) -> Iterator[Gradebook]:
+def gradebook(course: Course) -> Iterator[Gradebook]:
     """Open a course's gradebook.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: This is no course folder, or it has none.
     """
-    path = course / "gradebook.db"
-    if not path.is_file():
+    if not (course.check().root / "gradebook.db").is_file():
         raise FileNotFoundError(
-            f"{course} has no gradebook.db; name the folder of the course, after course release"
+            f"{course.root} has no gradebook.db: release an assignment first, "
+            "with `course release ASSIGNMENT`"
         )
-    with Gradebook(f"sqlite:///{path.resolve()}") as book:
+    with Gradebook(course.database) as book:
         yield book
 
 
-def standings(course: Path, assignment: str) -> Standings:
+def standings(course: Course, assignment: str) -> Standings:
     """Read how a class stands.
 
     Args:
-        course: Folder of the course.
+        course: Its folder.
         assignment: Name of the assignment.
 
     Raises:
@@ -193,27 +183,25 @@ def standings(course: Path, assignment: str) -> Standings:
         ]
         known_learners = {learner.learner for learner in learners}
         # Whoever handed in and stands in no list: said, not passed over.
-        for folder in sorted((course / "submitted").glob("*")):
-            if folder.name not in known_learners and (folder / assignment).is_dir():
-                learners.append(Standing(folder.name, state=UNGRADED))
+        for name in course.learners(assignment):
+            if name not in known_learners:
+                note = "not in the gradebook's list of learners"
+                learners.append(Standing(name, state=UNGRADED, notes=[note]))
         return Standings(course, assignment, questions, entry.duedate, learners)
 
 
-def read_judged(course: Path, learner: str, assignment: str) -> dict[str, Any] | None:
-    """What the judge wrote down for a learner; None if nothing was judged."""
-    path = course / "autograded" / learner / assignment / "judged.json"
-    if not path.is_file():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def _judged(course: Course, learner: str, assignment: str) -> tuple[Record | None, list[str]]:
+    """What the judge wrote down for a learner; if that cannot be used, why."""
+    try:
+        found = record.read(course.autograded(learner, assignment) / record.FILE)
+    except FileNotFoundError:
+        return None, []
+    except ValueError:
+        return None, ["what was judged cannot be read: grade this submission again"]
+    return (None, [f"grading failed: {found.failed}"]) if found.failed else (found, [])
 
 
-def _outcome(found: dict[str, Any]) -> Outcome:
-    names = ("passed", "points", "total", "message", "hint")
-    return Outcome(found["property"], *(found[name] for name in names))
-
-
-def _questions(course: Path, entry: Any) -> list[tuple[str, str, float]]:
+def _questions(course: Course, entry: Any) -> list[tuple[str, str, float]]:
     """The questions, in the order of the released notebooks."""
     found = {
         (notebook.name, cell.name): float(cell.max_score or 0)
@@ -222,7 +210,7 @@ def _questions(course: Path, entry: Any) -> list[tuple[str, str, float]]:
     }
     places: dict[tuple[str, str], int] = {}
     for notebook in {name for name, _ in found}:
-        path = course / "release" / entry.name / f"{notebook}.ipynb"
+        path = course.release(entry.name) / f"{notebook}.ipynb"
         if path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
             for key in found:
@@ -233,7 +221,7 @@ def _questions(course: Path, entry: Any) -> list[tuple[str, str, float]]:
 
 
 def _standing(
-    course: Path,
+    course: Course,
     assignment: str,
     student: Any,
     submission: Submission | None,
@@ -246,21 +234,21 @@ def _standing(
         student.email or "",
         student.lms_user_id or "",
     )
-    if not _is_name(student.id):
-        made.notes.append("this name cannot be that of a folder: nothing was looked for")
+    if not NAME.fullmatch(student.id):
+        made.notes.append("no folder can have this name: nothing was looked for")
         return made
-    judged = read_judged(course, student.id, assignment)
+    judged, why = _judged(course, student.id, assignment)
     if submission is None or judged is None:
-        if (course / "submitted" / student.id / assignment).is_dir():
-            made.state = UNGRADED
+        if course.submitted(student.id, assignment).is_dir():
+            made.state, made.notes = UNGRADED, why
         return made
     reasons = {
-        (notebook["name"], question["name"]): question
-        for notebook in judged["notebooks"]
-        for question in notebook["questions"]
+        (notebook.name, question.name): question
+        for notebook in judged.notebooks
+        for question in notebook.questions
     }
-    made.submitted, made.notes = submission.timestamp, list(judged["notes"])
-    made.seconds = judged["seconds"]
+    made.submitted, made.notes = submission.timestamp, list(judged.notes)
+    made.seconds = judged.seconds
     made.late = _late(submission)
     for notebook in submission.notebooks:
         made.penalty += float(notebook.late_submission_penalty or 0)
@@ -275,7 +263,7 @@ def _standing(
     return made
 
 
-def _mark(grade: Any, reasons: dict[str, Any] | None) -> Mark:
+def _mark(grade: Any, reason: Question | None) -> Mark:
     given = grade.manual_score is not None
     known = given or grade.auto_score is not None
     made = Mark(
@@ -286,9 +274,8 @@ def _mark(grade: Any, reasons: dict[str, Any] | None) -> Mark:
         by_hand=given or not known,
         again=given and bool(grade.needs_manual_grade),
     )
-    if reasons is not None:
-        made.message, made.hint = reasons["message"], reasons["hint"]
-        made.results = [_outcome(result) for result in reasons["results"]]
+    if reason is not None:
+        made.message, made.hint, made.results = reason.message, reason.hint, reason.results
     if not given and grade.needs_manual_grade:
         made.points, made.by_hand = None, True
     return made
@@ -300,8 +287,3 @@ def _late(submission: Submission) -> float:
         return 0.0
     late: timedelta = submission.timestamp - due - (submission.extension or timedelta())
     return max(late.total_seconds(), 0.0)
-
-
-def _is_name(name: str) -> bool:
-    """Whether a learner's name is one folder's."""
-    return bool(name) and name not in (".", "..") and not set(name) & set("/\\\0")

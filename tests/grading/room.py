@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,11 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbgrader.api import Gradebook
+from sqlalchemy.exc import SAWarning
+
+from course_lib.grading import record
+from course_lib.grading.folder import Course
+from course_lib.grading.record import Notebook, Question, Record, Result
 
 DUE = datetime(2026, 3, 2, 12, 0)
 SET = "graded-overlap"
@@ -32,6 +39,7 @@ class Person:
     outputs: list[Any] = field(default_factory=list)
     message: str = ""
     hint: str = ""
+    failed: str = ""
     notes: list[str] = field(default_factory=list)
     first: str = ""
     last: str = ""
@@ -47,7 +55,9 @@ def rules(name: str, **changes: Any) -> dict[str, Any]:
 def released() -> Any:
     """Statement, stub, test, and a question in words."""
     cells = [
-        new_markdown_cell("# Overlap\n\nWrite it.", id="statement", metadata=rules("statement", locked=True)),
+        new_markdown_cell(
+            "# Overlap\n\nWrite it.", id="statement", metadata=rules("statement", locked=True)
+        ),
         new_code_cell("import torch", id="setup"),
         new_code_cell(
             "def overlap(a, b):\n    raise NotImplementedError()",
@@ -72,7 +82,9 @@ def source() -> Any:
     """The same with what nobody may see."""
     made = released()
     made.cells[3].source += f"\n### BEGIN HIDDEN TESTS\nassert {SECRET!r}\n### END HIDDEN TESTS"
-    made.cells[2].source = f"def overlap(a, b):\n    ### BEGIN SOLUTION\n    {SECRET!r}\n    ### END SOLUTION"
+    made.cells[
+        2
+    ].source = f"def overlap(a, b):\n    ### BEGIN SOLUTION\n    {SECRET!r}\n    ### END SOLUTION"
     return made
 
 
@@ -88,43 +100,42 @@ def handed_in(person: Person) -> Any:
     return made
 
 
-def judged(person: Person, points: float) -> dict[str, Any]:
+def judged(person: Person, points: float) -> Record:
     results = [
-        ("shape", True, 1.0, 1.0, "", ""),
-        ("values", points > 1, points - 1, 4.0, person.message, person.hint),
+        Result("shape", True, 1.0, 1.0),
+        Result("values", points >= 5, points - 1, 4.0, person.message),
     ]
-    names = ("property", "passed", "points", "total", "message", "hint")
-    asked = {
-        "name": "overlap-check",
-        "points": points,
-        "total": 5.0,
-        "by_hand": False,
-        "message": person.message,
-        "hint": person.hint,
-        "results": [dict(zip(names, row, strict=True)) for row in results],
-    }
-    by_hand = dict(asked, name="why", points=0.0, total=3.0, by_hand=True, results=[], message="", hint="")
-    return {
-        "format": 1,
-        "learner": person.name,
-        "assignment": SET,
-        "submitted": person.submitted and f"{person.submitted.isoformat()}+00:00",
-        "digest": "0" * 64,
-        "release": "1" * 64,
-        "seconds": 2.5,
-        "notes": person.notes,
-        "notebooks": [{"name": "overlap", "questions": [asked, by_hand]}],
-    }
+    asked = Question("overlap-check", points, 5.0, False, person.message, person.hint, results)
+    by_hand = Question("why", 0.0, 3.0, by_hand=True)
+    return Record(
+        learner=person.name,
+        assignment=SET,
+        submitted=person.submitted and f"{person.submitted.isoformat()}+00:00",
+        digest="0" * 64,
+        release="1" * 64,
+        seconds=2.5,
+        notes=person.notes,
+        notebooks=[Notebook("overlap", [asked, by_hand])],
+        failed=person.failed,
+    )
 
 
-def furnish(folder: Path, people: list[Person], due: datetime | None = DUE) -> Path:
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what SQLAlchemy says of the order in which nbgrader does things."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)
+        yield
+
+
+def furnish(folder: Path, people: list[Person], due: datetime | None = DUE) -> Course:
     """A course with these learners."""
     for kind, notebook in (("source", source()), ("release", released())):
         place = folder / kind / SET / "overlap.ipynb"
         place.parent.mkdir(parents=True)
         nbformat.write(notebook, place)
     (folder / "nbgrader_config.py").write_text("c = get_config()\n")
-    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
+    with quiet(), Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
         book.add_assignment(SET, duedate=due)
         book.add_notebook("overlap", SET)
         book.add_solution_cell("overlap", "overlap", SET)
@@ -145,7 +156,7 @@ def furnish(folder: Path, people: list[Person], due: datetime | None = DUE) -> P
             place = folder / "autograded" / person.name / SET
             place.mkdir(parents=True)
             nbformat.write(handed_in(person), place / "overlap.ipynb")
-            (place / "judged.json").write_text(json.dumps(judged(person, person.points)))
+            record.write(place / record.FILE, judged(person, person.points))
             book.add_submission(SET, person.name, timestamp=person.submitted)
             grade = book.find_grade("overlap-check", "overlap", SET, person.name)
             grade.auto_score, grade.needs_manual_grade = person.points, False
@@ -154,7 +165,7 @@ def furnish(folder: Path, people: list[Person], due: datetime | None = DUE) -> P
             if person.hand is not None:
                 book.find_comment("why", "overlap", SET, person.name).manual_comment = person.hand
         book.db.commit()
-    return folder
+    return Course(folder)
 
 
 def give(book: Gradebook, learner: str, points: float) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -29,15 +30,16 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
 # Behind a comma or a semicolon too, which is a border where the other one is not.
 _INSIDE = re.compile(rf"([;,|]\s*['\"]?\s*)(?=[{re.escape(_FORMULA)}])")
-_AWAY = " \t\r\n\v\f\0\u00a0\u3000\ufeff\u200b'\""
+_AWAY = " '\""
 
 
 def harmless(words: str) -> str:
     """A text that no spreadsheet takes for a formula.
 
-    Lines become one, for an import that reads line by line; controls go.
+    Lines become one, for an import that reads line by line; what is not seen goes.
     """
-    shown = " ".join(page.plain(words, limit=5_000).split())
+    visible = (c for c in page.plain(words, limit=5_000) if unicodedata.category(c) != "Cf")
+    shown = " ".join("".join(visible).split())
     shown = _INSIDE.sub(r"\1'", shown)
     return f"'{shown}" if shown.lstrip(_AWAY)[:1] in tuple(_FORMULA) else shown
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,8 +104,8 @@ def handed_in(person: Person) -> Any:
 
 def judged(person: Person, points: float) -> Record:
     results = [
-        Result("shape", True, 1.0, 1.0),
-        Result("values", points >= 5, points - 1, 4.0, person.message),
+        Result("shape", points >= 1, min(points, 1.0), 1.0, person.message),
+        Result("values", points >= 5, max(points - 1, 0.0), 4.0, person.message),
     ]
     asked = Question("overlap-check", points, 5.0, False, person.message, person.hint, results)
     by_hand = Question("why", 0.0, 3.0, by_hand=True)
@@ -128,6 +130,15 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@functools.cache
+def empty_gradebook() -> bytes:
+    """A new gradebook; to make one nbgrader starts a process, which takes seconds."""
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gradebook.db"
+        Gradebook(f"sqlite:///{path}").close()
+        return path.read_bytes()
+
+
 def furnish(folder: Path, people: list[Person], due: datetime | None = DUE) -> Course:
     """A course with these learners."""
     for kind, notebook in (("source", source()), ("release", released())):
@@ -135,6 +146,7 @@ def furnish(folder: Path, people: list[Person], due: datetime | None = DUE) -> C
         place.parent.mkdir(parents=True)
         nbformat.write(notebook, place)
     (folder / "nbgrader_config.py").write_text("c = get_config()\n")
+    (folder / "gradebook.db").write_bytes(empty_gradebook())
     with quiet(), Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:
         book.add_assignment(SET, duedate=due)
         book.add_notebook("overlap", SET)

@@ -28,6 +28,10 @@ COMMANDS = {
     "similarity": "which submissions resemble each other",
     "report": "how the class did, on one page",
     "results": "the list of claims, and their measurement",
+    "overlay": "an instructor's private folder: secret, variants, hidden tests",
+    "release": "make from exercises what learners get",
+    "collect": "take in what learners handed in",
+    "grade": "judge what was handed in, in sandboxes",
     "doctor": "is everything here that the course needs?",
 }
 EXAMPLES = """\
@@ -39,7 +43,10 @@ EXAMPLES = """\
   course train-gan dcgan --data shapes --condition plain --out runs/dcgan
   course train-code vae --data digits --out runs/vae
   course sample dcgan-mnist --out sheet.png
-  course results run --missing --device auto"""
+  course results run --missing --device auto
+  course release unet --init --course my-course
+  course collect unet downloads.zip --course my-course --platform moodle
+  course grade unet --course my-course"""
 LISTED = "\n".join(f"  {name:10s} {purpose}" for name, purpose in COMMANDS.items())
 HELP = f"""\
 usage: course COMMAND ...        course COMMAND --help tells a command's options
@@ -100,6 +107,16 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import results
 
         return results.parse(rest)
+    if name == "overlay":
+        from course_lib.cli import overlay
+
+        return overlay.parse(rest)
+    if name in ("release", "collect", "grade"):
+        from course_lib.cli import grading
+
+        if name == "release":
+            return grading.parse_release(rest)
+        return grading.parse_collect(rest) if name == "collect" else grading.parse_grade(rest)
     if name == "doctor":
         from course_lib.cli import doctor
 

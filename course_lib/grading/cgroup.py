@@ -69,7 +69,9 @@ def make_group(memory: int, tasks: int, *, root: Path = ROOT) -> Group | None:
             continue
         if not os.access(parent, os.W_OK):
             continue
-        group = Group(parent / f"course-{secrets.token_hex(6)}", memory="memory.max" in names)
+        group = Group(
+            parent / f"course-{os.getpid()}-{secrets.token_hex(6)}", memory="memory.max" in names
+        )
         values = {"memory.max": memory, "pids.max": tasks}
         try:
             group.folder.mkdir()
@@ -82,6 +84,36 @@ def make_group(memory: int, tasks: int, *, root: Path = ROOT) -> Group | None:
             _write(group.folder / "memory.oom.group", "1")
         return group
     return None
+
+
+def sweep(*, root: Path = ROOT) -> int:
+    """Remove the groups of processes that are gone, as after a `kill -9`; returns how many."""
+    removed = 0
+    for line in _own_groups():
+        number, controllers, path = line.split(":", 2)
+        if number != "0" and controllers != "pids":
+            continue
+        parent = root / ("" if number == "0" else "pids") / path.lstrip("/")
+        for folder in parent.glob("course-*-*") if parent.is_dir() else []:
+            if orphaned(folder.name):
+                with contextlib.suppress(OSError):  # somebody is still in it
+                    folder.rmdir()
+                    removed += 1
+    return removed
+
+
+def orphaned(name: str) -> bool:
+    """Whether `course-PID-...` was made by a process that is gone."""
+    parts = name.split("-")
+    if len(parts) < 3 or not parts[1].isdigit():
+        return False
+    try:
+        os.kill(int(parts[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _write(path: Path, text: str) -> None:

@@ -32,7 +32,7 @@ import queue
 import socket
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -497,6 +497,7 @@ def judge(
     source: NotebookNode,
     settings: Settings | None = None,
     folder: str | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> Judged:
     """Judge a submission.
 
@@ -505,6 +506,8 @@ def judge(
         source: The instructor's notebook, with hidden tests; its test cells are what is run here.
         settings: How it is run.
         folder: Files that the notebook needs, copied into its working folder. None: none.
+        given: What the test cells find under these names, whatever the notebook says of them: who
+            the learner is, say.
 
     Returns:
         Points for each question, with the reasons.
@@ -523,19 +526,24 @@ def judge(
     with tempfile.TemporaryDirectory() as empty:
         learner = Learner(own, settings, folder or empty)
         try:
-            questions = [_mark(cell, learner, shown.get(name)) for name, cell in tests.items()]
+            questions = [
+                _mark(cell, learner, shown.get(name), dict(given or {}))
+                for name, cell in tests.items()
+            ]
         finally:
             learner.close()
     return Judged(questions, notebook)
 
 
-def _mark(cell: NotebookNode, learner: Learner, shown: NotebookNode | None) -> Question:
+def _mark(
+    cell: NotebookNode, learner: Learner, shown: NotebookNode | None, names: dict[str, Any]
+) -> Question:
     """Run one test cell, and say what came of it."""
     given = rules(cell)
     question = Question(given["grade_id"], 0.0, float(given.get("points") or 0))
     learner.question()
     printed = io.StringIO()
-    space: dict[str, Any] = {"__name__": "__grader__"}
+    space: dict[str, Any] = {"__name__": "__grader__", **names}
     try:
         with contextlib.redirect_stdout(printed):
             value = limited(
@@ -575,7 +583,8 @@ def _run_test(source: str, space: dict[str, Any], learner: Learner) -> Any:
     """Run a test cell, the learner's objects among its names; returns its last line's value."""
     tree = ast.parse(source)
     for name in _free(tree):
-        space[name] = learner.get(name)
+        if name not in space:
+            space[name] = learner.get(name)
     if any(_designs(node) for node in ast.walk(tree)):
         raise ByHand("a design is judged by hand: its work cannot be counted from outside")
     last = tree.body[-1] if tree.body else None

@@ -46,7 +46,8 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Float, Integer, List, Unicode
 
 import course_lib
-from course_lib.grading.cgroup import Group, make_group
+from course_lib.grading.cgroup import Group, make_group, orphaned
+from course_lib.grading.cgroup import sweep as sweep_groups
 
 GB, MB = 1 << 30, 1 << 20
 TEMPLATE_SECONDS = 180.0  # until it has imported torch, on a busy machine
@@ -655,11 +656,32 @@ def private_folder(base: str | None = None) -> str:
     """Make a folder for sockets, whose path leaves them short enough (107 bytes)."""
     if base is not None:
         return tempfile.mkdtemp(prefix="k", dir=base)
+    prefix = f"course-{os.getpid()}-"
+    for base in _bases():
+        if os.access(base, os.W_OK) and len(base) < 55:
+            return tempfile.mkdtemp(prefix=prefix, dir=base)
+    return tempfile.mkdtemp(prefix=prefix)
+
+
+def _bases() -> list[str]:
+    """Where private folders are made."""
     run = os.environ.get("XDG_RUNTIME_DIR", "")
-    for base in (run, "/dev/shm", tempfile.gettempdir()):
-        if base and os.path.isdir(base) and os.access(base, os.W_OK) and len(base) < 60:
-            return tempfile.mkdtemp(prefix="course-", dir=base)
-    return tempfile.mkdtemp(prefix="course-")
+    return [base for base in (run, "/dev/shm", tempfile.gettempdir()) if os.path.isdir(base)]
+
+
+def sweep() -> int:
+    """Remove what graders left that were killed: folders of sockets, and control groups.
+
+    Returns:
+        How many; those of processes that run stay.
+    """
+    removed = sweep_groups()
+    for base in _bases():
+        for folder in Path(base).glob("course-*-*"):
+            if orphaned(folder.name) and folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += not folder.exists()
+    return removed
 
 
 def _first_child(process: psutil.Process) -> psutil.Process:

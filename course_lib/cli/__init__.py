@@ -23,6 +23,10 @@ COMMANDS = {
     "train-gan": "train a generator and its opponent",
     "train-code": "train a generator by a code: VAE, CVAE, VQ-VAE, VAE-GAN",
     "sample": "draw a sheet of samples from a generator",
+    "feedback": "a page for each learner: points, reasons, hints, comments",
+    "export": "grades as a table, for a spreadsheet or a learning platform",
+    "similarity": "which submissions resemble each other",
+    "report": "how the class did, on one page",
     "results": "the list of claims, and their measurement",
     "overlay": "an instructor's private folder: secret, variants, hidden tests",
     "release": "make from exercises what learners get",
@@ -96,6 +100,10 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import codes
 
         return codes.parse(rest)
+    if name in ("feedback", "export", "similarity", "report"):
+        from course_lib.cli import grades
+
+        return grades.parse(name, rest)
     if name == "results":
         from course_lib.cli import results
 

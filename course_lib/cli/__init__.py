@@ -23,16 +23,18 @@ COMMANDS = {
     "train-gan": "train a generator and its opponent",
     "train-code": "train a generator by a code: VAE, CVAE, VQ-VAE, VAE-GAN",
     "sample": "draw a sheet of samples from a generator",
-    "feedback": "a page for each learner: points, reasons, hints, comments",
-    "export": "grades as a table, for a spreadsheet or a learning platform",
-    "similarity": "which submissions resemble each other",
-    "report": "how the class did, on one page",
     "results": "the list of claims, and their measurement",
     "overlay": "an instructor's private folder: secret, variants, hidden tests",
     "release": "make from exercises what learners get",
     "collect": "take in what learners handed in",
     "grade": "judge what was handed in, in sandboxes",
     "practice-class": "a made-up class, and what it hands in",
+    "formgrader": "a page for points by hand and comments",
+    "feedback": "a page for each learner: points, reasons, hints, comments",
+    "export": "grades as a table, for a spreadsheet or a learning platform",
+    "similarity": "which submissions resemble each other",
+    "report": "how the class did, on one page",
+    "grade-now": "grade on request, what comes into a shared folder",
     "doctor": "is everything here that the course needs?",
 }
 EXAMPLES = """\
@@ -47,7 +49,9 @@ EXAMPLES = """\
   course results run --missing --device auto
   course release unet --init --course my-course
   course collect unet downloads.zip --course my-course --platform moodle
-  course grade unet --course my-course"""
+  course grade unet --course my-course
+  course feedback unet --course my-course
+  course export unet --course my-course --format moodle"""
 LISTED = "\n".join(f"  {name:10s} {purpose}" for name, purpose in COMMANDS.items())
 HELP = f"""\
 usage: course COMMAND ...        course COMMAND --help tells a command's options
@@ -104,6 +108,10 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import grades
 
         return grades.parse(name, rest)
+    if name in ("formgrader", "grade-now"):
+        from course_lib.cli import watch
+
+        return watch.parse(name, rest)
     if name == "results":
         from course_lib.cli import results
 

@@ -8,6 +8,9 @@ The order of things, one module each:
   process, over stand-ins for the learner's functions and networks;
 * `inside` is the line between the two, through which nothing but bounded data passes.
 
+* `sets` reads graded sets, which lie outside of this package, and an instructor's overlay, and
+  draws a variant for each learner; `personal` releases them, and finds by what each is judged.
+
 What an attacker may do: anything, in the kernel. What the grader believes: the data that come back,
 and whether they are right is found out here.
 

@@ -369,6 +369,8 @@ say which variant a learner had (the rendered sources in the course folder can).
   which adds properties (`check.holds`) and known mistakes (`check.mistake`).
 * `SET/QUESTION.py`, `SET/QUESTION.json` and `SET/SET.ipynb` replace the files of the same name.
 * A folder `SET` with `SET.ipynb` and its checks is a set of your own.
+* A folder of notebooks alone, named like a lab, replaces practice exercises of that lab where
+  `course release LAB --overlay FOLDER` is asked for.
 
 `course overlay check FOLDER` says what is wrong.
 """
@@ -415,6 +417,10 @@ def overlay_problems(overlay: Path, public: Path | None) -> list[str]:
         for file in sorted(path.iterdir()):
             if file.suffix not in (".py", ".json", ".ipynb") or not file.is_file():
                 problems.append(f"{file} is not used: wanted .py, .json or .ipynb files")
+        there = [folder / path.name / f"{path.name}.ipynb" for folder in folders]
+        books = all(file.suffix == ".ipynb" for file in path.iterdir())
+        if books and not any(place.is_file() for place in there):
+            continue  # notebooks alone, for an assignment that is the same for everyone
         try:
             problems += load(path.name, folders).problems()
         except (FileNotFoundError, SetError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -14,6 +15,7 @@ import nbformat
 import pytest
 
 from course_lib.checks.report import NOT_WRITTEN
+from course_lib.cli import main
 from course_lib.grading import judge, personal, rebuild, release, sets
 from course_lib.grading.folder import Course
 from course_lib.grading.sandbox import Template
@@ -135,14 +137,14 @@ def telling(name: str) -> set[str]:
             if graded.rules(cell).get("solution"):
                 inner = re.findall(r"BEGIN SOLUTION\n(.*)\n.*END", cell.source, flags=re.DOTALL)
                 texts += inner
-    for text in texts:
-        kept |= {line.strip() for line in text.splitlines() if len(line.strip()) > 40}
     ordinary = "\n".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "course_lib" / "checks").rglob("*.py")
     )
-    return {
-        line for line in kept if line not in ordinary and not line.startswith(("from ", "def "))
-    }
+    for text in texts:
+        lines = {line.strip() for line in text.splitlines() if len(line.strip()) > 40}
+        lines = {n for n in lines if n not in ordinary and not n.startswith(("from ", "def "))}
+        kept |= set(sorted(lines, key=len)[-25:])
+    return kept
 
 
 def told_in(text: str) -> list[str]:
@@ -215,7 +217,22 @@ def test_the_book_and_the_learners_notebooks_hold_nothing_of_graded_work():
 
 
 def told_in_file(path: Path) -> list[str]:
-    return told_in(path.read_text(encoding="utf-8", errors="replace"))
+    """What a file tells; of a page that which is read, without its tags."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if path.suffix == ".html":
+        text = html.unescape(re.sub(r"<[^>]+>", "", text))
+    if path.suffix in (".ipynb", ".json"):  # quotes stand there with a stroke before them
+        text = text.replace('\\"', '"')
+    return told_in(text)
+
+
+def test_the_search_sees_through_a_page_and_a_notebook(tmp_path):
+    line = max((line for line in telling("segmentation") if '"' in line), key=len)
+    code = html.escape(line).replace(" ", "</span> <span>")
+    (tmp_path / "page.html").write_text(f"<pre><span>{code}</span></pre>")
+    (tmp_path / "book.ipynb").write_text(json.dumps({"source": [line]}))
+    assert told_in_file(tmp_path / "page.html") == [line]
+    assert told_in_file(tmp_path / "book.ipynb") == [line]
 
 
 # In Colab's situation ---------------------------------------------------------------------------
@@ -488,6 +505,25 @@ def test_places_that_nothing_fills_are_a_fault(overlay):
     nbformat.write(notebook, overlay / "generation" / "generation.ipynb")
     (problem,) = sets.overlay_problems(overlay, graded.FOLDER)
     assert "«colour»" in problem
+
+
+def test_notebooks_alone_are_for_the_practice_exercises(overlay):
+    (overlay / "unet").mkdir()
+    source = ROOT / "notebooks" / "exercises" / "unet" / "iou.ipynb"
+    (overlay / "unet" / "iou.ipynb").write_bytes(source.read_bytes())
+    assert sets.overlay_problems(overlay, graded.FOLDER) == []
+
+
+def test_the_command_makes_checks_and_shows(tmp_path, capsys):
+    place, out = str(tmp_path / "mine"), tmp_path / "ada.ipynb"
+    assert main(["overlay", "new", place]) == 0
+    assert main(["overlay", "check", place]) == 0
+    assert "foundations" in capsys.readouterr().out
+    assert main(["overlay", "show", place, "generation", "ada", "--out", str(out)]) == 0
+    assert "prior_std" in capsys.readouterr().out
+    assert "BEGIN" not in out.read_text(encoding="utf-8")
+    (tmp_path / "mine" / "notes.txt").touch()
+    assert main(["overlay", "check", place]) == 1
 
 
 def test_a_secret_is_never_overwritten_and_readable_by_one(overlay):

@@ -20,7 +20,8 @@ TEACH = ROOT / "book" / "teach"
 def commands(page: Path) -> list[str]:
     """The lines of a page's blocks that are commands."""
     blocks = re.findall(r"^```shell\n(.*?)^```", page.read_text("utf-8"), flags=re.M | re.S)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line.strip()]
 
 
 def run(line: str, folder: Path) -> subprocess.CompletedProcess:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from course_lib import cli
+
 ROOT = Path(__file__).parents[2]
 TEACH = ROOT / "book" / "teach"
 
@@ -84,19 +86,21 @@ def _check_points(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(TEACH.glob("*.md")), ids=lambda path: path.stem)
-def test_every_command_of_these_pages_is_one(page, tmp_path):
+def test_every_command_of_these_pages_is_one(page, capsys):
     """In blocks and in the text: the command is known, and so are its options."""
     text = page.read_text(encoding="utf-8")
-    told = commands(page) + re.findall(r"`(course [^`]+)`", text)
-    for line in told:
+    lines = commands(page) + re.findall(r"`(course [^`]+)`", text)
+    for line in lines:
         words = shlex.split(line)[1:]
         options = [word for word in words if word.startswith("--")]
         names = [word for word in words if not word.startswith("-")]
         depth = 2 if names[0] in ("overlay", "practice-class", "results", "data") else 1
-        done = run(f"course {' '.join(names[:depth])} --help", tmp_path)
-        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        with pytest.raises(SystemExit) as ended:
+            cli.parse([*names[:depth], "--help"])
+        told = capsys.readouterr().out
+        assert ended.value.code == 0, line
         for option in options:
-            assert option in done.stdout, f"{page.name}: {line}: there is no {option}"
+            assert option in told, f"{page.name}: {line}: there is no {option}"
 
 
 def test_pictures_of_these_pages_are_there():

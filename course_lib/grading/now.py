@@ -316,13 +316,9 @@ class Watch:
     @property
     def open(self) -> bool:
         """Whether a notebook waits that can be answered now."""
-        waits = {
-            key
-            for key, (state, _) in self._later.items()
-            if self._looks.get(key, ((),))[0] == state
-        }
+        later = {key: state for key, (state, _) in self._later.items()}
         return any(
-            self._done.get(key) != state and key not in waits
+            state not in (self._done.get(key), later.get(key))
             for key, (state, _) in self._looks.items()
         )
 

@@ -25,6 +25,7 @@ from pygments import token as kinds
 from pygments.lexers import PythonLexer
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from course_lib.grading import personal
 from course_lib.grading.folder import Course, notebooks
 from course_lib.grading.page import Page, table, text
 from course_lib.grading.rebuild import LARGEST, rebuild
@@ -125,13 +126,13 @@ def _runs(tokens: Sequence[Token]) -> dict[tuple[str, ...], list[int]]:
     return found
 
 
-def work_of(learner: str, notebook: NotebookNode, release: NotebookNode | None = None) -> Work:
+def work_of(learner: str, notebook: NotebookNode, given: Sequence[NotebookNode] = ()) -> Work:
     """Read a notebook.
 
     Args:
         learner: Whose it is.
         notebook: In the shape of the release.
-        release: What was given; its runs are taken out.
+        given: What learners were given; its runs are taken out.
     """
     cells = [
         str(cell.source)
@@ -139,8 +140,8 @@ def work_of(learner: str, notebook: NotebookNode, release: NotebookNode | None =
         if cell.cell_type == "code" and not _is_test(cell)
     ]
     tokens = [token for number, source in enumerate(cells) for token in tokens_of(source, number)]
-    given = work_of("", release).runs if release is not None else {}
-    runs = {run: at for run, at in _runs(tokens[:TOKENS]).items() if run not in given}
+    known = {run for book in given for run in work_of("", book).runs}
+    runs = {run: at for run, at in _runs(tokens[:TOKENS]).items() if run not in known}
     return Work(learner, cells, tokens[:TOKENS], runs)
 
 
@@ -237,14 +238,16 @@ def read_works(course: Course, assignment: str) -> dict[str, list[Work]]:
     for name, release in notebooks(course.check().release(assignment)).items():
         works = []
         for learner in course.learners(assignment):
+            own = personal.handout(course, learner, assignment) / f"{name}.ipynb"
+            given = [release, *([nbformat.read(own, as_version=4)] if own.is_file() else [])]
             ours = course.autograded(learner, assignment) / f"{name}.ipynb"
             theirs = course.submitted(learner, assignment) / f"{name}.ipynb"
             if ours.is_file():
-                works.append(work_of(learner, nbformat.read(ours, as_version=4), release))
+                works.append(work_of(learner, nbformat.read(ours, as_version=4), given))
             elif theirs.is_file() and not theirs.is_symlink() and theirs.stat().st_size <= LARGEST:
-                rebuilt = rebuild(theirs.read_bytes(), release)
+                rebuilt = rebuild(theirs.read_bytes(), given[-1])
                 if not rebuilt.problem:
-                    works.append(work_of(learner, rebuilt.notebook, release))
+                    works.append(work_of(learner, rebuilt.notebook, given))
         found[name] = works
     return found
 

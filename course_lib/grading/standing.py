@@ -19,6 +19,7 @@ from nbgrader.api import SubmittedAssignment as Submission
 from course_lib.grading import record
 from course_lib.grading.folder import NAME, Course
 from course_lib.grading.record import Question, Record, Result
+from course_lib.grading.submission import came_in, digest_of
 
 GRADED = "graded"
 WAITING = "waiting for points by hand"
@@ -248,6 +249,10 @@ def _standing(
         for question in notebook.questions
     }
     made.submitted, made.notes = submission.timestamp, list(judged.notes)
+    if judged.digest != digest_of(came_in(course.submitted(student.id, assignment))):
+        made.state = UNGRADED
+        made.notes = ["something else was handed in since it was graded: course grade again"]
+        return made
     made.seconds = judged.seconds
     made.late = _late(submission)
     for notebook in submission.notebooks:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SAWarning
 from course_lib.grading import record
 from course_lib.grading.folder import Course
 from course_lib.grading.record import Notebook, Question, Record, Result
+from course_lib.grading.submission import came_in, digest_of
 
 DUE = datetime(2026, 3, 2, 12, 0)
 SET = "graded-overlap"
@@ -102,7 +103,7 @@ def handed_in(person: Person) -> Any:
     return made
 
 
-def judged(person: Person, points: float) -> Record:
+def judged(person: Person, points: float, digest: str) -> Record:
     results = [
         Result("shape", points >= 1, min(points, 1.0), 1.0, person.message),
         Result("values", points >= 5, max(points - 1, 0.0), 4.0, person.message),
@@ -113,7 +114,7 @@ def judged(person: Person, points: float) -> Record:
         learner=person.name,
         assignment=SET,
         submitted=person.submitted and f"{person.submitted.isoformat()}+00:00",
-        digest="0" * 64,
+        digest=digest,
         release="1" * 64,
         seconds=2.5,
         notes=person.notes,
@@ -168,7 +169,8 @@ def furnish(folder: Path, people: list[Person], due: datetime | None = DUE) -> C
             place = folder / "autograded" / person.name / SET
             place.mkdir(parents=True)
             nbformat.write(handed_in(person), place / "overlap.ipynb")
-            record.write(place / record.FILE, judged(person, person.points))
+            came = digest_of(came_in(folder / "submitted" / person.name / SET))
+            record.write(place / record.FILE, judged(person, person.points, came))
             book.add_submission(SET, person.name, timestamp=person.submitted)
             grade = book.find_grade("overlap-check", "overlap", SET, person.name)
             grade.auto_score, grade.needs_manual_grade = person.points, False

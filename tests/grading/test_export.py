@@ -166,6 +166,12 @@ def test_who_handed_in_and_stands_in_no_list_is_not_passed_over(course):
     ]
 
 
+def test_what_was_handed_in_since_is_not_graded(course):
+    (course.submitted("ada", room.SET) / "overlap.ipynb").write_text("{}")
+    ada = standings(course, room.SET).learners[0]
+    assert ada.state == UNGRADED and ada.points is None and "since it was graded" in ada.flags[1]
+
+
 @pytest.mark.adversarial
 def test_a_record_that_is_broken_is_no_grade(course):
     (course.autograded("ada", room.SET) / "judged.json").write_text('{"format": 1, "points": NaN}')

@@ -1,4 +1,4 @@
-"""Grades on request: given once, so many a day, to whom the folder belongs, and never by a trick."""
+"""Grades on request: given once, so many a day, to whom the folder belongs, never by a trick."""
 
 from __future__ import annotations
 
@@ -206,9 +206,10 @@ def test_only_plain_files_of_the_learners_own_are_read(watch, inbox, bench, tric
             pytest.skip("only root can give files away")
         put(inbox / "ada")
         os.chown(mine, 12345, 12345)
-    before = {p: p.lstat().st_mtime_ns for p in tmp_path.rglob("*")}
+    seen = [secret, inbox, *inbox.rglob("*")]
+    before = {p: p.lstat().st_mtime_ns for p in seen}
     assert look(watch, START, times=4) == ([], []) and not bench.tasks
-    assert {p: p.lstat().st_mtime_ns for p in tmp_path.rglob("*") if p in before} == before
+    assert {p: p.lstat().st_mtime_ns for p in [secret, inbox, *inbox.rglob("*")]} == before
 
 
 @pytest.mark.adversarial

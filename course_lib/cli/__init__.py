@@ -34,6 +34,7 @@ COMMANDS = {
     "similarity": "which submissions resemble each other",
     "report": "how the class did, on one page",
     "grade-now": "grade on request, what comes into a shared folder",
+    "practice-class": "a made-up class, and what it hands in",
     "doctor": "is everything here that the course needs?",
 }
 EXAMPLES = """\
@@ -119,9 +120,11 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import overlay
 
         return overlay.parse(rest)
-    if name in ("release", "collect", "grade"):
+    if name in ("release", "collect", "grade", "practice-class"):
         from course_lib.cli import grading
 
+        if name == "practice-class":
+            return grading.parse_practice(rest)
         if name == "release":
             return grading.parse_release(rest)
         return grading.parse_collect(rest) if name == "collect" else grading.parse_grade(rest)

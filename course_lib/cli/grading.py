@@ -10,7 +10,16 @@ from typing import Annotated, Literal
 import tyro
 from tqdm.auto import tqdm
 
-from course_lib.grading import grade, intake, personal, record, release, roster, task
+from course_lib.grading import (
+    grade,
+    intake,
+    personal,
+    practice_class,
+    record,
+    release,
+    roster,
+    task,
+)
 from course_lib.grading.folder import Course
 from course_lib.grading.sandbox import GB, Limits
 
@@ -270,3 +279,71 @@ def parse_collect(words: list[str]) -> Collect:
 def parse_grade(words: list[str]) -> Grade:
     """Return what these words ask for."""
     return tyro.cli(Grade, args=words, prog="course grade")
+
+
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """Make up a class, and write it as a roster.
+
+    Args:
+        out: CSV file to write.
+        learners: how many.
+        seed: of their names.
+    """
+
+    out: tyro.conf.Positional[Path]
+    learners: int = 30
+    seed: int = 0
+
+    def run(self) -> int:
+        """Write it."""
+        practice_class.write_roster(self.out, practice_class.people(self.learners, self.seed))
+        print(f"{self.out}: {self.learners} people who do not exist.")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandIn:
+    """Make what a made-up class hands in for a released assignment, as a platform gives it.
+
+    Beside the submissions, expected.csv says what each must earn.
+
+    Args:
+        assignment: name of a released assignment.
+        out: folder to write to.
+        roster: the class.
+        course: the course folder.
+        platform: as which platform gives it.
+        seed: of who does what.
+    """
+
+    assignment: tyro.conf.Positional[str]
+    out: tyro.conf.Positional[Path]
+    roster: Path
+    course: Here = Path(".")
+    platform: Literal["names", "moodle", "canvas", "github"] = "moodle"
+    seed: int = 0
+
+    def run(self) -> int:
+        """Write it."""
+        course = Course(self.course).check()
+        handed = practice_class.hand_in(
+            roster.read(self.roster).learners,
+            lambda learner: practice_class.of_course(course, self.assignment, learner),
+            self.seed,
+        )
+        path = practice_class.write(self.out, handed, self.platform, self.assignment)
+        practice_class.write_expected(self.out / "expected.csv", handed)
+        print(f"{path}: {len(handed)} submissions; expected.csv says what each must earn.")
+        return 0
+
+
+Practice = (
+    Annotated[People, tyro.conf.subcommand("people")]
+    | Annotated[HandIn, tyro.conf.subcommand("hand-in")]
+)
+
+
+def parse_practice(words: list[str]) -> People | HandIn:
+    """Return what these words ask for."""
+    return tyro.cli(Practice, args=words, prog="course practice-class")

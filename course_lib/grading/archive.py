@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 CHUNK = 1 << 16
+LARGEST = 4 << 30  # bytes of a platform's archive; it is held in memory
 SKIPPED = {".git", "__pycache__", ".ipynb_checkpoints", "__MACOSX", ".DS_Store", "Thumbs.db"}
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2")
 OTHERS = (".7z", ".rar", ".xz", ".gz", ".bz2", ".zst", ".lz4")
@@ -53,7 +54,7 @@ class Bounds:
         """For an archive of a platform's that holds so many submissions."""
         return Bounds(
             self.members * number,
-            self.whole * number,
+            min(self.whole * number, LARGEST),
             self.whole,
             self.ratio,
             self.packed,
@@ -254,13 +255,16 @@ def _plain_file(path: Path, limit: int, folder: int | None = None) -> tuple[byte
             raise Refused(f"{_shown(str(path))} is no plain file")
         if found.st_nlink > 1:
             raise Refused(f"{_shown(str(path))} is a hard link: hand in a copy")
+        parts, size = [], 0
         with os.fdopen(os.dup(handle), "rb") as stream:
-            data = stream.read(limit + 1)
+            while chunk := stream.read(1 << 20):
+                parts.append(chunk)
+                size += len(chunk)
+                if size > limit:
+                    raise Refused(f"{_shown(str(path))} has more than {limit >> 20} MB")
     finally:
         os.close(handle)
-    if len(data) > limit:
-        raise Refused(f"{_shown(str(path))} has more than {limit >> 20} MB")
-    return data, found.st_mtime
+    return b"".join(parts), found.st_mtime
 
 
 def _folder(path: Path, taking: _Taking) -> None:

@@ -73,6 +73,9 @@ def make_course(root: Path) -> Course:
         folder = course.autograded(learner, NAME)
         folder.mkdir(parents=True)
         nbformat.write(book, folder / "iou.ipynb")
+        came = course.submitted(learner, NAME)
+        came.mkdir(parents=True)
+        nbformat.write(book, came / "iou.ipynb")
         questions = [Question("iou-check", 5.0, 5.0), Question("why", 0.0, 3.0, by_hand=True)]
         when = datetime(2026, 3, 2, 9, 30).isoformat()
         made = Record(learner, NAME, when, "0", "1", 2.0, notebooks=[Notebook("iou", questions)])

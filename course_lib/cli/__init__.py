@@ -28,13 +28,13 @@ COMMANDS = {
     "release": "make from exercises what learners get",
     "collect": "take in what learners handed in",
     "grade": "judge what was handed in, in sandboxes",
-    "practice-class": "a made-up class, and what it hands in",
     "formgrader": "a page for points by hand and comments",
     "feedback": "a page for each learner: points, reasons, hints, comments",
     "export": "grades as a table, for a spreadsheet or a learning platform",
     "similarity": "which submissions resemble each other",
     "report": "how the class did, on one page",
     "grade-now": "grade on request, what comes into a shared folder",
+    "practice-class": "a made-up class, and what it hands in",
     "doctor": "is everything here that the course needs?",
 }
 EXAMPLES = """\

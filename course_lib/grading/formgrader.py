@@ -2,7 +2,11 @@
 
 It shows the notebooks in autograded/, which `clean` has made harmless; what is given there goes
 into the gradebook, from where `export` and `feedback` take it. The server listens to this machine
-only, wants a token, and offers nothing else: no terminal, no configuration of the user's.
+only, wants a token, and has no terminal and no configuration of the user's. Formgrader's buttons
+that would run learners' code unprotected, or publish hidden tests as feedback, do nothing here:
+`course release`, `collect`, `grade` and `feedback` do that.
+
+This module is also the extension of Jupyter's server that refuses them.
 """
 
 from __future__ import annotations
@@ -19,11 +23,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from tornado.web import RequestHandler
 
 from course_lib.grading.folder import Course
 
 SECONDS = 120.0  # until it answers, on a busy machine
-EXTENSION = "nbgrader.server_extensions.formgrader"
+EXTENSIONS = ("course_lib.grading.formgrader", "nbgrader.server_extensions.formgrader")
+# What is refused of Formgrader's interface.
+REFUSED = (
+    r"/formgrader/api/.*/(autograde|generate_feedback|release_feedback|assign|release|unrelease|"
+    r"collect)/?"
+)
+INSTEAD = "not from here: use course release, collect, grade and feedback"
+
+
+class Refuse(RequestHandler):
+    """Answers that this is not done here."""
+
+    def check_xsrf_cookie(self) -> None:
+        """Nothing is done, so nothing has to be kept from other sites."""
+
+    def prepare(self) -> None:
+        """Answer, whatever was asked."""
+        self.set_status(403)
+        self.finish({"success": False, "error": INSTEAD, "log": INSTEAD})
+
+
+def _load_jupyter_server_extension(server: Any) -> None:
+    """Refuse first what nbgrader's extension, loaded after this one, would do."""
+    base = server.web_app.settings["base_url"].rstrip("/")
+    server.web_app.add_handlers(".*$", [(base + REFUSED, Refuse)])
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "course_lib.grading.formgrader"}]
 
 
 @dataclass(frozen=True)
@@ -66,7 +101,7 @@ def serve(course: Course, port: int = 0) -> Iterator[Served]:
     command += [f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--ServerApp.root_dir={course.root.resolve()}"]
     command += ["--ServerApp.terminals_enabled=False", "--ServerApp.open_browser=False"]
-    command += [f"--ServerApp.jpserver_extensions={EXTENSION}=True"]
+    command += [f"--ServerApp.jpserver_extensions={name}=True" for name in EXTENSIONS]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     # The token is not in the command, which everybody on this machine can read.
@@ -85,7 +120,7 @@ def serve(course: Course, port: int = 0) -> Iterator[Served]:
     try:
         base = f"http://127.0.0.1:{port}"
         _wait(f"{base}/api/status?token={token}", process, log)
-        yield Served(f"{base}/formgrader/?token={token}", base, process)
+        yield Served(f"{base}/formgrader/gradebook?token={token}", base, process)
     finally:
         process.terminate()
         try:

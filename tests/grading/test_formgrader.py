@@ -79,6 +79,33 @@ def test_points_given_in_formgrader_arrive_in_export_and_feedback(course, chromi
     assert WORDS not in (course.feedback("bob", room.SET) / FILE).read_text()
 
 
+@pytest.mark.adversarial
+def test_it_runs_no_learners_code_and_publishes_no_hidden_test(course):
+    """Nbgrader's own buttons would: autograde without a sandbox, feedback with the hidden tests."""
+    before = {p: p.read_bytes() for p in course.root.rglob("*.ipynb")}
+    with serve(course) as served:
+        token = served.url.split("token=")[1]
+        for path in (
+            f"submission/{room.SET}/ada/autograde",
+            f"assignment/{room.SET}/generate_feedback",
+            f"assignment/{room.SET}/release_feedback",
+            f"assignment/{room.SET}/ada/generate_feedback",
+            f"assignment/{room.SET}/assign",
+            f"assignment/{room.SET}/release",
+            f"assignment/{room.SET}/collect",
+        ):
+            request = urllib.request.Request(
+                f"{served.base}/formgrader/api/{path}",
+                method="POST",
+                headers={"Authorization": f"token {token}"},
+            )
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=60)
+            assert refused.value.code == 403 and b"course release" in refused.value.read(), path
+    assert {p: p.read_bytes() for p in course.root.rglob("*.ipynb")} == before
+    assert not list((course.root / "feedback").glob("**/*.html"))
+
+
 def test_it_is_for_who_has_the_token_and_ends_with_its_block(course):
     with serve(course) as served:
         without = urllib.request.urlopen(f"{served.base}/formgrader/", timeout=30)

@@ -11,9 +11,11 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,8 +77,14 @@ def make_course(root: Path) -> Course:
     name = re.sub(r"[^\w-]", "-", root.resolve().name) or "course"
     for step in ("source", "release", "submitted", "autograded", "feedback", "collected"):
         (root / step).mkdir(parents=True, exist_ok=True)
-    with Gradebook(course.database, name):
-        pass
+    # nbgrader calls a program of its environment's here, which need not be on the path.
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
+    try:
+        with Gradebook(course.database, name):
+            pass
+    finally:
+        os.environ["PATH"] = path
     config.write_text(CONFIG.format(name=name), encoding="utf-8")
     return course
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
+import shutil
+import tempfile
 import textwrap
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+
+from course_lib.grading.folder import Course
+from course_lib.grading.release import make_course
 
 ROOT = Path(__file__).parents[2]
 RIGHT = """
@@ -20,6 +26,19 @@ def iou(predictions, targets, num_classes, ignore_index=255):
         scores.append(common / ((predictions == k) | (targets == k)).sum())
     return torch.stack(scores)
 """
+
+
+@functools.cache
+def _empty_course() -> tuple[tempfile.TemporaryDirectory[str], Path]:
+    """A course folder to copy: nbgrader takes seconds to make a gradebook."""
+    folder = tempfile.TemporaryDirectory()
+    return folder, make_course(Path(folder.name, "course")).root
+
+
+def new_course(root: Path) -> Course:
+    """An empty course folder."""
+    shutil.copytree(_empty_course()[1], root)
+    return Course(root)
 
 
 def source(lab: str, name: str) -> NotebookNode:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -22,7 +21,7 @@ from course_lib.grading import cgroup, grade, gradebook, intake, pool, record, r
 from course_lib.grading import submission as submissions
 from course_lib.grading.record import Notebook, Question, Record
 from course_lib.grading.submission import Submission
-from course_lib.grading.task import Bench, Outcome, Rules, failed
+from course_lib.grading.task import Bench, Outcome, Rules, Task, failed
 from course_lib.grading.worker import Worker
 from tests.grading import kit
 from tests.grading.test_release import put, source
@@ -42,7 +41,7 @@ def submit(course, learner, notebooks, assignment="hw", **more):
 
 @pytest.fixture
 def course(tmp_path):
-    made = release.make_course(tmp_path / "course")
+    made = kit.new_course(tmp_path / "course")
     put(tmp_path / "base" / "hw", "one", source())
     release.release(made, "hw", base=tmp_path / "base")
     for name in ("ada", "bob", "eve"):
@@ -215,12 +214,12 @@ def test_the_best_attempt_counts_where_that_is_chosen(course, tmp_path):
 def test_a_worker_that_dies_costs_one_more_try_and_then_no_points(course, monkeypatch):
     """`kill -9` of a worker at its task: the submission is taken up once more."""
     assignment = grade.assignment_of(course, "hw")
-    tasks = [grade._task(course, who, assignment, QUICK, 0) for who in ("ada", "bob", "eve")]
+    tasks = [Task(who, assignment, {}, "d", rules=QUICK) for who in ("ada", "bob", "eve")]
     seen: dict[str, int] = {}
 
     class Dying(Worker):
         def give(self, task, seconds):
-            super().give(replace(task, files={}), seconds)
+            super().give(task, seconds)
             seen[task.learner] = seen.get(task.learner, 0) + 1
             if (task.learner == "bob" and seen["bob"] == 1) or task.learner == "eve":
                 self.process.kill()
@@ -236,11 +235,11 @@ def test_a_worker_that_dies_costs_one_more_try_and_then_no_points(course, monkey
 
 def test_a_worker_that_hangs_costs_only_its_learner(course, monkeypatch):
     assignment = grade.assignment_of(course, "hw")
-    tasks = [grade._task(course, who, assignment, QUICK, 0) for who in ("ada", "bob")]
+    tasks = [Task(who, assignment, {}, "d", rules=QUICK) for who in ("ada", "bob")]
 
     class Hanging(Worker):
         def give(self, task, seconds):
-            super().give(replace(task, files={}), seconds)
+            super().give(task, seconds)
             if task.learner == "ada":
                 os.kill(self.process.pid, signal.SIGSTOP)
                 self.until = time.monotonic() + 0.5
@@ -278,7 +277,7 @@ def test_what_killed_graders_left_is_swept(tmp_path, monkeypatch):
 
 @pytest.fixture
 def real(tmp_path):
-    made = release.make_course(tmp_path / "course")
+    made = kit.new_course(tmp_path / "course")
     release.release(made, "unet", base=kit.ROOT / "notebooks" / "exercises", only=["iou"])
     return made
 

@@ -11,6 +11,7 @@ import pytest
 from course_lib.grading import intake, release, roster, submission
 from course_lib.grading.folder import Course
 from course_lib.grading.roster import Learner, Roster
+from tests.grading import kit
 from tests.grading.kit import ROOT
 
 ADA = Learner("ada", "Ada", "Byron", "ada@example.org", "101", "501", "adabyron")
@@ -25,7 +26,7 @@ def book(text):
 
 @pytest.fixture
 def course(tmp_path):
-    made = release.make_course(tmp_path / "course")
+    made = kit.new_course(tmp_path / "course")
     base = ROOT / "notebooks" / "exercises"
     release.release(made, "unet", base=base, only=NAMES)
     return made

@@ -11,6 +11,7 @@ from nbgrader.api import Gradebook
 
 from course_lib.grading import release
 from course_lib.grading.folder import Course
+from tests.grading import kit
 from tests.grading.kit import ROOT
 
 BASE = ROOT / "notebooks" / "exercises"
@@ -47,7 +48,7 @@ def put(folder, name, notebook):
 
 @pytest.fixture
 def course(tmp_path):
-    return release.make_course(tmp_path / "course")
+    return kit.new_course(tmp_path / "course")
 
 
 @pytest.mark.parametrize("lab", LABS)

@@ -236,7 +236,7 @@ def _owners(
             if "id" in known:
                 known |= {"email": known["id"], "name": known["id"].replace("_", " ")}
                 known |= {"github": known["id"]}
-            who = roster.find(**known)
+            who = roster.find(known)
             if isinstance(who, str):
                 lines.append(Line(entry.outer, "", False, who))
                 continue

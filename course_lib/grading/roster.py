@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Roster:
 
     learners: list[Learner] = field(default_factory=list)
 
-    def find(self, **known: str) -> Learner | str:
+    def find(self, known: Mapping[str, str]) -> Learner | str:
         """The one learner to whom something of this fits, or why there is none.
 
         Args:

@@ -38,7 +38,7 @@ class Attack:
     before: str = ""
     answer: str = RIGHT
     points: float = 5
-    says: str = ""
+    says: str | tuple[str, ...] = ""
     equal: bool = False
     lab: str = "unet"
     name: str = "iou"
@@ -396,7 +396,7 @@ HARM = {
         finally:
             x.clear()  # or the answer finds nothing left, which is the attacker's own loss
         """,
-        says="MemoryError",
+        says=("MemoryError", "GB of memory"),  # its own limit, or the one who watches, is first
     ),
     "all memory, by many": Attack(
         before="""

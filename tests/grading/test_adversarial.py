@@ -102,7 +102,8 @@ def check_attack(attack: Attack, surroundings: Path, tmp_path: Path, template: T
     assert SECRET not in text
     assert len(text) < 4 * MB, "the outputs are cut"
     assert question.points == attack.points, question
-    assert attack.says in text, text[-3000:]
+    says = (attack.says,) if isinstance(attack.says, str) else attack.says
+    assert any(word in text for word in says), text[-3000:]
     (honest,) = judged(Attack(), template).questions
     assert (honest.points, honest.message, honest.hint) == (5, "", "")
     assert fingerprint(*watched, *package) == was

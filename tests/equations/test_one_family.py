@@ -225,6 +225,34 @@ def narrow(seen, wanted, rank):
     return ((wanted - kept) ** 2).sum(1).mean()
 
 
+def test_a_bend_is_one_of_the_coordinates():
+    """Data standard normal: the cosine's flow stands still, the straight one's goes in and out."""
+    image, noise = np.random.default_rng(0).normal(size=(2, 400_000))
+    for t in TIMES:
+        slopes = {}
+        for name in ("cosine, this course", "straight"):
+            named, known = words(image, noise, SCHEDULES[name], t)
+            slopes[name] = (named["u"] * known["X"]).mean() / (known["X"] ** 2).mean()
+        assert slopes["cosine, this course"] == pytest.approx(0, abs=0.02)
+        assert slopes["straight"] == pytest.approx((2 * t - 1) / (t**2 + (1 - t) ** 2), abs=0.02)
+        other = 2 / math.pi * math.atan(t / (1 - t))  # the cosine's time of the same level
+        factor = t / math.sin(math.pi / 2 * other)
+        assert factor == pytest.approx(math.hypot(t, 1 - t))  # the straight flow's deviation
+
+
+def test_a_fixed_share_of_the_input_has_to_be_taken_out_again():
+    """Naming the image through a narrow place that is just wide enough, beside a * x_t."""
+    _, image, noise = sheet()
+    alpha, sigma = 0.6, 0.4
+    seen, least = alpha * image + sigma * noise, 3 * sigma**2 / (alpha**2 + sigma**2)
+    errors = [narrow(seen, image - a * seen, 3) for a in (0, 0.3, 0.6, 0.9)]
+    assert errors[0] == pytest.approx(least, rel=0.02)
+    assert all(one * 1.05 < more for one, more in zip(errors, errors[1:], strict=False))
+    assert narrow(seen, noise - seen / sigma, 3) == pytest.approx(
+        least * (alpha / sigma) ** 2, rel=0.02
+    )
+
+
 @pytest.mark.equation("eq-sheet-narrow")
 @pytest.mark.parametrize("rank", [3, 5, 6])
 def test_a_narrow_place(rank):

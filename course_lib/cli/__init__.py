@@ -189,6 +189,9 @@ def _say(text: str) -> None:
 def _in_one_line(error: Exception) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     text = " ".join(text.split())
+    missing = error.name.partition(".")[0] if isinstance(error, ImportError) and error.name else ""
+    if missing in ("nbgrader", "nbformat", "jupyter_client"):
+        return f"{text}: pip install -e '.[grading]' in the course's folder"
     if isinstance(error, MemoryError) or "llocate memory" in text or "out of memory" in text:
         return f"the memory is full; use fewer or smaller images, or a smaller batch ({text[:200]})"
     if isinstance(error, (*MENDABLE, OSError, FloatingPointError)) and text:

@@ -20,7 +20,9 @@ class Feedback:
     """Write a page of feedback for each learner: feedback/LEARNER/ASSIGNMENT/feedback.html.
 
     It holds the learner's own cells, points for each property, hints, and your comments and points
-    from Formgrader; no hidden test and no marking scheme. Write it anew after points by hand.
+    from Formgrader; no code of a hidden test and no marking scheme. The names of properties and
+    their messages are there, so give it out once nobody can hand in. Write it anew after points by
+    hand.
 
     Args:
         assignment: its name.
@@ -50,7 +52,8 @@ class Export:
     """Write the grades as a table (CSV).
 
     Who has no final grade is flagged in the plain table, with an empty cell; in the tables for the
-    platforms such rows are left out, for an empty cell erases a grade there.
+    platforms such rows are left out, for an empty cell erases a grade there. Learners are found by
+    their id (Username, SIS Login ID) or, in Moodle, by the e-mail address.
 
     Args:
         assignment: its name.

@@ -43,7 +43,8 @@ class Release:
         only: only these notebooks.
         roster: CSV file of the class. A graded set has a variant for each of them, in
             handout/ASSIGNMENT; it needs an overlay with a secret.
-        learner: these, in place of a roster or besides.
+        learner: these, in place of a roster or besides. Whoever is named, here or in the roster,
+            gets their notebook written anew: after a change of the overlay, name newcomers only.
     """
 
     assignment: Annotated[str | None, tyro.conf.Positional] = None
@@ -118,7 +119,7 @@ class Collect:
         pattern: a regular expression for outer names instead, with a group (?P<id>...).
         roster: CSV file of the class with the column id and, where known, first_name, last_name,
             email, moodle, canvas, github; with it nobody else is taken in.
-        attempt: which attempt counts.
+        attempt: which attempt counts, the latest or the one with the most points.
     """
 
     assignment: tyro.conf.Positional[str]
@@ -170,7 +171,8 @@ class Grade:
         course: the course folder.
         jobs: submissions at a time; each needs about 1 GB.
         learner: only these.
-        again: judge again what is judged.
+        again: judge again what is judged. Where the grader failed is always judged again; points by
+            hand stay.
         sandbox: ``--no-sandbox`` runs the notebooks as they are, with all that you may do: only
             where you trust every one of them.
         memory: GB that one submission may use.
@@ -204,7 +206,7 @@ class Grade:
             from course_lib.grading import cluster
         except ImportError as error:
             raise ValueError(
-                f"{error.name} is not installed: pip install 'course_lib[grading]'"
+                f"{error.name} is not installed: pip install -e '.[grading]'"
             ) from None
         return partial(cluster.run, address=self.scheduler, jobs=self.jobs)
 

@@ -42,7 +42,8 @@ class GradeNow:
 
     Each learner has a folder there, INBOX/LEARNER, that only they can write. A notebook in it is
     judged in the sandbox, by the checks that learners have; points and hints come back beside it,
-    as NAME.feedback.html. Nothing of it goes into the gradebook. Ctrl-C ends it; the limits hold
+    as NAME.feedback.html. Nothing of it goes into the gradebook. Where all checks are hidden, as in
+    the graded sets, there is nothing to tell, and it is refused. Ctrl-C ends it; the limits hold
     over a restart.
 
     Args:

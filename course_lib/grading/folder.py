@@ -111,7 +111,7 @@ class Course:
         if not (self.root / "nbgrader_config.py").is_file():
             raise FileNotFoundError(
                 f"{self.root} is no course folder: there is no nbgrader_config.py in it; make one "
-                "with `course release --init FOLDER`, or name another with --course"
+                "with `course release --init --course FOLDER`, or name another with --course"
             )
         return self
 

@@ -6,7 +6,8 @@
 Each learner has a folder in a shared one, where only they (and the grader) can write. Who somebody
 is, says the folder's name, and that the file belongs to the folder's owner; nothing within the file
 counts. It is judged by the *released* checks, in the sandbox; hidden tests stay for the real grade,
-and nothing goes into the gradebook.
+and nothing goes into the gradebook. A question whose checks are all hidden gets no points here, for
+a test cell without a test would give all of them; where that is every question, there is no watch.
 
 What is written down (`now.db`, SQLite): each grade that was given, so that the limit per learner
 and day holds over a restart; a file that was graded already is not graded again. Where the grader
@@ -20,6 +21,7 @@ is replaced, never followed.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import hashlib
@@ -39,6 +41,7 @@ import nbformat
 from course_lib.grading import feedback, personal, pool
 from course_lib.grading.folder import NAME, Course
 from course_lib.grading.grade import Runner, assignment_of
+from course_lib.grading.judge import is_test, rules
 from course_lib.grading.page import Page, text
 from course_lib.grading.rebuild import LARGEST
 from course_lib.grading.record import Record
@@ -131,6 +134,7 @@ class Watch:
         Raises:
             FileNotFoundError: There is no inbox, or the assignment was not released.
             SandboxError: There is no sandbox, and the rules ask for one.
+            ValueError: All checks of the assignment are hidden.
         """
         if not inbox.is_dir():
             raise FileNotFoundError(
@@ -141,6 +145,11 @@ class Watch:
         if self.rules.sandbox:
             require_sandbox()
         self.assignment = assignment_of(course, assignment)
+        if not any(asked_by_tests(book) for book in self.assignment.releases.values()):
+            raise ValueError(
+                f"learners have no test of {assignment}: its checks are all hidden, so nothing can "
+                "be told before it is due; name one that has tests, such as practice exercises"
+            )
         self.run = run or (lambda tasks: pool.run(tasks, 1))
         self.due, self.known = self._class(assignment)
         self.anybody = anybody
@@ -273,7 +282,8 @@ class Watch:
     ) -> None:
         """Write the page, and down that it was given."""
         (notebook,) = task.assignment.sources
-        key, record = (task.learner, notebook), outcome.record
+        key = (task.learner, notebook)
+        record = without_hidden(outcome.record, asked_by_tests(task.assignment.sources[notebook]))
         total = None if record.failed else record.total
         row = (*key, self.assignment.name, task.digest, clock, record.points, total)
         if record.failed:
@@ -287,7 +297,8 @@ class Watch:
                 0,
                 "<p><strong>A grade on request.</strong> By the checks that you have, in the "
                 "grader's sandbox. It is not handed in: hand your notebook in before the time "
-                "due. Further tests may be run then.</p>",
+                "due. Further tests may be run then. A question whose tests are all kept for "
+                "then has no points here.</p>",
             )
             points = f"{record.points:g} of {record.total:g} points"
             written = self._write(key, page)
@@ -347,6 +358,29 @@ def _public(assignment: Assignment, notebook: str) -> Assignment:
     """The same with what learners have in the place of the sources, and one notebook only."""
     released = {notebook: assignment.releases[notebook]}
     return dataclasses.replace(assignment, sources=released, releases=released)
+
+
+def asked_by_tests(book: str) -> set[str]:
+    """The questions of a released notebook whose test cell holds a test, and not only remarks."""
+    cells = [cell for cell in nbformat.reads(book, as_version=4).cells if is_test(cell)]
+    return {rules(cell)["grade_id"] for cell in cells if ast.parse(cell.source).body}
+
+
+def without_hidden(record: Record, known: set[str]) -> Record:
+    """A record in which questions that were not tested have no points."""
+    books = [
+        dataclasses.replace(
+            book,
+            questions=[
+                question
+                if question.name in known
+                else dataclasses.replace(question, points=0.0, by_hand=True)
+                for question in book.questions
+            ],
+        )
+        for book in record.notebooks
+    ]
+    return dataclasses.replace(record, notebooks=books)
 
 
 def standing_of(record: Record) -> Standing:

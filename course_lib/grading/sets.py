@@ -254,6 +254,11 @@ class GradedSet:
             self.base()
         except (SetError, ValueError) as error:
             problems.append(str(error))
+        except Exception as error:
+            problems.append(
+                f"{self.place}: solution() or facts() of a question does not run for the first "
+                f"value of each parameter: {error!r}"
+            )
         return problems
 
     def _faults(self, part: Part) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from course_lib.cli import main
 from course_lib.grading import now as asked
-from course_lib.grading.now import Limits, Watch
+from course_lib.grading.now import Limits, Watch, asked_by_tests, without_hidden
 from course_lib.grading.record import Notebook, Question, Record
 from course_lib.grading.task import Outcome, Rules, Task
 from tests.grading import kit, room
@@ -21,6 +21,7 @@ from tests.grading.room import Person
 DAY = 86_400.0
 START = datetime(2026, 2, 27, tzinfo=timezone.utc).timestamp()  # days before the time due
 OPEN = Rules(sandbox=False)
+TEST = "overlap-check"
 
 
 class Bench:
@@ -107,6 +108,32 @@ def test_it_is_judged_by_what_learners_have(watch, inbox, bench):
     (task,) = bench.tasks
     assert room.SECRET not in str(task.assignment.sources) and task.assignment.sources
     assert room.SECRET in (watch.course.source(room.SET) / "overlap.ipynb").read_text()
+
+
+def test_a_question_without_a_released_test_gets_no_points():
+    """A test cell of which only a remark is left would give all of them to an empty answer."""
+    book = room.released()
+    (cell,) = [c for c in book.cells if c.metadata.get("nbgrader", {}).get("grade_id") == TEST]
+    shown = asked_by_tests(nbformat.writes(book, version=4))
+    cell.source = "# Points are given here when your work is graded."
+    hidden = asked_by_tests(nbformat.writes(book, version=4))
+    assert (TEST in shown, TEST in hidden) == (True, False)
+    asked_for = [Question(TEST, 5.0, 5.0)]
+    judged = Record("ada", room.SET, None, "", "", 1.0, notebooks=[Notebook("overlap", asked_for)])
+    assert without_hidden(judged, shown) == judged
+    made = without_hidden(judged, hidden)
+    assert made.points == 0 and made.by_hand and made.total == 5
+
+
+def test_a_set_whose_checks_are_all_hidden_is_not_watched(course, inbox):
+    path = course.release(room.SET) / "overlap.ipynb"
+    book = nbformat.read(path, as_version=4)
+    for cell in book.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade") and cell.cell_type == "code":
+            cell.source = "# later"
+    nbformat.write(book, path)
+    with pytest.raises(ValueError, match="its checks are all hidden"):
+        Watch(course, room.SET, inbox, rules=OPEN)
 
 
 def test_the_limit_holds_over_a_restart_and_ends_after_a_day(watch, course, inbox, bench):

@@ -491,6 +491,11 @@ def test_an_overlay_replaces_files_and_adds_sets(overlay):
             "def more(check, p):\n    p['nothing']",
             "check(p) fails",
         ),
+        (
+            "foundations/strip_conv.more.py",
+            "CHOICES = {'turned': [0, 90]}\ndef more(check, p): pass",
+            "does not run for the first value of each parameter: KeyError",
+        ),
     ],
 )
 def test_faults_of_an_overlay_are_told_in_one_line(overlay, file, text, said):

@@ -84,10 +84,10 @@ SAID = [
         lambda: 0.75 * of("vae-digits") < of("cvae-digits") < of("vae-digits"),
     ),
     (
-        "**On shapes the VQ-VAE leads**, by CFD, precision and recall alike",
-        lambda: all(
-            of("vqvae-shapes", metric) > max(of(n, metric) for n in rest("shapes", "vqvae"))
-            for metric in ("precision", "recall")
+        "**On shapes the VQ-VAE leads**, by CFD and by precision",
+        lambda: (
+            of("vqvae-shapes", "precision")
+            > max(of(n, "precision") for n in rest("shapes", "vqvae"))
         ),
     ),
     (

@@ -165,7 +165,10 @@ def _kernel(connection: socket.socket, request: dict[str, Any]) -> None:
     archive = f"{request['private']}/files.tar"
     if os.path.exists(archive):
         with contextlib.suppress(OSError, tarfile.TarError), tarfile.open(archive) as files:
-            files.extractall(".", filter="data")
+            if hasattr(tarfile, "data_filter"):
+                files.extractall(".", filter="data")
+            else:  # Python before 3.11.4: plain files alone are in it, see `sandbox._pack`
+                files.extractall(".")
         os.unlink(archive)
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -64,8 +64,6 @@ def missing_capabilities(config: pytest.Config) -> dict[str, str]:
         missing["browser"] = "no Chromium found; install it, or name it with CHROMIUM=..."
     if shutil.which("bwrap") is None:
         missing["sandbox"] = "no bubblewrap (bwrap) found; it exists for Linux only"
-    elif sys.version_info < (3, 11, 4):
-        missing["sandbox"] = "a warm kernel is not forked yet by Python before 3.11.4"
     elif not makes_sandboxes():
         missing["sandbox"] = "bubblewrap may make no sandbox here; course doctor says why"
     if find_real_data() is None:

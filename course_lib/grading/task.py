@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -141,9 +140,7 @@ class Bench:
             self.close()
         elif self._template is None or self._hidden != hidden:
             self.close()
-            # An older Python's forked kernels die as they start: there each is started cold.
-            warm = Template(hidden=hidden) if sys.version_info >= (3, 11, 4) else None
-            self._template, self._hidden = warm, hidden
+            self._template, self._hidden = Template(hidden=hidden), hidden
         return Settings(
             sandbox=task.rules.sandbox,
             limits=task.rules.limits,

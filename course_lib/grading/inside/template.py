@@ -22,9 +22,11 @@ import ctypes
 import json
 import os
 import random
+import re
 import resource
 import signal
 import socket
+import stat
 import sys
 import tarfile
 from typing import Any
@@ -124,7 +126,13 @@ def _first(connection: socket.socket, folder: str, request: dict[str, Any]) -> N
     here = f"/proc/self/fd/{kept}"
     for place in ("/tmp", HOME, "/dev/shm", folder):
         if os.path.isdir(place):  # the last one may lie in one of the others
+            # Python or the project may stand in /tmp: what bwrap mounted there is mounted again.
+            readable = [] if place == folder else _mounted_in(place, without=folder)
             _mount("tmpfs", place, "tmpfs", NOSUID | NODEV, f"size={size},mode=1777")
+            for handle, path in readable:
+                _make_target(handle, path)
+                _mount(f"/proc/self/fd/{handle}", path, None, BIND | RECURSIVE)
+                os.close(handle)
     os.makedirs(private)
     _mount(here, private, None, BIND)
     os.close(kept)
@@ -144,6 +152,29 @@ def _first(connection: socket.socket, folder: str, request: dict[str, Any]) -> N
             os._exit(0)
         if pid == kernel:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _mounted_in(place: str, *, without: str) -> list[tuple[int, str]]:
+    """The outermost mounts below a folder, each held open."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+        fields = (line.split()[4] for line in stream)
+        points = sorted({re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), f) for f in fields})
+    found: list[tuple[int, str]] = []
+    for path in points:
+        inside = path.startswith(f"{place}/") and not f"{path}/".startswith(f"{without}/")
+        if inside and not any(path.startswith(f"{outer}/") for _, outer in found):
+            found.append((os.open(path, os.O_PATH), path))
+    return found
+
+
+def _make_target(handle: int, path: str) -> None:
+    """An empty folder or file to mount upon."""
+    if stat.S_ISDIR(os.fstat(handle).st_mode):
+        os.makedirs(path, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "x"):
+            pass
 
 
 def _drop() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
+def makes_sandboxes() -> bool:
+    """Whether this host lets bubblewrap make one; many containers forbid user namespaces."""
+    command = ["bwrap", "--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "true"]
+    return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+
+
 def missing_capabilities(config: pytest.Config) -> dict[str, str]:
     """Marker to reason, for each capability that is not there."""
     missing = {}
@@ -57,6 +64,8 @@ def missing_capabilities(config: pytest.Config) -> dict[str, str]:
         missing["browser"] = "no Chromium found; install it, or name it with CHROMIUM=..."
     if shutil.which("bwrap") is None:
         missing["sandbox"] = "no bubblewrap (bwrap) found; it exists for Linux only"
+    elif not makes_sandboxes():
+        missing["sandbox"] = "bubblewrap may make no sandbox here; course doctor says why"
     if find_real_data() is None:
         missing["real_data"] = "COURSE_DATA names no folder with data sets"
     return missing

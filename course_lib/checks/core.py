@@ -152,6 +152,9 @@ class Check:
             function, list(inspect.signature(self.reference).parameters), self.may_change
         )
 
+    def forget(self) -> None:
+        """Forget what earlier calls left behind: somebody else begins."""
+
     def __call__(self, student: Student, *, seed: int | None = None) -> Report:
         """Check a learner's function. Errors in the learner's code are reported, never raised.
 

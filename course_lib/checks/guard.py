@@ -256,3 +256,18 @@ def _by_thread(call: Callable[[], T], seconds: float) -> T:
         over.set()
         watcher.join()
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)  # one that is still on its way
+
+
+@contextlib.contextmanager
+def untimed() -> Iterator[None]:
+    """What is done in here does not count towards the time of `limited`, in the main thread."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, left, interval)

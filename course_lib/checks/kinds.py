@@ -102,6 +102,10 @@ class Predict(Check):
             report.note = f"{self.run().seen} {self.tempting}"
         return report
 
+    def forget(self) -> None:
+        """Forget the answers so far."""
+        self.attempts.clear()
+
     def _commit(self, student: Any, generator: torch.Generator) -> None:
         answer = student()
         wanted = (

@@ -25,6 +25,17 @@ COMMANDS = {
     "train-flow": "train a flow or a diffusion",
     "sample": "draw a sheet of samples from a generator",
     "results": "the list of claims, and their measurement",
+    "overlay": "an instructor's private folder: secret, variants, hidden tests",
+    "release": "make from exercises what learners get",
+    "collect": "take in what learners handed in",
+    "grade": "judge what was handed in, in sandboxes",
+    "formgrader": "a page for points by hand and comments",
+    "feedback": "a page for each learner: points, reasons, hints, comments",
+    "export": "grades as a table, for a spreadsheet or a learning platform",
+    "similarity": "which submissions resemble each other",
+    "report": "how the class did, on one page",
+    "grade-now": "grade on request, what comes into a shared folder",
+    "practice-class": "a made-up class, and what it hands in",
     "doctor": "is everything here that the course needs?",
 }
 EXAMPLES = """\
@@ -37,7 +48,12 @@ EXAMPLES = """\
   course train-code vae --data digits --out runs/vae
   course train-flow flow --data shapes --condition plain --out runs/flow
   course sample dcgan-mnist --out sheet.png
-  course results run --missing --device auto"""
+  course results run --missing --device auto
+  course release unet --init --course my-course
+  course collect unet downloads.zip --course my-course --platform moodle
+  course grade unet --course my-course
+  course feedback unet --course my-course
+  course export unet --course my-course --format moodle"""
 LISTED = "\n".join(f"  {name:10s} {purpose}" for name, purpose in COMMANDS.items())
 HELP = f"""\
 usage: course COMMAND ...        course COMMAND --help tells a command's options
@@ -94,10 +110,30 @@ def parse(words: Sequence[str]) -> Command:
         from course_lib.cli import flows
 
         return flows.parse(rest)
+    if name in ("feedback", "export", "similarity", "report"):
+        from course_lib.cli import grades
+
+        return grades.parse(name, rest)
+    if name in ("formgrader", "grade-now"):
+        from course_lib.cli import watch
+
+        return watch.parse(name, rest)
     if name == "results":
         from course_lib.cli import results
 
         return results.parse(rest)
+    if name == "overlay":
+        from course_lib.cli import overlay
+
+        return overlay.parse(rest)
+    if name in ("release", "collect", "grade", "practice-class"):
+        from course_lib.cli import grading
+
+        if name == "practice-class":
+            return grading.parse_practice(rest)
+        if name == "release":
+            return grading.parse_release(rest)
+        return grading.parse_collect(rest) if name == "collect" else grading.parse_grade(rest)
     if name == "doctor":
         from course_lib.cli import doctor
 
@@ -153,6 +189,9 @@ def _say(text: str) -> None:
 def _in_one_line(error: Exception) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     text = " ".join(text.split())
+    missing = error.name.partition(".")[0] if isinstance(error, ImportError) and error.name else ""
+    if missing in ("nbgrader", "nbformat", "jupyter_client"):
+        return f"{text}: pip install -e '.[grading]' in the course's folder"
     if isinstance(error, MemoryError) or "llocate memory" in text or "out of memory" in text:
         return f"the memory is full; use fewer or smaller images, or a smaller batch ({text[:200]})"
     if isinstance(error, (*MENDABLE, OSError, FloatingPointError)) and text:

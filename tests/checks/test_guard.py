@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from course_lib.checks.core import Check, examine
-from course_lib.checks.guard import Guarded, TookTooLong, copied, limited, plain
+from course_lib.checks.guard import Guarded, TookTooLong, copied, limited, plain, untimed
 
 CONSTANT = torch.arange(4.0)
 
@@ -340,3 +340,21 @@ def test_an_answer_need_not_be_a_function():
 
     assert examine("guess", check.properties, 4.5, seed=0).passed
     assert "you say 7" in str(examine("guess", check.properties, 7, seed=0))
+
+
+def test_what_is_untimed_does_not_count():
+    def work():
+        with untimed():
+            time.sleep(0.6)
+        return "done"
+
+    assert limited(work, 0.4) == "done"
+
+    def too_long():
+        with untimed():
+            time.sleep(0.1)
+        while True:
+            pass
+
+    with pytest.raises(TookTooLong):
+        limited(too_long, 0.3)

@@ -95,7 +95,7 @@ def test_a_browser_that_is_missing_or_misnamed(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_sandbox_that_is_missing_or_may_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert doctor._sandbox()[0] == "missing" and "bubblewrap" in doctor._sandbox()[1]
+    assert doctor._sandbox()[0] == "missing" and "apt install bubblewrap" in doctor._sandbox()[1]
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/bwrap")
     tried = []
 
@@ -106,13 +106,15 @@ def test_a_sandbox_that_is_missing_or_may_not_work(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(subprocess, "run", run)
     state, text = doctor._sandbox()
     assert state == "attention" and "No permissions" in text and "sysctl" in text
-    assert tried == [["/usr/bin/bwrap", "--ro-bind", "/", "/", "true"]]
+    assert tried[0][:3] == ["/usr/bin/bwrap", "--unshare-all", "--unshare-user"]
 
     def hang(command, **_):
         raise subprocess.TimeoutExpired(command, 10)
 
     monkeypatch.setattr(subprocess, "run", hang)
     assert doctor._sandbox()[0] == "attention"
+    monkeypatch.setitem(sys.modules, "course_lib.grading.sandbox", None)
+    assert doctor._sandbox()[0] == "missing"
 
 
 def test_data_that_is_elsewhere_or_cannot_be_read(

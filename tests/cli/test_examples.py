@@ -30,9 +30,9 @@ def shown() -> dict[str, str]:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         pages[path.name] = "\n".join("".join(cell["source"]) for cell in cells)
     return {
-        (match[1] or match[2]).split("#")[0].strip(): name
+        re.split(r"#|  +", match[1] or match[2])[0].strip(): name  # what follows explains it
         for name, text in pages.items()
-        for match in SPANS.finditer(text)
+        for match in SPANS.finditer(re.sub(r" \\\n\s*", " ", text))
         if name != "CHANGELOG.md"
     }
 

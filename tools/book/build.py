@@ -30,7 +30,7 @@ from typing import Any
 import filelock
 import yaml
 
-from tools.book import cover, lab_pages, links, page_widgets, pixels, roi
+from tools.book import cover, lab_pages, links, outcomes, page_widgets, pixels, roi
 from tools.common import (
     ROOT,
     ToolError,
@@ -164,6 +164,7 @@ def generated_pages(toc: dict[str, Any]) -> dict[str, str]:
         "_generated/counts.md": counts(toc),
         "_generated/data-sets.md": data_sets(),
         "_generated/exercises.md": exercises.index_page(),
+        "_generated/outcomes.md": outcomes.page(),
         "_generated/status.md": notebooks.status_markdown(),
     }
 

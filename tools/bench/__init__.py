@@ -1,0 +1,1 @@
+"""Measures what takes long: `python -m tools.bench grading`."""

@@ -171,6 +171,8 @@ class Kernel:
             self.client.start_channels()
             self.client.wait_for_ready(timeout=START_SECONDS)
             self.line = self._connect(f"{private}/line")
+            if settings.sandbox:
+                self.manager.provisioner.lock()
         except (RuntimeError, OSError, Ended) as error:
             reason = self.why()
             self.close()

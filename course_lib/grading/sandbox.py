@@ -10,6 +10,7 @@ start kernels through it without knowing (`JUPYTER_DEFAULT_PROVISIONER_NAME=cour
 * a home and a /tmp of its own, in memory, of a limited size, gone afterwards;
 * no environment, no capabilities, no user namespaces, process numbers of its own: a signal, a
   debugger or /proc reaches nobody outside;
+* none of the system's calls that `inside.seccomp` forbids;
 * limits on memory, tasks, time and files. Memory and tasks of all processes together are held by a
   control group where one can be had (`cgroup`), else by a thread that looks every `LOOK` seconds.
 
@@ -48,6 +49,7 @@ from traitlets import Float, Integer, List, Unicode
 import course_lib
 from course_lib.grading.cgroup import Group, make_group, orphaned
 from course_lib.grading.cgroup import sweep as sweep_groups
+from course_lib.grading.inside import seccomp
 
 GB, MB = 1 << 30, 1 << 20
 TEMPLATE_SECONDS = 180.0  # until it has imported torch, on a busy machine
@@ -194,6 +196,7 @@ def command(
     if template:  # who is to mount a /proc of its own must see a whole one
         parts += ["--ro-bind", "/proc", "/host"]
     parts += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+    parts += ["--dev-bind", "/dev/null", "/dev/zero"]  # mapped, it is memory that nobody counts
     parts += [*size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--dir", work]
     parts += ["--bind", private, private]
     if folder is not None:
@@ -405,6 +408,20 @@ class _Forked:
             raise SandboxError(f"no kernel was forked: {said!r}")
         return psutil.Process(pids[0])
 
+    def lock(self) -> None:
+        """Have the folder of the kernel's sockets made read-only for it.
+
+        Raises:
+            SandboxError: It is not.
+        """
+        try:
+            self._connection.sendall(b"lock\n")
+            said = self._connection.recv(500)
+        except OSError as error:
+            said = str(error).encode()
+        if said != b"locked\n":
+            raise SandboxError(f"the folder of a kernel's sockets is not locked: {said!r}")
+
     def poll(self) -> int | None:
         """None while it runs."""
         if self.returncode is None and not _runs(self.keeper):
@@ -526,21 +543,37 @@ class BubblewrapProvisioner(LocalProvisioner):
             environment=kwargs.get("env") or dict(os.environ),
         )
         self._status, writing = os.pipe()
-        os.set_inheritable(writing, True)
         at = full.index("--")
         full[at:at] = ["--json-status-fd", str(writing)]
+        given = [writing]
+        if calls := seccomp.program():
+            given.append(_readable(calls))
+            full[at:at] = ["--seccomp", str(given[-1])]
         self.group = make_group(self.memory, self.tasks)
         if self.group is not None:
             enter = f'echo $$ > {self.group.enter} && exec "$@"'
             full = ["/bin/sh", "-c", enter, "sh", *full]
         try:
-            info = await super().launch_kernel(full, cwd="/", pass_fds=(writing,), **kwargs)
+            # Its own words would go to the grader's terminal, with whatever moves a cursor there.
+            kwargs |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            info = await super().launch_kernel(full, cwd="/", pass_fds=tuple(given), **kwargs)
         finally:
-            os.close(writing)
+            for number in given:
+                os.close(number)
         self.init = psutil.Process(self._first_process())
         self.kernel = _first_child(self.init)
         self._watch()
         return info
+
+    def lock(self) -> None:
+        """Have nothing more made in the folder of the sockets, once all are there.
+
+        Raises:
+            SandboxError: It could not be locked. (Of a kernel that was started cold it cannot; the
+                watcher looks at its size.)
+        """
+        if isinstance(self.process, _Forked):
+            self.process.lock()
 
     def _watch(self) -> None:
         assert self.init is not None and self.private is not None
@@ -639,6 +672,14 @@ class BubblewrapProvisioner(LocalProvisioner):
         if self.private is not None:
             shutil.rmtree(self.private, ignore_errors=True)
             self.private = None
+
+
+def _readable(data: bytes) -> int:
+    """An open file that holds these bytes, to be read from the beginning."""
+    with tempfile.TemporaryFile() as stream:
+        stream.write(data)
+        stream.seek(0)
+        return os.dup(stream.fileno())
 
 
 def _pack(folder: str, archive: str, limit: int) -> None:

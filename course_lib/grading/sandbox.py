@@ -56,6 +56,7 @@ TEMPLATE_SECONDS = 180.0  # until it has imported torch, on a busy machine
 LOOK = 0.1  # seconds between two looks of the watcher
 MAPPED = GB  # what a process with torch maps for writing and hardly touches
 PRIVATE_BYTES = 16 * MB  # what may lie in the private folder: sockets and a small file
+FILES = 4_096  # open in all processes together; each socket can hold memory that nobody counts
 PACKAGES = "/course"  # where course_lib is, in the sandbox
 HOME = "/learner"
 HIDDEN_ROOMS = ("checks", "grading")  # of course_lib: answers, and how they are judged
@@ -186,6 +187,9 @@ def command(
         empty = ["--size", "4096", "--tmpfs", path, "--remount-ro", path]
         # A path that is not there cannot be covered, and need not be.
         real = path.replace(package, str(here), 1)
+        if path.endswith("/__pycache__"):  # it may come later: then it would not be covered
+            with contextlib.suppress(OSError):
+                os.makedirs(real, exist_ok=True)
         if os.path.isdir(real):
             parts += empty
         elif os.path.exists(real):
@@ -260,9 +264,12 @@ def _masked(package: str, hidden: Iterable[str]) -> list[str]:
         if name.startswith("course_lib."):
             stem = name.replace(".", "/").removeprefix("course_lib/")
             masked += [f"{copy}/{stem}{end}" for copy in sorted(copies) for end in ("", ".py")]
+            # What Python made of a module lies beside it, and can be run without it.
+            parent = str(Path(stem).parent / "__pycache__")
+            masked += [str(Path(copy, parent)) for copy in sorted(copies)]
         else:
             masked.append(os.path.abspath(name))
-    return masked
+    return list(dict.fromkeys(masked))
 
 
 class Watcher(threading.Thread):
@@ -298,13 +305,14 @@ class Watcher(threading.Thread):
         limits = self.limits
         if time.monotonic() > self._until:
             return f"it ran longer than {limits.seconds:g} s"
-        memory = tasks = 0
+        memory = tasks = opened = 0
         everyone = [self.init, *self.init.children(recursive=True)]
         for process in everyone:
             with contextlib.suppress(psutil.NoSuchProcess):
                 used = process.memory_info()
                 memory += used.rss - used.shared
                 tasks += process.num_threads()
+                opened += process.num_fds()
         if memory > limits.memory / 2:  # what forked processes share was counted for each of them
             memory = 0
             for process in everyone:
@@ -315,9 +323,12 @@ class Watcher(threading.Thread):
             return f"it used more than {limits.memory / GB:.1f} GB of memory"
         if tasks > limits.tasks:
             return f"it started more than {limits.tasks} processes and threads"
+        if opened > FILES:
+            return f"it opened more than {FILES} files and sockets"
         with os.scandir(self.private) as entries:
-            lies = [entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries]
-        if sum(lies) > PRIVATE_BYTES or len(lies) > 100:
+            lies = [(e.is_dir(follow_symlinks=False), e.stat(follow_symlinks=False)) for e in entries]
+        size = sum(found.st_blocks * 512 for _, found in lies)
+        if size > PRIVATE_BYTES or len(lies) > 100 or any(folder for folder, _ in lies):
             return "it filled the folder of its sockets"
         return ""
 
@@ -372,7 +383,7 @@ class Template:
         self.process.kill()
         self.process.wait()
         self._said.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
 
 class _Forked:
@@ -670,7 +681,7 @@ class BubblewrapProvisioner(LocalProvisioner):
         if self.group is not None:
             self.group.remove()
         if self.private is not None:
-            shutil.rmtree(self.private, ignore_errors=True)
+            remove(self.private)
             self.private = None
 
 
@@ -710,6 +721,16 @@ def _bases() -> list[str]:
     return [base for base in (run, "/dev/shm", tempfile.gettempdir()) if os.path.isdir(base)]
 
 
+def remove(folder: str) -> None:
+    """Remove a folder in which a learner's code may have made others, however deep."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if os.path.isdir(folder):
+        # Deeper than one process can open folders: a program that changes into them can.
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(["rm", "-rf", "--", folder], timeout=60, check=False)
+
+
 def sweep() -> int:
     """Remove what graders left that were killed: folders of sockets, and control groups.
 
@@ -720,7 +741,7 @@ def sweep() -> int:
     for base in _bases():
         for folder in Path(base).glob("course-*-*"):
             if orphaned(folder.name) and folder.is_dir() and not folder.is_symlink():
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(str(folder))
                 removed += not folder.exists()
     return removed
 

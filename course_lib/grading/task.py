@@ -210,8 +210,12 @@ def failed(task: Task, reason: str) -> Outcome:
         ]
         made.append(Notebook(name, questions))
         release = _parsed(task.assignment.releases[name])
-        rebuilt = rebuild(task.files.get(f"{name}.ipynb") or b"", release)
-        texts[name] = nbformat.writes(clean.notebook(rebuilt.notebook, release), version=4)
+        try:  # what made a worker fail may do so here
+            rebuilt = rebuild(task.files.get(f"{name}.ipynb") or b"", release)
+            cleaned = clean.notebook(rebuilt.notebook, release)
+        except Exception:
+            cleaned = clean.notebook(rebuild(b"", release).notebook, release)
+        texts[name] = nbformat.writes(cleaned, version=4)
     return Outcome(
         Record(
             learner=task.learner,

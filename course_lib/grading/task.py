@@ -162,11 +162,16 @@ def _judged(task: Task, settings: Settings) -> Outcome:
     start = time.monotonic()
     notes, made, texts = list(task.notes), [], {}
     with tempfile.TemporaryDirectory(prefix="course-") as folder:
-        extra = {n: d for n, d in task.files.items() if not n.endswith(".ipynb")}
-        for name, data in (extra | task.assignment.files).items():
+        ours = task.assignment.files
+        extra = {n: d for n, d in task.files.items() if not n.endswith(".ipynb") and n not in ours}
+        for name, data in (ours | extra).items():
             path = Path(folder, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            except OSError:  # a learner's file stands where a folder of ours does, or the reverse
+                if name in ours:
+                    raise
         for name, text in task.assignment.sources.items():
             source, release = _parsed(text), _parsed(task.assignment.releases[name])
             handed_in = task.files.get(f"{name}.ipynb")

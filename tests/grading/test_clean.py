@@ -141,7 +141,8 @@ def test_only_text_and_pictures_stay_of_outputs():
 
 @pytest.mark.adversarial
 def test_outputs_are_bounded():
-    many = [new_output("stream", text="x" * 10_000_000) for _ in range(500)]
+    text = "x" * 10_000_000
+    many = [new_output("stream", text=text) for _ in range(500)]
     kept, left = clean.outputs(many)
     assert len(str(kept)) < 2 * clean.WHOLE and left == 0
     assert kept[-1].text.startswith("[more output")

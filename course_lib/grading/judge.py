@@ -93,7 +93,7 @@ class Settings:
     question_seconds: float = 300.0
     output_bytes: int = 1 << 20
     restarts: int = 2
-    seconds: float = 1_500.0
+    seconds: float = 900.0
     template: Template | None = None
 
 

@@ -209,7 +209,7 @@ def test_the_dice_that_an_answer_sees_do_not_tell_the_order_of_the_functions():
     seen = []
 
     @made.holds("it is seen", points=1)
-    def test(student, generator):
+    def look(student, generator):
         student()
         seen.append((generator.initial_seed(), torch.initial_seed()))
 

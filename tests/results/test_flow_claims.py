@@ -86,3 +86,4 @@ def test_the_centres_of_the_spiral_are_those_of_its_points() -> None:
 def test_the_step_time_is_that_of_equal_networks(context: Context) -> None:
     metrics = CLAIMS["flow-step-time"].measure(context).metrics
     assert metrics["difference"] < 1e-3 and metrics["ratio"] > 0
+    assert metrics["computed_ratio"] > 0 and metrics["computed_quick_share"] > 0

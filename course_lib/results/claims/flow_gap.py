@@ -20,9 +20,9 @@ from course_lib.train import PointFlowConfig, train_point_flow
 
 DENSITY = "spiral"
 POINTS = (16, 256, 4096)  # of the training set
-CONFIG = PointFlowConfig(steps=4000, batch_size=256, lr=2e-3, num_samples=1000)
+NEAR, NUM_NEAR = 0.02, 1000  # how near samples, and as many unseen points, lie to a training point
+CONFIG = PointFlowConfig(steps=4000, batch_size=256, lr=2e-3, num_samples=NUM_NEAR)
 BINS = 5
-NEAR = 0.02  # a sample is a copy of a training point this near
 
 
 def _gap(context: Context, recipe: PointFlowConfig) -> Measurement:
@@ -57,8 +57,9 @@ def _gap(context: Context, recipe: PointFlowConfig) -> Measurement:
                 metrics[f"{name}_{size}_{kind}"] = sum(values[:-1]) / (BINS - 1)
             curves[f"{name}_{size}_gap"] = gap.gap
         metrics[f"distance_{size}"] = sum(seen.distance) / BINS
-        near, _ = nearest_distances(history.samples[-1], points)
-        metrics[f"copied_{size}"] = (near < NEAR).double().mean().item()
+        for name, cloud in (("near", history.samples[-1]), ("near_unseen", unseen[:NUM_NEAR])):
+            distances, _ = nearest_distances(cloud, points)
+            metrics[f"{name}_{size}"] = (distances < NEAR).double().mean().item()
     return Measurement(
         metrics={
             **metrics,

@@ -248,7 +248,7 @@
       context.lineTo(wide - right, tall - below);
       context.stroke();
       context.textAlign = "right";
-      context.fillText(number(most, 1), left - 4, above + 5);
+      context.fillText(number(most, most < 1 ? 2 : 1), left - 4, above + 5);
       context.fillText("0", left - 4, tall - below + 4);
       context.fillText(String(end), wide - right, tall - 6);
       context.textAlign = "left";

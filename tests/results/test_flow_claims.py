@@ -68,6 +68,7 @@ def test_copies_are_counted_for_each_size(context: Context) -> None:
     for num in MEMORY:
         assert 0 <= measured.metrics[f"copied_pixels_{num}"] <= 1
         assert memory_recipe(num).data.num_train == num
+        assert measured.metrics[f"gap_{num}_0"] > 0 <= measured.metrics[f"floor_{num}_4"]
 
 
 def test_the_plane(context: Context) -> None:

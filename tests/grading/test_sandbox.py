@@ -34,6 +34,11 @@ def inside(code: str, tmp_path: Path, timeout: float = 60, **options):
     return json.loads(done.stdout)
 
 
+def leads(path: str, *shown: str) -> bool:
+    """Whether it lies on the way to something that is shown: this Python may stand in /tmp."""
+    return any(f"{place}/".startswith(f"{path}/") for place in shown)
+
+
 @needs
 def test_it_sees_python_the_package_and_its_own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "1")
@@ -56,10 +61,12 @@ def test_it_sees_python_the_package_and_its_own_folders(tmp_path, monkeypatch):
         hidden=["course_lib.metrics.confusion"],
         environment=dict(os.environ),
     )
-    assert not seen["secret"] and not seen["environment"] and not seen["root"]
+    assert not seen["secret"] and not seen["environment"]
+    assert not [name for name in seen["root"] if not leads(f"{ROOT}/{name}", sys.prefix)]
     assert seen["home"] == "/learner" and seen["hidden"] == [[], []]
     assert seen["models"] and seen["metric"] == ""
-    assert not [name for name in seen["tmp"] if not str(tmp_path).startswith(f"/tmp/{name}")]
+    shown = (str(tmp_path), sys.prefix)
+    assert not [name for name in seen["tmp"] if not leads(f"/tmp/{name}", *shown)]
 
 
 @needs
@@ -372,8 +379,9 @@ def test_a_forked_kernel_is_a_world_of_its_own(tmp_path, warm):
         """
     with Kernel(tmp_path, warm) as one, Kernel(tmp_path, warm) as two:
         seen = [json.loads(kernel.run(look)) for kernel in (one, two, one)]
-    assert seen[0]["files"] == ["data.txt"] and seen[0]["tmp"] == [] and seen[0]["host"] == []
-    assert seen[1]["tmp"] == [] and seen[2]["tmp"] == ["left"]
+    assert seen[0]["files"] == ["data.txt"] and seen[0]["host"] == []
+    found = [[name for name in one["tmp"] if not leads(f"/tmp/{name}", sys.prefix)] for one in seen]
+    assert found == [[], [], ["left"]]
     for what in seen[:2]:
         assert what["processes"] == ["1", "2"] and what["capabilities"] == [0] * 10
         assert what["privileges"] == "1" and what["me"] == "/learner"

@@ -186,7 +186,6 @@ def with_steps(config: FlowConfig, steps: int) -> FlowConfig:
 
 
 NETWORK: dict[str, Any] = {"widths": (48, 64, 96), "blocks": 1, "patch": 2, "heads": 4}
-LATENT_NETWORK: dict[str, Any] = {"widths": (64, 96), "blocks": 1, "patch": 1, "heads": 4}
 ASKED: dict[str, Any] = {
     "path": "straight",
     "predicts": "velocity",
@@ -245,14 +244,14 @@ RECIPES["patch-flow", "digits"] = replace(
     network={"width": 128, "layers": 4, "heads": 4, "patch": 4},
     asked={**ASKED, "architecture": "transformer"},
 )
-# Codes in the place of pixels: a map of 8x8 vectors, so a smaller network and more steps.
+# Codes in the place of pixels: maps of 8x8, for which a smaller network will do.
 RECIPES["latent-flow", "digits"] = LatentFlowRecipe(
     name="latent-flow-digits",
     title=KINDS["latent-flow"],
     data=DATA["digits"],
-    network=LATENT_NETWORK,
+    network={"widths": (48, 64), "blocks": 1, "patch": 1, "heads": 4},
     asked=ASKED,
-    config=RECIPES["flow", "digits"].config,
+    config=with_steps(CONFIG, 6_000),
     smoke=SMOKE["digits"],
     autoencoder="vqvae-digits",
 )

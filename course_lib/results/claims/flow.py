@@ -25,6 +25,7 @@ from course_lib.recipes.flow import (
     PLANE_WIDTH,
     RECIPES,
     FlowRecipe,
+    LatentFlowRecipe,
     memory_recipe,
     plane_centres,
 )
@@ -275,7 +276,7 @@ def _claim(recipe: FlowRecipe) -> Claim:
         needs=() if drawn else (task,),
         after=("sample-features", *((f"classifier-{task}",) if drawn else ())),
         checkpoint=recipe.name,
-        minutes=3 * recipe.config.steps / 190,
+        minutes=3 * recipe.config.steps / (600 if isinstance(recipe, LatentFlowRecipe) else 190),
         priority=25 if drawn else 10,
     )
 

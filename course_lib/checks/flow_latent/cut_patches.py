@@ -42,7 +42,6 @@ def _cut(x: Tensor, patch: int, *, how: str = "right") -> Tensor:
         "columns first": (0, 4, 2, 1, 3, 5),
         "channels last": (0, 2, 4, 3, 5, 1),
         "squares turned": (0, 2, 4, 1, 5, 3),
-        "not moved": (0, 1, 2, 3, 4, 5),
         "sequence last": (0, 1, 3, 5, 2, 4),
     }[how]
     if how == "sequence last":
@@ -124,12 +123,6 @@ cut_patches.mistake(
     partial(_cut, how="reshaped"),
     hint="A reshape alone moves nothing: the numbers stand in memory row by row of the whole "
     "picture. Split both sides, (B, C, h, p, w, p), permute, and only then join.",
-)
-cut_patches.mistake(
-    "not moved",
-    partial(_cut, how="not moved"),
-    hint="You split both sides and join them again without permuting: h and w have to stand beside "
-    "each other before they become one.",
 )
 cut_patches.mistake(
     "columns first",

@@ -29,6 +29,10 @@ from course_lib.checks.deeplab.stack_field import stack_field
 from course_lib.checks.fcn.bilinear_weight import bilinear_weight
 from course_lib.checks.fcn.heat_map import heat_map
 from course_lib.checks.fcn.scatter import scatter
+from course_lib.checks.flow_latent.cut_patches import cut_patches
+from course_lib.checks.flow_latent.draw_codes import draw_codes
+from course_lib.checks.flow_latent.scale_codes import scale_codes
+from course_lib.checks.flow_latent.swap_patches import swap_patches
 from course_lib.checks.four_steps.clean_mask import clean_mask
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.four_steps.resize_pair import resize_pair
@@ -164,6 +168,10 @@ ALL: dict[str, Check] = {
         examine_prior,
         vaegan_turn,
         find_code,
+        scale_codes,
+        draw_codes,
+        cut_patches,
+        swap_patches,
     )
 }
 
@@ -184,6 +192,7 @@ __all__ = [
     "code_nats",
     "conv2d",
     "conv_output",
+    "cut_patches",
     "decode_boxes",
     "diagnose_codes",
     "diagnose_codebooks",
@@ -193,6 +202,7 @@ __all__ = [
     "dice_from_iou",
     "discriminator_step",
     "draw_code",
+    "draw_codes",
     "every_class",
     "examine_ap",
     "examine_bound",
@@ -229,6 +239,7 @@ __all__ = [
     "r1_penalty",
     "resize_pair",
     "roi_cells",
+    "scale_codes",
     "scatter",
     "shift_map",
     "silent_numbers",
@@ -238,6 +249,7 @@ __all__ = [
     "split_touching",
     "stack_field",
     "suppress",
+    "swap_patches",
     "told_both",
     "train_pass",
     "truncate",

@@ -15,6 +15,7 @@ from torchvision.ops import batched_nms, box_iou, roi_align
 from course_lib.checks.after_the_network import split_touching as marks
 from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.cvae import told_both as told
+from course_lib.checks.flow_latent import draw_codes as to_pictures
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.four_steps_generation import vaegan_turn as turn
 from course_lib.checks.gan_2d import diagnose_games as games
@@ -35,7 +36,7 @@ from course_lib.checks.vqvae import examine_prior as by_prior
 from course_lib.checks.vqvae import quantise as choice
 from course_lib.checks.wgan_gp import examine_penalty as by_penalty
 from course_lib.models import CVAE, VAE, UNet
-from course_lib.ops import VectorQuantizer
+from course_lib.ops import VectorQuantizer, solve, time_steps
 from course_lib.train import PointsConfig
 
 bugs = training_pass.BUGS
@@ -745,6 +746,32 @@ def choice_of(change):
     return lambda *arguments: change(*choice.reference(*arguments))
 
 
+def pictures_by_the_package(field, decoder, codebook, mean, std, noise, steps):
+    times = time_steps(steps)
+    x = solve(lambda at, t: field(at, float(t)), noise, times, solver="euler")
+    quantiser = VectorQuantizer(num_codes=len(codebook), dim=codebook.shape[1])
+    quantiser.codebook.copy_(codebook)
+    return decoder(quantiser.lookup(quantiser.codes(x * std + mean)))
+
+
+def pictures_by_a_loop(field, decoder, codebook, mean, std, noise, steps):
+    x, t = noise.clone(), 0.0
+    while t < 1 - 1e-6:
+        x += field(x, t) * (1 / steps)
+        t += 1 / steps
+    u = torch.addcmul(mean, x, std)
+    far = (u[:, None] - codebook[None, :, :, None, None]).square().sum(2)  # (B, K, h, w)
+    return decoder(F.embedding(far.argmin(1), codebook).permute(0, 3, 1, 2))
+
+
+def pictures_twice_as_fast(field, *rest):
+    return to_pictures.reference(lambda x, t: 2 * field(x, t), *rest)
+
+
+def pictures_of(change):
+    return lambda *arguments: change(to_pictures.reference(*arguments))
+
+
 def prior_by_logarithms(prior):
     """Other sizes, logarithms, all images in turn."""
     total = torch.zeros((), dtype=torch.float64)
@@ -797,6 +824,8 @@ RIGHT_ANSWERS = {
     "diagnose_codes": [causes(codes)],
     "smallest_code": [short_code(hidden=(256, 96), sigma=0.09)],
     "quantise": [choice_by_a_function, choice_by_the_package],
+    "draw_codes": [pictures_by_the_package, pictures_by_a_loop],
+    "swap_patches": [lambda: "b"],
     "examine_prior": [prior_by_logarithms],
     "diagnose_codebooks": [causes(codebooks)],
     "examine_ap": [ap_against_my_own, ap_in_single_calls],
@@ -926,6 +955,26 @@ WRONG_ANSWERS = {
         (choice_of(lambda handed, codes, loss: (handed, codes, 2 * loss)), "FAIL the loss is"),
         (choice_of(lambda handed, codes, loss: (handed, codes, loss.detach())), "does not move"),
         (choice_of(lambda handed, codes, loss: (handed, codes.float(), loss)), "no whole numbers"),
+    ],
+    "draw_codes": [
+        (partial(to_pictures._draw, time="backwards", last="left out"), "first asked at t = 1.00"),
+        (partial(to_pictures._draw, scale="done again", choice="none"), "are not in the list"),
+        (partial(to_pictures._draw, scale="left", last="left out"), "away from them"),
+        (partial(to_pictures._draw, choice="rows cut across", time="backwards"), "FAIL the time"),
+        (lambda *args: to_pictures.reference(*args[:-1], 2 * args[-1]), "times, wanted"),
+        (lambda *args: None, "return"),
+        (lambda field, decoder, *rest: decoder(rest[3]), "the field is never asked"),
+        (lambda *args: to_pictures.reference(args[0], lambda u: u, *args[2:]), "wanted what"),
+        (pictures_of(lambda made: made.flip(2)), "FAIL on random numbers"),
+        (pictures_of(lambda made: made[:1]), "wanted what the decoder returns"),
+        (
+            lambda f, *rest: to_pictures.reference(lambda x, t: 2 * f(x, t), *rest),
+            "times 1 / steps",
+        ),
+    ],
+    "swap_patches": [
+        *[(letters(n), "you committed") for n in "acd"],
+        *[(letters(n), "nothing is committed") for n in ("B", "e", 2, "swapped", ["b"], None, "")],
     ],
     "examine_prior": [
         (prior_returns, "returns True"),
@@ -1161,6 +1210,7 @@ POINTS = {
     "smallest_code": {"a long code": 2, "noise that is learned": 0},
     "examine_bound": {"small numbers": 9, "one code": 6},
     "vae_loss": {"left: the encoder hears the decoder": 4, "unchanged": 0},
+    "draw_codes": {"left: the codes are unscaled": 3, "unchanged": 0, "vectors cut across": 3},
     "quantise": {"left: the nearest code is chosen": 3, "unchanged": 0},
     "examine_prior": {"the places alone sum to 1": 5, "changes alone": 9},
     "diagnose_codebooks": {"the falling errors taken for health": 3},

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from course_lib.data import ImageSet, to_float
 from course_lib.data.points import spiral
-from course_lib.models import Flow
+from course_lib.models import Flow, LatentFlow
 from course_lib.recipes.flow import MEMORY, RECIPES, STEPS, memory_recipe, plane_centres
 from course_lib.results import CLAIMS
 from course_lib.results.claim import Context
@@ -30,14 +31,16 @@ def test_every_recipe_has_its_claim_with_three_seeds() -> None:
 
 @pytest.mark.parametrize("pair", RECIPES, ids=" ".join)
 def test_networks_keep_their_budget(pair: tuple[str, str]) -> None:
-    channels = 1 if pair[1] == "digits" else 3
     recipe = RECIPES[pair]
-    network = {"in_channels": channels, "size": 32, "num_classes": 10, **recipe.network}
-    model = Flow(network=network, **recipe.asked)
+    channels = 1 if pair[1] == "digits" else 3
+    few = torch.randint(256, (2, channels, 32, 32), dtype=torch.uint8)
+    classes = tuple("0123456789")
+    model = recipe.build(ImageSet(few, torch.zeros(2, dtype=torch.int64), classes), seed=0)
+    assert isinstance(model, Flow)
     assert sum(p.numel() for p in model.parameters()) <= 3_000_000
 
 
-@pytest.mark.parametrize("name", ["flow-digits", "ddpm-digits"])
+@pytest.mark.parametrize("name", ["flow-digits", "ddpm-digits", "patch-flow-digits"])
 def test_a_claim_measures_and_keeps_the_flow(context: Context, name: str) -> None:
     measured = CLAIMS[name].measure(context)
     for key in ("cfd", "val_score", "sample_seconds", "copied_pixels", "named", "asked_class"):
@@ -48,6 +51,34 @@ def test_a_claim_measures_and_keeps_the_flow(context: Context, name: str) -> Non
     again, _ = load_checkpoint(path)
     pictures = draw_samples(model, 4).int(), draw_samples(again, 4).int()
     assert (pictures[0] - pictures[1]).abs().max() <= 2  # stored as float16
+
+
+def test_the_claim_on_codes_says_what_the_autoencoder_costs(context: Context) -> None:
+    measured = CLAIMS["latent-flow-digits"].measure(context)
+    metrics = measured.metrics
+    assert metrics["floor_cfd"] > metrics["real_cfd"] > 0
+    assert metrics["network_parameters"] < metrics["parameters"]
+    model, card = measured.trained
+    assert isinstance(model, LatentFlow)
+    path = context.out_dir / "model.safetensors"
+    save_checkpoint(path, model, {**card, "data": "few"})
+    again, _ = load_checkpoint(path)
+    assert draw_samples(again, 4).shape == (4, 1, 32, 32)
+    # The autoencoder is the shipped one still, and the codes are scaled.
+    shipped = load_checkpoint("vqvae-digits")[0].codes
+    for ours, theirs in zip(model.codes.parameters(), shipped.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    images = to_float(RECIPES["latent-flow", "digits"].smoke.load("train").images)
+    assert (model.encode(images).std((0, 2, 3)) - 1).abs().max() < 1e-3
+
+
+def test_an_autoencoder_of_other_images_is_refused() -> None:
+    recipe = RECIPES["latent-flow", "digits"]
+    colour = replace(recipe, smoke=RECIPES["flow", "shapes"].smoke)
+    with pytest.raises(ValueError, match="vqvae-digits takes images of 1x32x32 .* has 3x32x32"):
+        colour.build(colour.smoke.load("train"), 0)
+    with pytest.raises(ValueError, match="holds a VAE; a flow on codes needs a VQ-VAE"):
+        replace(recipe, autoencoder="vae-digits").build(recipe.smoke.load("train"), 0)
 
 
 def test_solvers_are_asked_with_as_many_evaluations(context: Context) -> None:

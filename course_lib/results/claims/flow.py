@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from course_lib.data import to_float
+from course_lib.data import to_float, to_uint8
 from course_lib.data.points import mixture, mixture_log_density
 from course_lib.metrics import frechet_distance, velocity_gap
-from course_lib.models import Flow, PointField
+from course_lib.models import Flow, LatentFlow, PointField
 from course_lib.ops.solvers import CALLS
 from course_lib.recipes.flow import (
     MEMORY,
@@ -25,6 +25,7 @@ from course_lib.recipes.flow import (
     PLANE_WIDTH,
     RECIPES,
     FlowRecipe,
+    LatentFlowRecipe,
     memory_recipe,
     plane_centres,
 )
@@ -87,6 +88,14 @@ def measure(context: Context, recipe: FlowRecipe) -> Measurement:
         "parameters": sum(p.numel() for p in model.parameters()),
         **{name: value for name, value in last.items() if name.startswith("loss")},
     }
+    if isinstance(model, LatentFlow):  # the best that any flow on these codes can reach
+        known = train.images[:num]
+        again = reconstructed(model, known)
+        metrics |= {
+            "floor_cfd": sample_scores(again, test, num=len(known), device=context.device)["cfd"],
+            "real_cfd": sample_scores(known, test, num=len(known), device=context.device)["cfd"],
+            "network_parameters": sum(p.numel() for p in model.network.parameters()),
+        }
     # A run of seconds may come before the classifier.
     if task in CLASSIFIERS and (not smoke or CLASSIFIERS[task] in shipped()):
         metrics["named"], names = named(samples, task)
@@ -108,6 +117,17 @@ def measure(context: Context, recipe: FlowRecipe) -> Measurement:
         fingerprint=test.fingerprint,
         trained=(model, recipe.card(train)),
     )
+
+
+@torch.no_grad()
+def reconstructed(model: LatentFlow, images: Tensor) -> Tensor:
+    """Return what encoder, list and decoder leave of pictures (N, C, H, W) uint8."""
+    device = next(model.parameters()).device
+    parts = [
+        model.decode(model.encode(to_float(part.to(device)))).clamp(-1, 1).cpu()
+        for part in images.split(500)
+    ]
+    return to_uint8(torch.cat(parts))
 
 
 SOLVED = {  # evaluations of the network, for each sample without guidance
@@ -267,7 +287,7 @@ def _claim(recipe: FlowRecipe) -> Claim:
         needs=() if drawn else (task,),
         after=("sample-features", *((f"classifier-{task}",) if drawn else ())),
         checkpoint=recipe.name,
-        minutes=3 * recipe.config.steps / 190,
+        minutes=3 * recipe.config.steps / (600 if isinstance(recipe, LatentFlowRecipe) else 190),
         priority=25 if drawn else 10,
     )
 

@@ -29,6 +29,12 @@ from course_lib.checks.deeplab.stack_field import stack_field
 from course_lib.checks.fcn.bilinear_weight import bilinear_weight
 from course_lib.checks.fcn.heat_map import heat_map
 from course_lib.checks.fcn.scatter import scatter
+from course_lib.checks.flow_2d.density_along import density_along
+from course_lib.checks.flow_2d.examine_density import examine_density
+from course_lib.checks.flow_2d.first_step import first_step
+from course_lib.checks.flow_2d.follow_field import follow_field
+from course_lib.checks.flow_2d.marginal_velocity import marginal_velocity
+from course_lib.checks.flow_2d.paired_loss import paired_loss
 from course_lib.checks.four_steps.clean_mask import clean_mask
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.four_steps.resize_pair import resize_pair
@@ -164,6 +170,12 @@ ALL: dict[str, Check] = {
         examine_prior,
         vaegan_turn,
         find_code,
+        marginal_velocity,
+        follow_field,
+        first_step,
+        density_along,
+        examine_density,
+        paired_loss,
     )
 }
 
@@ -185,8 +197,9 @@ __all__ = [
     "conv2d",
     "conv_output",
     "decode_boxes",
-    "diagnose_codes",
+    "density_along",
     "diagnose_codebooks",
+    "diagnose_codes",
     "diagnose_detectors",
     "diagnose_games",
     "diagnose_training",
@@ -196,13 +209,16 @@ __all__ = [
     "every_class",
     "examine_ap",
     "examine_bound",
+    "examine_density",
     "examine_iou",
     "examine_penalty",
     "examine_prior",
     "fewer_samples",
     "find_code",
+    "first_step",
     "flip_together",
     "follow_codes",
+    "follow_field",
     "frechet_gaussians",
     "game_step",
     "generator_gradient",
@@ -213,6 +229,7 @@ __all__ = [
     "judge_pass",
     "label_regions",
     "latent_walk",
+    "marginal_velocity",
     "match_anchors",
     "match_skip",
     "minibatch_std",
@@ -222,6 +239,7 @@ __all__ = [
     "next_shares",
     "nms_survivors",
     "optimal_discriminator",
+    "paired_loss",
     "panoptic_quality",
     "play_rounds",
     "precision_recall",

@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from course_lib.checks import ALL
 from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.cvae import told_both as told
+from course_lib.checks.flow_2d import paired_loss as pairing
 from course_lib.checks.four_steps_generation import vaegan_turn as turn
 from course_lib.checks.kinds import Design, Diagnose, Outcome, Predict, recorded
 from course_lib.checks.mask_rcnn import roi_cells as roi
@@ -31,6 +32,7 @@ BUGS = [
     *[pytest.param(bound, bound._loss, bug, id=f"vae_loss-{bug}") for bug in bound.BUGS],
     *[pytest.param(told, told._pass, bug, id=f"told_both-{bug}") for bug in told.BUGS],
     *[pytest.param(turn, turn._turn, bug, id=f"vaegan_turn-{bug}") for bug in turn.BUGS],
+    *[pytest.param(pairing, pairing._loss, bug, id=f"paired_loss-{bug}") for bug in pairing.BUGS],
 ]
 
 

@@ -29,6 +29,12 @@ from course_lib.checks.deeplab.stack_field import stack_field
 from course_lib.checks.fcn.bilinear_weight import bilinear_weight
 from course_lib.checks.fcn.heat_map import heat_map
 from course_lib.checks.fcn.scatter import scatter
+from course_lib.checks.flow_2d.density_along import density_along
+from course_lib.checks.flow_2d.examine_density import examine_density
+from course_lib.checks.flow_2d.first_step import first_step
+from course_lib.checks.flow_2d.follow_field import follow_field
+from course_lib.checks.flow_2d.marginal_velocity import marginal_velocity
+from course_lib.checks.flow_2d.paired_loss import paired_loss
 from course_lib.checks.flow_latent.cut_patches import cut_patches
 from course_lib.checks.flow_latent.draw_codes import draw_codes
 from course_lib.checks.flow_latent.scale_codes import scale_codes
@@ -175,6 +181,12 @@ ALL: dict[str, Check] = {
         examine_prior,
         vaegan_turn,
         find_code,
+        marginal_velocity,
+        follow_field,
+        first_step,
+        density_along,
+        examine_density,
+        paired_loss,
         on_the_way,
         examine_way,
         flow_step,
@@ -208,6 +220,7 @@ __all__ = [
     "conv_output",
     "cut_patches",
     "decode_boxes",
+    "density_along",
     "diagnose_codebooks",
     "diagnose_codes",
     "diagnose_detectors",
@@ -220,15 +233,18 @@ __all__ = [
     "every_class",
     "examine_ap",
     "examine_bound",
+    "examine_density",
     "examine_iou",
     "examine_penalty",
     "examine_prior",
     "examine_way",
     "fewer_samples",
     "find_code",
+    "first_step",
     "flip_together",
     "flow_step",
     "follow_codes",
+    "follow_field",
     "frechet_gaussians",
     "game_step",
     "generator_gradient",
@@ -240,6 +256,7 @@ __all__ = [
     "judge_pass",
     "label_regions",
     "latent_walk",
+    "marginal_velocity",
     "match_anchors",
     "match_skip",
     "minibatch_std",
@@ -250,6 +267,7 @@ __all__ = [
     "nms_survivors",
     "on_the_way",
     "optimal_discriminator",
+    "paired_loss",
     "panoptic_quality",
     "paper_weight",
     "play_rounds",

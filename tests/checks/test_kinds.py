@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from course_lib.checks import ALL
 from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.cvae import told_both as told
+from course_lib.checks.flow_2d import paired_loss as pairing
 from course_lib.checks.flow_latent import draw_codes as to_pictures
 from course_lib.checks.flow_pictures import flow_step as flowing
 from course_lib.checks.four_steps_generation import vaegan_turn as turn
@@ -38,6 +39,7 @@ BUGS = [
         for bug in to_pictures.BUGS
     ],
     *[pytest.param(turn, turn._turn, bug, id=f"vaegan_turn-{bug}") for bug in turn.BUGS],
+    *[pytest.param(pairing, pairing._loss, bug, id=f"paired_loss-{bug}") for bug in pairing.BUGS],
 ]
 
 

@@ -29,10 +29,23 @@ from course_lib.checks.deeplab.stack_field import stack_field
 from course_lib.checks.fcn.bilinear_weight import bilinear_weight
 from course_lib.checks.fcn.heat_map import heat_map
 from course_lib.checks.fcn.scatter import scatter
+from course_lib.checks.flow_2d.density_along import density_along
+from course_lib.checks.flow_2d.examine_density import examine_density
+from course_lib.checks.flow_2d.first_step import first_step
+from course_lib.checks.flow_2d.follow_field import follow_field
+from course_lib.checks.flow_2d.marginal_velocity import marginal_velocity
+from course_lib.checks.flow_2d.paired_loss import paired_loss
 from course_lib.checks.flow_latent.cut_patches import cut_patches
 from course_lib.checks.flow_latent.draw_codes import draw_codes
 from course_lib.checks.flow_latent.scale_codes import scale_codes
 from course_lib.checks.flow_latent.swap_patches import swap_patches
+from course_lib.checks.flow_pictures.examine_way import examine_way
+from course_lib.checks.flow_pictures.flow_step import flow_step
+from course_lib.checks.flow_pictures.guided_answer import guided_answer
+from course_lib.checks.flow_pictures.on_the_way import on_the_way
+from course_lib.checks.flow_pictures.paper_weight import paper_weight
+from course_lib.checks.flow_pictures.time_waves import time_waves
+from course_lib.checks.flow_pictures.undo_noise import undo_noise
 from course_lib.checks.four_steps.clean_mask import clean_mask
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.four_steps.resize_pair import resize_pair
@@ -168,6 +181,19 @@ ALL: dict[str, Check] = {
         examine_prior,
         vaegan_turn,
         find_code,
+        marginal_velocity,
+        follow_field,
+        first_step,
+        density_along,
+        examine_density,
+        paired_loss,
+        on_the_way,
+        examine_way,
+        flow_step,
+        time_waves,
+        undo_noise,
+        guided_answer,
+        paper_weight,
         scale_codes,
         draw_codes,
         cut_patches,
@@ -194,8 +220,9 @@ __all__ = [
     "conv_output",
     "cut_patches",
     "decode_boxes",
-    "diagnose_codes",
+    "density_along",
     "diagnose_codebooks",
+    "diagnose_codes",
     "diagnose_detectors",
     "diagnose_games",
     "diagnose_training",
@@ -206,23 +233,30 @@ __all__ = [
     "every_class",
     "examine_ap",
     "examine_bound",
+    "examine_density",
     "examine_iou",
     "examine_penalty",
     "examine_prior",
+    "examine_way",
     "fewer_samples",
     "find_code",
+    "first_step",
     "flip_together",
+    "flow_step",
     "follow_codes",
+    "follow_field",
     "frechet_gaussians",
     "game_step",
     "generator_gradient",
     "generator_step",
     "gradient_penalty",
+    "guided_answer",
     "heat_map",
     "iou",
     "judge_pass",
     "label_regions",
     "latent_walk",
+    "marginal_velocity",
     "match_anchors",
     "match_skip",
     "minibatch_std",
@@ -231,8 +265,11 @@ __all__ = [
     "more_friction",
     "next_shares",
     "nms_survivors",
+    "on_the_way",
     "optimal_discriminator",
+    "paired_loss",
     "panoptic_quality",
+    "paper_weight",
     "play_rounds",
     "precision_recall",
     "quantise",
@@ -249,11 +286,13 @@ __all__ = [
     "split_touching",
     "stack_field",
     "suppress",
+    "time_waves",
     "swap_patches",
     "told_both",
     "train_pass",
     "truncate",
     "two_means",
+    "undo_noise",
     "up_padding",
     "vae_loss",
     "vaegan_turn",

@@ -16,12 +16,14 @@ from torch import Tensor, nn
 
 from course_lib.data import Augment, ImageSet, points, to_float
 from course_lib.models import VQVAE, CodeGenerator, Flow, LatentFlow
+from course_lib.recipes import ring
 from course_lib.recipes.generation import DATA, READINGS, SMOKE
 from course_lib.recipes.recipe import DataSpec, Sets, check_arguments
 from course_lib.train import (
     FlowConfig,
     FlowHistory,
     PointFlowConfig,
+    PointsConfig,
     load_checkpoint,
     train_flow,
 )
@@ -260,8 +262,17 @@ RECIPES["latent-flow", "digits"] = LatentFlowRecipe(
 
 PLANE_WIDTH, PLANE_LAYERS = 128, 4
 PLANE_POINTS = 100_000  # of the training set
-PLANE = PointFlowConfig(steps=15_000, batch_size=512, lr=2e-3)
+PLANE = PointFlowConfig(steps=10_000, batch_size=512, lr=2e-3)
 PLANE_STD = {"ring": 0.2, "grid": 0.15, "spiral": 0.1}
+# Beside the flow, the ring's two GANs with a penalty. Each discriminator is shown as many points of
+# the set as the flow.
+PLANE_GANS: dict[str, PointsConfig] = {
+    name: replace(config, steps=PLANE.steps // config.critic_steps, batch_size=PLANE.batch_size)
+    for name, config in ring.CONFIGS.items()
+    if name in ("non-saturating-r1", "wgan-gp")
+}
+PLANE_COMPONENTS = (8, 16, 32, 64)  # of a mixture by EM; held-out points choose
+PLANE_PASSES = PLANE.steps * PLANE.batch_size // PLANE_POINTS  # of EM, at most
 
 
 def plane_centres(name: str) -> Tensor:

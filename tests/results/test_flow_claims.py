@@ -7,12 +7,20 @@ import pytest
 import torch
 
 from course_lib.data import ImageSet, to_float
-from course_lib.data.points import spiral
+from course_lib.data.points import mixture_log_density, spiral
 from course_lib.models import Flow, LatentFlow
-from course_lib.recipes.flow import MEMORY, RECIPES, STEPS, memory_recipe, plane_centres
+from course_lib.recipes.flow import (
+    MEMORY,
+    PLANE,
+    PLANE_GANS,
+    RECIPES,
+    STEPS,
+    memory_recipe,
+    plane_centres,
+)
 from course_lib.results import CLAIMS
 from course_lib.results.claim import Context
-from course_lib.results.claims.flow import SOLVED
+from course_lib.results.claims.flow import PLANE_WIDTHS, SOLVED, _kernel_nats
 from course_lib.train import draw_samples, load_checkpoint, save_checkpoint
 
 
@@ -99,6 +107,7 @@ def test_copies_are_counted_for_each_size(context: Context) -> None:
     for num in MEMORY:
         assert 0 <= measured.metrics[f"copied_pixels_{num}"] <= 1
         assert memory_recipe(num).data.num_train == num
+        assert measured.metrics[f"gap_{num}_0"] > 0 <= measured.metrics[f"floor_{num}_4"]
 
 
 def test_the_plane(context: Context) -> None:
@@ -106,6 +115,26 @@ def test_the_plane(context: Context) -> None:
     for name in ("ring", "grid", "spiral"):
         gap = measured.metrics[f"{name}_nats"] - measured.metrics[f"{name}_true_nats"]
         assert measured.metrics[f"{name}_gap"] == pytest.approx(gap)
+        assert abs(measured.metrics[f"{name}_true_kernel_gap"]) < 1
+        for who in ("flow", "em", *PLANE_GANS):
+            assert measured.metrics[f"{name}_{who}_kernel_gap"] > 0
+            assert measured.metrics[f"{name}_{who}_train_seconds"] > 0
+
+
+def test_the_ruler_of_samples_is_a_mean_of_gaussians() -> None:
+    samples, held_out, test = torch.randn(3, 40, 2, generator=torch.Generator().manual_seed(0))
+    wanted = min(
+        (-mixture_log_density(held_out, samples, width).mean().item(), width)
+        for width in PLANE_WIDTHS
+    )[1]
+    got = _kernel_nats(samples, held_out, test)
+    assert got == pytest.approx(-mixture_log_density(test, samples, wanted).mean().item(), abs=1e-3)
+
+
+def test_all_are_shown_as_many_points() -> None:
+    for game in PLANE_GANS.values():
+        shown = game.steps * game.critic_steps * game.batch_size
+        assert shown == PLANE.steps * PLANE.batch_size
 
 
 def test_the_centres_of_the_spiral_are_those_of_its_points() -> None:
@@ -117,3 +146,4 @@ def test_the_centres_of_the_spiral_are_those_of_its_points() -> None:
 def test_the_step_time_is_that_of_equal_networks(context: Context) -> None:
     metrics = CLAIMS["flow-step-time"].measure(context).metrics
     assert metrics["difference"] < 1e-3 and metrics["ratio"] > 0
+    assert metrics["computed_ratio"] > 0 and metrics["computed_quick_share"] > 0

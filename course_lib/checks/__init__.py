@@ -29,6 +29,13 @@ from course_lib.checks.deeplab.stack_field import stack_field
 from course_lib.checks.fcn.bilinear_weight import bilinear_weight
 from course_lib.checks.fcn.heat_map import heat_map
 from course_lib.checks.fcn.scatter import scatter
+from course_lib.checks.flow_editing.back_to_noise import back_to_noise
+from course_lib.checks.flow_editing.between_images import between_images
+from course_lib.checks.flow_editing.examine_inversion import examine_inversion
+from course_lib.checks.flow_editing.fill_in import fill_in
+from course_lib.checks.flow_editing.keep_known import keep_known
+from course_lib.checks.flow_editing.likeliest import likeliest
+from course_lib.checks.flow_editing.restyle import restyle
 from course_lib.checks.four_steps.clean_mask import clean_mask
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.four_steps.resize_pair import resize_pair
@@ -164,6 +171,13 @@ ALL: dict[str, Check] = {
         examine_prior,
         vaegan_turn,
         find_code,
+        keep_known,
+        fill_in,
+        restyle,
+        back_to_noise,
+        examine_inversion,
+        between_images,
+        likeliest,
     )
 }
 
@@ -176,7 +190,9 @@ __all__ = [
     "assert_close",
     "atrous",
     "average_precision",
+    "back_to_noise",
     "batch_norm",
+    "between_images",
     "bilinear_weight",
     "cheapest_game",
     "choose_rates",
@@ -185,8 +201,8 @@ __all__ = [
     "conv2d",
     "conv_output",
     "decode_boxes",
-    "diagnose_codes",
     "diagnose_codebooks",
+    "diagnose_codes",
     "diagnose_detectors",
     "diagnose_games",
     "diagnose_training",
@@ -196,10 +212,12 @@ __all__ = [
     "every_class",
     "examine_ap",
     "examine_bound",
+    "examine_inversion",
     "examine_iou",
     "examine_penalty",
     "examine_prior",
     "fewer_samples",
+    "fill_in",
     "find_code",
     "flip_together",
     "follow_codes",
@@ -211,8 +229,10 @@ __all__ = [
     "heat_map",
     "iou",
     "judge_pass",
+    "keep_known",
     "label_regions",
     "latent_walk",
+    "likeliest",
     "match_anchors",
     "match_skip",
     "minibatch_std",
@@ -228,6 +248,7 @@ __all__ = [
     "quantise",
     "r1_penalty",
     "resize_pair",
+    "restyle",
     "roi_cells",
     "scatter",
     "shift_map",

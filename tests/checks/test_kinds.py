@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from course_lib.checks import ALL
 from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.cvae import told_both as told
+from course_lib.checks.flow_editing import fill_in as filling
 from course_lib.checks.four_steps_generation import vaegan_turn as turn
 from course_lib.checks.kinds import Design, Diagnose, Outcome, Predict, recorded
 from course_lib.checks.mask_rcnn import roi_cells as roi
@@ -30,6 +31,7 @@ BUGS = [
     *[pytest.param(roi, roi._cells, bug, id=f"roi_cells-{bug}") for bug in roi.BUGS],
     *[pytest.param(bound, bound._loss, bug, id=f"vae_loss-{bug}") for bug in bound.BUGS],
     *[pytest.param(told, told._pass, bug, id=f"told_both-{bug}") for bug in told.BUGS],
+    *[pytest.param(filling, filling._fill, bug, id=f"fill_in-{bug}") for bug in filling.BUGS],
     *[pytest.param(turn, turn._turn, bug, id=f"vaegan_turn-{bug}") for bug in turn.BUGS],
 ]
 

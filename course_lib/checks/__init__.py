@@ -35,6 +35,13 @@ from course_lib.checks.flow_2d.first_step import first_step
 from course_lib.checks.flow_2d.follow_field import follow_field
 from course_lib.checks.flow_2d.marginal_velocity import marginal_velocity
 from course_lib.checks.flow_2d.paired_loss import paired_loss
+from course_lib.checks.flow_editing.back_to_noise import back_to_noise
+from course_lib.checks.flow_editing.between_images import between_images
+from course_lib.checks.flow_editing.examine_inversion import examine_inversion
+from course_lib.checks.flow_editing.fill_in import fill_in
+from course_lib.checks.flow_editing.keep_known import keep_known
+from course_lib.checks.flow_editing.likeliest import likeliest
+from course_lib.checks.flow_editing.restyle import restyle
 from course_lib.checks.flow_latent.cut_patches import cut_patches
 from course_lib.checks.flow_latent.draw_codes import draw_codes
 from course_lib.checks.flow_latent.scale_codes import scale_codes
@@ -198,6 +205,13 @@ ALL: dict[str, Check] = {
         draw_codes,
         cut_patches,
         swap_patches,
+        keep_known,
+        fill_in,
+        restyle,
+        back_to_noise,
+        examine_inversion,
+        between_images,
+        likeliest,
     )
 }
 
@@ -210,7 +224,9 @@ __all__ = [
     "assert_close",
     "atrous",
     "average_precision",
+    "back_to_noise",
     "batch_norm",
+    "between_images",
     "bilinear_weight",
     "cheapest_game",
     "choose_rates",
@@ -234,11 +250,13 @@ __all__ = [
     "examine_ap",
     "examine_bound",
     "examine_density",
+    "examine_inversion",
     "examine_iou",
     "examine_penalty",
     "examine_prior",
     "examine_way",
     "fewer_samples",
+    "fill_in",
     "find_code",
     "first_step",
     "flip_together",
@@ -254,8 +272,10 @@ __all__ = [
     "heat_map",
     "iou",
     "judge_pass",
+    "keep_known",
     "label_regions",
     "latent_walk",
+    "likeliest",
     "marginal_velocity",
     "match_anchors",
     "match_skip",
@@ -275,6 +295,7 @@ __all__ = [
     "quantise",
     "r1_penalty",
     "resize_pair",
+    "restyle",
     "roi_cells",
     "scale_codes",
     "scatter",
@@ -286,8 +307,8 @@ __all__ = [
     "split_touching",
     "stack_field",
     "suppress",
-    "time_waves",
     "swap_patches",
+    "time_waves",
     "told_both",
     "train_pass",
     "truncate",

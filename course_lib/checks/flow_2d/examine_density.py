@@ -42,7 +42,7 @@ def _by_jacobian(velocity: Field, x: Tensor, steps: int) -> Tensor:
         for k in range(steps, 0, -1):
             t = k / steps
             slopes = torch.autograd.functional.jacobian(
-                lambda p, t=t: velocity(p[None], t)[0],  # type: ignore[misc]
+                lambda p, t=t: velocity(p[None], t)[0],
                 place,
             )
             total = total + slopes.diagonal().sum() / steps

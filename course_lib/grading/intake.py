@@ -268,7 +268,9 @@ def _owners(
     doubtful = {who for who, known in numbers.items() if len(known) > 1}
     for entry, learner in found:
         if learner in doubtful:
-            said = f"{len(numbers[learner])} people are called so: add {learner}'s number to the roster"
+            said = (
+                f"{len(numbers[learner])} people are called so: add {learner}'s number to a roster"
+            )
             lines.append(Line(entry.outer, learner, False, said))
     return [pair for pair in found if pair[1] not in doubtful]
 
@@ -434,9 +436,7 @@ def _in_the_way(files: Iterable[str]) -> list[str]:
     """Files that would lie in a folder where a file is: an archive can hold both."""
     taken = {*files, *OURS}
     return [
-        path
-        for path in files
-        if any(str(above) in taken for above in PurePosixPath(path).parents)
+        path for path in files if any(str(above) in taken for above in PurePosixPath(path).parents)
     ]
 
 

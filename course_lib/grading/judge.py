@@ -175,7 +175,7 @@ class Kernel:
             self.client.start_channels()
             self.client.wait_for_ready(timeout=START_SECONDS)
             self.line = self._connect(f"{private}/line")
-            if settings.sandbox:
+            if isinstance(self.manager.provisioner, BubblewrapProvisioner):
                 self.manager.provisioner.lock()
         except (RuntimeError, OSError, Ended) as error:
             reason = self.why()

@@ -84,7 +84,11 @@ def points(number: float) -> str:
 
 def code(source: str, roots: Sequence[Path] = ()) -> str:
     """Python in colours."""
-    shown = plain(source, roots)
+    lines: list[str] = []
+    for line in plain(source, roots).splitlines():  # to colour empty lines takes long
+        if line.strip() or any(lines[-3:]) or len(lines) < 3:
+            lines.append(line.rstrip())
+    shown = "\n".join(lines)
     return highlight(
         shown, PythonLexer(stripnl=False), HtmlFormatter(nowrap=False, cssclass="code")
     )

@@ -326,7 +326,9 @@ class Watcher(threading.Thread):
         if opened > FILES:
             return f"it opened more than {FILES} files and sockets"
         with os.scandir(self.private) as entries:
-            lies = [(e.is_dir(follow_symlinks=False), e.stat(follow_symlinks=False)) for e in entries]
+            lies = [
+                (e.is_dir(follow_symlinks=False), e.stat(follow_symlinks=False)) for e in entries
+            ]
         size = sum(found.st_blocks * 512 for _, found in lies)
         if size > PRIVATE_BYTES or len(lies) > 100 or any(folder for folder, _ in lies):
             return "it filled the folder of its sockets"

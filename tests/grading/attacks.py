@@ -881,11 +881,11 @@ LATER = {
     ),
     "bytecode and other copies of what is hidden": Attack(
         before="""
-        import glob
-        found = glob.glob('/course/**/checks/**', recursive=True)
-        found += glob.glob('/**/course_lib/checks/*.py*', recursive=True)
+        import glob, sysconfig
+        places = ['/course', sysconfig.get_paths()['purelib']]
+        found = [f for p in places for f in glob.glob(p + '/course_lib/checks/*')]
         found += glob.glob('/course/**/__pycache__/*iou*', recursive=True)
-        print('found', [f for f in found if not f.endswith('/')])
+        print('found', found)
         """,
         says="found []",
     ),

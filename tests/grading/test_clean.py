@@ -16,7 +16,6 @@ from course_lib.grading import clean
 from course_lib.grading import page as shown
 
 
-
 def png(width: int, height: int) -> str:
     """The beginning of a picture."""
     size = width.to_bytes(4, "big") + height.to_bytes(4, "big")

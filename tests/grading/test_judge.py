@@ -167,9 +167,7 @@ def test_all_of_a_submission_has_a_time(monkeypatch):
 def test_outputs_of_all_cells_together_are_bounded(monkeypatch):
     monkeypatch.setattr(judging, "KEPT_BYTES", 300_000)
     notebook = kit.submission(IOU, kit.RIGHT)
-    more = [
-        nbformat.v4.new_code_cell("print('x' * 100_000)", id=f"my-own-{i}") for i in range(8)
-    ]
+    more = [nbformat.v4.new_code_cell("print('x' * 100_000)", id=f"my-own-{i}") for i in range(8)]
     notebook.cells[1:1] = more
     result = judge(notebook, IOU, Settings(sandbox=False))
     sizes = [len(str(cell.outputs)) for cell in result.notebook.cells if "my-own" in cell.id]

@@ -126,7 +126,9 @@ def _keeper(connection: socket.socket, folder: str) -> int:
 def _lock(private: str) -> None:
     """Make the folder of a kernel's sockets read-only: the kernel has its mounts from here."""
     kept = os.statvfs(private).f_flag & (NOSUID | NODEV | NOEXEC)  # the same numbers
-    _check(_libc.mount(None, private.encode(), None, REMOUNT | BIND | READ_ONLY | kept, None), "lock")
+    _check(
+        _libc.mount(None, private.encode(), None, REMOUNT | BIND | READ_ONLY | kept, None), "lock"
+    )
 
 
 def _line(connection: socket.socket) -> bytes:

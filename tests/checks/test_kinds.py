@@ -12,6 +12,10 @@ from course_lib.checks import ALL
 from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.core import Check
 from course_lib.checks.cvae import told_both as told
+from course_lib.checks.flow_2d import paired_loss as pairing
+from course_lib.checks.flow_editing import fill_in as filling
+from course_lib.checks.flow_latent import draw_codes as to_pictures
+from course_lib.checks.flow_pictures import flow_step as flowing
 from course_lib.checks.four_steps_generation import vaegan_turn as turn
 from course_lib.checks.kinds import Design, Diagnose, Outcome, Predict, recorded
 from course_lib.checks.mask_rcnn import roi_cells as roi
@@ -31,7 +35,14 @@ BUGS = [
     *[pytest.param(roi, roi._cells, bug, id=f"roi_cells-{bug}") for bug in roi.BUGS],
     *[pytest.param(bound, bound._loss, bug, id=f"vae_loss-{bug}") for bug in bound.BUGS],
     *[pytest.param(told, told._pass, bug, id=f"told_both-{bug}") for bug in told.BUGS],
+    *[pytest.param(flowing, flowing._step, bug, id=f"flow_step-{bug}") for bug in flowing.BUGS],
+    *[
+        pytest.param(to_pictures, to_pictures._draw, bug, id=f"draw_codes-{bug}")
+        for bug in to_pictures.BUGS
+    ],
+    *[pytest.param(filling, filling._fill, bug, id=f"fill_in-{bug}") for bug in filling.BUGS],
     *[pytest.param(turn, turn._turn, bug, id=f"vaegan_turn-{bug}") for bug in turn.BUGS],
+    *[pytest.param(pairing, pairing._loss, bug, id=f"paired_loss-{bug}") for bug in pairing.BUGS],
 ]
 
 

@@ -89,7 +89,7 @@ def test_everything_that_the_package_imports_is_declared():
     distribution_of = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
     distribution_of |= {"yaml": "pyyaml", "IPython": "ipykernel", "bs4": "beautifulsoup4"}
     distribution_of |= {"mpl_toolkits": "matplotlib", "segmentation_models_pytorch": ""}
-    distribution_of |= {"jupyter_client": "ipykernel"}
+    distribution_of |= {"jupyter_client": "ipykernel", "zmq": "pyzmq"}
     pattern = re.compile(r"^\s*(?:import|from) ([a-zA-Z_]\w*)", flags=re.MULTILINE)
     undeclared = {}
     for path in (ROOT / "course_lib").rglob("*.py"):

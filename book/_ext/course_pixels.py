@@ -8,7 +8,7 @@ The kinds are those of `tools.book.pixels`: `conv` (first convolution of the cou
     ```
 
 `{roi-explorer}` likewise, without a kind: RoIAlign down to the arithmetic of one cell, with the
-numbers of `tools.book.roi`.
+numbers of `tools.book.roi`. `{flow-explorer}` has no numbers of its own: it trains in the page.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ class PixelExplorer(SphinxDirective):
         return self.figure("pixel-explorer", kind, KINDS[kind])
 
     def figure(self, name: str, kind: str, label: str) -> list[nodes.Node]:
-        """The figure with its caption; its numbers come from the script of this kind."""
+        """The figure with its caption; its numbers come from the script of this kind, if any."""
         root = "../" * self.env.docname.count("/")
         opening = (
             f'<div class="{name}" role="group" aria-label="{label}" '
             f'data-kind="{kind}"><noscript><p>This figure computes in the page: it needs '
-            f'JavaScript.</p></noscript></div><script defer src="{root}_static/pixels/{kind}.js">'
-            "</script>"
+            "JavaScript.</p></noscript></div>"
         )
+        if kind:
+            opening += f'<script defer src="{root}_static/pixels/{kind}.js"></script>'
         figure = nodes.container("", nodes.raw("", opening, format="html"))
         figure["classes"].append("pixel-figure")
         caption = nodes.container("", classes=["pixel-caption"])
@@ -63,7 +64,17 @@ class RoiExplorer(PixelExplorer):
         return self.figure("roi-explorer", "roi", "A box on a map inside a network, by cell")
 
 
+class FlowExplorer(PixelExplorer):
+    """A figure that trains: a flow of points in the plane."""
+
+    required_arguments = 0
+
+    def run(self) -> list[nodes.Node]:
+        return self.figure("flow-explorer", "", "A flow of points that is trained in the page")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("pixel-explorer", PixelExplorer)
     app.add_directive("roi-explorer", RoiExplorer)
+    app.add_directive("flow-explorer", FlowExplorer)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

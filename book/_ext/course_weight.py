@@ -28,6 +28,8 @@ OURS = {
     "questions.js": 'class="question-answer"',
     "pixels.js": 'class="pixel-explorer"',
     "roi.js": 'class="roi-explorer"',
+    "flow-network.js": 'class="flow-explorer"',
+    "flow.js": 'class="flow-explorer"',
 }
 WIDGETS = "application/vnd.jupyter.widget-view+json"
 EMBED = "third_party/widgets/embed.js"

@@ -29,6 +29,23 @@ from course_lib.checks.deeplab.stack_field import stack_field
 from course_lib.checks.fcn.bilinear_weight import bilinear_weight
 from course_lib.checks.fcn.heat_map import heat_map
 from course_lib.checks.fcn.scatter import scatter
+from course_lib.checks.flow_2d.density_along import density_along
+from course_lib.checks.flow_2d.examine_density import examine_density
+from course_lib.checks.flow_2d.first_step import first_step
+from course_lib.checks.flow_2d.follow_field import follow_field
+from course_lib.checks.flow_2d.marginal_velocity import marginal_velocity
+from course_lib.checks.flow_2d.paired_loss import paired_loss
+from course_lib.checks.flow_editing.back_to_noise import back_to_noise
+from course_lib.checks.flow_editing.between_images import between_images
+from course_lib.checks.flow_editing.examine_inversion import examine_inversion
+from course_lib.checks.flow_editing.fill_in import fill_in
+from course_lib.checks.flow_editing.keep_known import keep_known
+from course_lib.checks.flow_editing.likeliest import likeliest
+from course_lib.checks.flow_editing.restyle import restyle
+from course_lib.checks.flow_latent.cut_patches import cut_patches
+from course_lib.checks.flow_latent.draw_codes import draw_codes
+from course_lib.checks.flow_latent.scale_codes import scale_codes
+from course_lib.checks.flow_latent.swap_patches import swap_patches
 from course_lib.checks.flow_pictures.examine_way import examine_way
 from course_lib.checks.flow_pictures.flow_step import flow_step
 from course_lib.checks.flow_pictures.guided_answer import guided_answer
@@ -171,6 +188,12 @@ ALL: dict[str, Check] = {
         examine_prior,
         vaegan_turn,
         find_code,
+        marginal_velocity,
+        follow_field,
+        first_step,
+        density_along,
+        examine_density,
+        paired_loss,
         on_the_way,
         examine_way,
         flow_step,
@@ -178,6 +201,17 @@ ALL: dict[str, Check] = {
         undo_noise,
         guided_answer,
         paper_weight,
+        scale_codes,
+        draw_codes,
+        cut_patches,
+        swap_patches,
+        keep_known,
+        fill_in,
+        restyle,
+        back_to_noise,
+        examine_inversion,
+        between_images,
+        likeliest,
     )
 }
 
@@ -190,7 +224,9 @@ __all__ = [
     "assert_close",
     "atrous",
     "average_precision",
+    "back_to_noise",
     "batch_norm",
+    "between_images",
     "bilinear_weight",
     "cheapest_game",
     "choose_rates",
@@ -198,7 +234,9 @@ __all__ = [
     "code_nats",
     "conv2d",
     "conv_output",
+    "cut_patches",
     "decode_boxes",
+    "density_along",
     "diagnose_codebooks",
     "diagnose_codes",
     "diagnose_detectors",
@@ -207,18 +245,24 @@ __all__ = [
     "dice_from_iou",
     "discriminator_step",
     "draw_code",
+    "draw_codes",
     "every_class",
     "examine_ap",
     "examine_bound",
+    "examine_density",
+    "examine_inversion",
     "examine_iou",
     "examine_penalty",
     "examine_prior",
     "examine_way",
     "fewer_samples",
+    "fill_in",
     "find_code",
+    "first_step",
     "flip_together",
     "flow_step",
     "follow_codes",
+    "follow_field",
     "frechet_gaussians",
     "game_step",
     "generator_gradient",
@@ -228,8 +272,11 @@ __all__ = [
     "heat_map",
     "iou",
     "judge_pass",
+    "keep_known",
     "label_regions",
     "latent_walk",
+    "likeliest",
+    "marginal_velocity",
     "match_anchors",
     "match_skip",
     "minibatch_std",
@@ -240,6 +287,7 @@ __all__ = [
     "nms_survivors",
     "on_the_way",
     "optimal_discriminator",
+    "paired_loss",
     "panoptic_quality",
     "paper_weight",
     "play_rounds",
@@ -247,7 +295,9 @@ __all__ = [
     "quantise",
     "r1_penalty",
     "resize_pair",
+    "restyle",
     "roi_cells",
+    "scale_codes",
     "scatter",
     "shift_map",
     "silent_numbers",
@@ -257,6 +307,7 @@ __all__ = [
     "split_touching",
     "stack_field",
     "suppress",
+    "swap_patches",
     "time_waves",
     "told_both",
     "train_pass",

@@ -24,13 +24,14 @@ from course_lib.cli.options import (
     values_of,
 )
 from course_lib.data import Augment
-from course_lib.models import Flow, TimeUNet
-from course_lib.recipes import FLOW_KINDS, FLOWS, DataSpec, FlowRecipe
+from course_lib.models import Flow
+from course_lib.models.flow import NETWORKS
+from course_lib.recipes import FLOW_KINDS, FLOWS, DataSpec, FlowRecipe, LatentFlowRecipe
 from course_lib.recipes.flow import with_steps
 from course_lib.train import FlowConfig, save_checkpoint
 from course_lib.train.files import check_room
 
-BY_THE_NETWORK = ("network",)  # arguments of a flow that have options of their own
+BY_THE_KIND = ("network", "architecture")  # arguments of a flow that its kind tells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class TrainFlow:
         out: folder of the run.
         root: folder of the data; ``None``: COURSE_DATA, then the download folder.
         unconditional: do not tell the network the class.
+        autoencoder: for a latent-flow: a shipped checkpoint, or a file, of a VQ-VAE.
         device: auto, cpu or cuda.
         quiet: no progress bar.
     """
@@ -58,6 +60,7 @@ class TrainFlow:
     out: Place
     root: Path | None = None
     unconditional: bool = False
+    autoencoder: str | None = None
     device: str = "auto"
     quiet: bool = False
 
@@ -75,12 +78,21 @@ class TrainFlow:
             ]
             config = replace(config, **{name: getattr(scaled, name) for name in same})
         given = chosen(vars(self.asked), Flow, self.base.asked)
+        given |= {k: v for k, v in self.base.asked.items() if k in BY_THE_KIND}
         if self.unconditional:  # guidance and dropping need a class
             config, given = replace(config, drop_labels=0.0), {**given, "guidance": 1.0}
+        base = self.base
+        if isinstance(base, LatentFlowRecipe):
+            base = replace(base, autoencoder=self.autoencoder or base.autoencoder)
+        elif self.autoencoder:
+            raise ValueError(
+                f"--autoencoder is {self.autoencoder}, and a {self.pair[0]} draws pixels: train a "
+                "latent-flow, or leave it out."
+            )
         return replace(
-            self.base,
+            base,
             data=DataSpec(**vars(self.images)),
-            network=chosen(vars(self.network), TimeUNet, self.base.network),
+            network=chosen(vars(self.network), network_of(base), base.network),
             asked=given,
             config=config,
             conditional=not self.unconditional,
@@ -91,6 +103,9 @@ class TrainFlow:
         recipe, base = self.recipe(), self.base
         changed = changes(base.data, recipe.data) + changes(base.config, recipe.config)
         changed += changes(base.network, recipe.network) + changes(base.asked, recipe.asked)
+        if isinstance(base, LatentFlowRecipe) and isinstance(recipe, LatentFlowRecipe):
+            by = "autoencoder"
+            changed += changes({by: base.autoencoder}, {by: recipe.autoencoder})
         print(said(base.name, self.pair in FLOWS, changed), flush=True)
         check_room(self.out, SMALLEST_DISK)
         train_set = recipe.data.load("train", self.root)
@@ -110,6 +125,11 @@ class TrainFlow:
         return 0
 
 
+def network_of(recipe: FlowRecipe) -> Any:
+    """Return the class of a recipe's network."""
+    return NETWORKS[recipe.asked.get("architecture", "unet")]
+
+
 def nearest(kind: str, data: str | None) -> FlowRecipe:
     """Return the measured recipe of a kind on a data set, or else the kind's on those images."""
     own = [recipe for (name, _), recipe in FLOWS.items() if name == kind]
@@ -124,9 +144,10 @@ def parse(words: list[str]) -> TrainFlow:
     """Return what these words ask for."""
     kind, data = asked(words, "train-flow", FLOWS, FLOW_KINDS)
     base = nearest(kind, data)
-    network = arguments_of(TimeUNet, values_of(TimeUNet, base.network))
+    make = network_of(base)
+    network = arguments_of(make, values_of(make, base.network))
     values = values_of(Flow, base.asked)
-    ways = arguments_of(Flow, {k: v for k, v in values.items() if k not in BY_THE_NETWORK})
+    ways = arguments_of(Flow, {k: v for k, v in values.items() if k not in BY_THE_KIND})
     command = TrainFlow(
         base=base,
         pair=(kind, data or ""),

@@ -20,11 +20,13 @@ from nbformat.v4 import new_output
 
 PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 PICTURE = 4 << 20  # bytes of a picture
+PIXELS = 40_000_000  # of a picture: a small file can hold one that fills a browser's memory
 TEXT = 100_000  # characters of one text
 WHOLE = 12 << 20  # characters of all outputs of a notebook
 # Commands of MathJax's that make links, names or styles, load more commands, or define new ones.
 COMMANDS = re.compile(
-    r"\\(?=(?:href|url|require|style|class|cssId|bbox|html\w*|data|unicode|includegraphics|"
+    # All backslashes: of two, the first alone is a new line, and would be a command's again.
+    r"(?<!\\)\\+(?=(?:href|url|require|style|class|cssId|bbox|html\w*|data|unicode|includegraphics|"
     r"def|let|edef|gdef|newcommand|renewcommand|newenvironment|renewenvironment|DeclareMathOperator|"
     r"texttip|mmlToken|toggle|label|ref|eqref|begingroup|Newextarrow|csname)(?![a-zA-Z]))"
 )
@@ -60,7 +62,9 @@ def markdown(source: str) -> str:
     source = source.replace("<", "&lt;")
     source = re.sub(r"\](?=\s*[(\[])", "]\u200b", source)
     source = re.sub(r"\](\s*):", "]\u200b\\1:", source)
-    source = re.sub(r"(?i)\b(javascript|vbscript|data)(\s*):", r"\1\2" + "\u200b:", source)
+    # Browsers pass over white space in these words.
+    schemes = "|".join(r"\s*".join(word) for word in ("javascript", "vbscript", "data"))
+    source = re.sub(rf"(?i)\b({schemes})(\s*):", r"\1\2" + "\u200b:", source)
     return COMMANDS.sub("", source)
 
 
@@ -113,7 +117,30 @@ def _picture(given: Any, head: bytes) -> str:
         data = base64.b64decode("".join(given.split()), validate=True)
     except (binascii.Error, ValueError):
         return ""
-    return base64.b64encode(data).decode("ascii") if data.startswith(head) else ""
+    small = data.startswith(head) and 0 < pixels(data) <= PIXELS
+    return base64.b64encode(data).decode("ascii") if small else ""
+
+
+def pixels(data: bytes) -> int:
+    """How many pixels a PNG or JPEG file says that it has; 0: it does not say it where it should.
+
+    Args:
+        data: The file; nothing is decoded.
+    """
+    if data.startswith(PICTURES["image/png"]):
+        width, height = data[16:20], data[20:24]
+        known = data[12:16] == b"IHDR" and len(height) == 4
+        return int.from_bytes(width, "big") * int.from_bytes(height, "big") if known else 0
+    at, found = 2, 0
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        kind = data[at + 1]
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
+            found = max(found, int.from_bytes(width, "big") * int.from_bytes(height, "big"))
+        if kind == 0xDA:  # the picture itself
+            break
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big") if kind != 0xFF else 1
+    return found
 
 
 def text(given: Any, longest: int = TEXT) -> str:

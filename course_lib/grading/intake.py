@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from course_lib.grading import archive, submission
 from course_lib.grading.archive import Bounds, Found, Refused
 from course_lib.grading.folder import NAME, OURS, Course, replace_folder
-from course_lib.grading.roster import Roster
+from course_lib.grading.roster import Learner, Roster
 from course_lib.grading.submission import Submission
 
 # How each platform writes the outer name of an entry. `Ada Byron_123_assignsubmission_file_`,
@@ -33,6 +33,8 @@ PLATFORMS = {
     "github": r"(?:.*?ASSIGNMENT-)?(?P<github>[A-Za-z0-9][A-Za-z0-9-]*)",
     "names": r"(?P<id>.+)",
 }
+NUMBERED = ("moodle", "canvas")  # platforms that give a learner a number
+MARKS = re.compile(r"_(\d+)_assignsubmission_")
 AGAIN = re.compile(r"(?: \(\d+\)|-\d+)$")  # what browsers and Canvas add to a name
 
 
@@ -157,6 +159,9 @@ def _entries(
             if found is None:
                 lines.append(Line(outer, "", False, "the name does not say whose it is"))
                 continue
+            if len(set(MARKS.findall(outer))) > 1:  # a name, or a file's, that imitates another's
+                lines.append(Line(outer, "", False, "the name says two people's numbers"))
+                continue
             names = {k: v for k, v in found.groupdict().items() if v}
             rest = names.pop("rest", "")
             late, _ = names.pop("late", ""), names.pop("file", "")
@@ -228,6 +233,7 @@ def _owners(
     """Whose each entry is; what is nobody's, or two people's, is refused."""
     found: list[tuple[_Entry, str]] = []
     spelled: dict[str, str] = {}
+    numbers: dict[str, set[tuple[str, str]]] = {}
     for entry in entries:
         if roster.learners:
             # A number that the platform gave is surer than a name.
@@ -241,6 +247,10 @@ def _owners(
                 lines.append(Line(entry.outer, "", False, who))
                 continue
             learner = who.id
+            if other := [c for c in NUMBERED if c in entry.names and _differs(who, c, entry)]:
+                said = f"the name is {learner}'s, the {other[0]} number is another's"
+                lines.append(Line(entry.outer, "", False, said))
+                continue
         else:
             learner = _slug(entry.names)
             if not NAME.fullmatch(learner) or ".." in learner or learner.endswith("."):
@@ -252,7 +262,23 @@ def _owners(
             lines.append(Line(entry.outer, learner, False, said))
             continue
         found.append((entry, learner))
-    return found
+        own = {(column, entry.names[column]) for column in NUMBERED if column in entry.names}
+        numbers.setdefault(learner, set()).update(own)
+    # A name can be changed to another's, a number cannot. (Moodle numbers submissions.)
+    doubtful = {who for who, known in numbers.items() if len(known) > 1}
+    for entry, learner in found:
+        if learner in doubtful:
+            said = (
+                f"{len(numbers[learner])} people are called so: add {learner}'s number to a roster"
+            )
+            lines.append(Line(entry.outer, learner, False, said))
+    return [pair for pair in found if pair[1] not in doubtful]
+
+
+def _differs(who: Learner, column: str, entry: _Entry) -> bool:
+    """Whether the platform's number is another one than the roster's."""
+    known = re.sub(r"\D", "", getattr(who, column))
+    return known not in ("", re.sub(r"\D", "", entry.names[column]))
 
 
 def _slug(names: dict[str, str]) -> str:
@@ -297,6 +323,7 @@ def _take(
         if old.digest == digest and old.submitted == when:
             return Line(outer, learner, True, f"attempt {old.attempt}, known already")
         del folder
+    written = entry.outer[:300].encode("utf-8", "replace").decode()  # a disk's names are any bytes
     number = max((old.attempt for _, old in attempts), default=0) + 1
     new = course.work / f"in-{secrets.token_hex(6)}"
     try:
@@ -305,7 +332,7 @@ def _take(
             (new / name).write_bytes(data)
         submission.write(
             new,
-            Submission(learner, assignment, entry.outer[:300], when, number, digest, notes=notes),
+            Submission(learner, assignment, written, when, number, digest, notes=notes),
         )
         replace_folder(new, place / f"{number:03d}", course.work / f"in-{secrets.token_hex(6)}")
     finally:
@@ -399,7 +426,18 @@ def chosen(files: dict[str, bytes], wanted: Sequence[str]) -> tuple[dict[str, by
             notes.append(f"{ascii(short[:60])} was left out")
             continue
         kept_files[short] = data
+    for path in _in_the_way(kept_files):
+        notes.append(f"{ascii(path[:60])} was left out")
+        del kept_files[path]
     return kept_files, notes
+
+
+def _in_the_way(files: Iterable[str]) -> list[str]:
+    """Files that would lie in a folder where a file is: an archive can hold both."""
+    taken = {*files, *OURS}
+    return [
+        path for path in files if any(str(above) in taken for above in PurePosixPath(path).parents)
+    ]
 
 
 def _called(path: str) -> str:

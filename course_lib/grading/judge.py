@@ -62,6 +62,8 @@ from course_lib.grading.sandbox import (
 START_SECONDS = 120.0  # until a kernel answers, on a busy machine
 HELLO = 20.0  # seconds until a kernel that is there says what a name stands for
 GRACE = 3.0  # seconds between an interrupt and the end of a kernel
+AT_ONCE = 200  # messages of the kernel's between two looks at the clock
+KEPT_BYTES = 16 << 20  # of outputs, over all cells
 MESSAGE_BYTES = 16 << 20  # of one message of the kernel's; a larger one is not even read
 AGENT = "__import__('course_inside.agent', fromlist=['agent'])"
 
@@ -79,6 +81,7 @@ class Settings:
         question_seconds: Time of one test cell.
         output_bytes: Output of one cell that is kept; twenty times as much stops the cell.
         restarts: Kernels in one question, besides the first.
+        seconds: Time of the whole submission, restarts included; what is left then has no points.
         template: Where kernels are forked, in a fraction of a second; None: each is started cold.
             What it hides counts then, not `hidden`.
     """
@@ -90,6 +93,7 @@ class Settings:
     question_seconds: float = 300.0
     output_bytes: int = 1 << 20
     restarts: int = 2
+    seconds: float = 900.0
     template: Template | None = None
 
 
@@ -149,7 +153,7 @@ class Kernel:
         self.line: Line | None = None
         self.context = zmq.Context()
         self.context.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES)
-        self.context.setsockopt(zmq.RCVHWM, 50)
+        self.context.setsockopt(zmq.RCVHWM, 10)  # of each channel, read or not
         self.manager = KernelManager(kernel_name="python3", context=self.context)
         self._private: str | None = None
         if settings.sandbox:
@@ -171,6 +175,8 @@ class Kernel:
             self.client.start_channels()
             self.client.wait_for_ready(timeout=START_SECONDS)
             self.line = self._connect(f"{private}/line")
+            if isinstance(self.manager.provisioner, BubblewrapProvisioner):
+                self.manager.provisioner.lock()
         except (RuntimeError, OSError, Ended) as error:
             reason = self.why()
             self.close()
@@ -268,13 +274,17 @@ class Kernel:
                 self.manager.interrupt_kernel()
                 until = time.monotonic() + GRACE
             message = self._message(self.client.iopub_channel, 0.1)
-            while message is not None:
-                if message["parent_header"].get("msg_id") == sent:
+            for _ in range(AT_ONCE):  # there may be no end of them
+                if message is None or idle:
+                    break
+                if _parent(message) == sent:
                     idle = idle or message["content"].get("execution_state") == "idle"
                     outputs.take(message)
-                message = self._message(self.client.iopub_channel, 0) if not idle else None
+                else:
+                    outputs.size += 1_000  # nobody asked for it
+                message = self._message(self.client.iopub_channel, 0)
             reply = self._message(self.client.shell_channel, 0)
-            if reply is not None and reply["parent_header"].get("msg_id") == sent:
+            if reply is not None and _parent(reply) == sent:
                 replied = time.monotonic()
         if interrupted:
             outputs.kept.append(_error_output("Stopped", interrupted))
@@ -312,6 +322,12 @@ class Kernel:
             self._private = None
 
 
+def _parent(message: dict[str, Any]) -> Any:
+    """Which message it answers; the kernel can send what it likes."""
+    header = message.get("parent_header")
+    return header.get("msg_id") if isinstance(header, dict) else None
+
+
 class _Outputs:
     """The outputs of one cell, cut."""
 
@@ -327,6 +343,7 @@ class _Outputs:
     def take(self, message: dict[str, Any]) -> None:
         kind, content = message.get("msg_type"), message["content"]
         if kind not in ("stream", "execute_result", "display_data", "error"):
+            self.size += 1_000  # what is not kept, but read
             return
         if kind == "error":
             self.error = f"{content.get('ename')}: {content.get('evalue')}"[:500]
@@ -366,12 +383,22 @@ class Learner:
         self.bad: dict[int, str] = {}  # cells that ended their kernel
         self.starts, self.allowed, self.reason = 0, 0, ""
         self._first, self._until = True, math.inf
+        self._room = KEPT_BYTES
+        self._end = time.monotonic() + settings.seconds
         self.start()
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left for all of it."""
+        return self._end - time.monotonic()
 
     def start(self) -> None:
         """Start a kernel and run the cells; those that end it are left out."""
         while True:
             self.close()
+            if self.left <= 0:
+                self.reason = f"all of it took longer than {self.settings.seconds:g} s"
+                return
             self.starts += 1
             self.kernel = Kernel(self.settings, self.folder)
             ended = self._run_cells(self.kernel)
@@ -390,6 +417,8 @@ class Learner:
         for index, cell in enumerate(self.cells):
             if index in self.bad:
                 continue
+            if self.left <= 0:
+                return "its time is over"
             try:
                 outputs, _ = kernel.run(cell.source)
             except Ended as error:
@@ -397,7 +426,9 @@ class Learner:
                 cell.outputs = [_error_output("Ended", str(error))]
                 return str(error)
             if self._first:
-                cell.outputs = outputs
+                self._room -= sum(len(str(output)) for output in outputs)
+                cut = [new_output("stream", name="stderr", text="[more output was cut]\n")]
+                cell.outputs = outputs if self._room >= 0 or not outputs else cut
         return None
 
     def close(self) -> None:
@@ -548,14 +579,16 @@ def _mark(
         with contextlib.redirect_stdout(printed):
             value = limited(
                 functools.partial(_run_test, cell.source, space, learner),
-                learner.settings.question_seconds,
+                max(0.001, min(learner.settings.question_seconds, learner.left)),
             )
         reached = question.total if type(value) not in (int, float) else float(value)
         question.points = min(max(reached, 0.0), question.total) if reached == reached else 0.0
     except ByHand as error:
         question.by_hand, question.message = True, str(error)
     except TookTooLong:
-        question.message = f"stopped after {learner.settings.question_seconds:g} s"
+        late = f"all of it took longer than {learner.settings.seconds:g} s"
+        asked = f"stopped after {learner.settings.question_seconds:g} s"
+        question.message = late if learner.left <= 0 else asked
     except AssertionError as error:
         question.message = str(error)[:500] or "a test failed"
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ import copy
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,9 @@ CELLS = 2_000
 SOURCE = 1 << 20  # characters of one cell
 ALIKE = 0.5  # likeness from which on two texts are the same cell, changed
 COMPARED = 5_000  # characters that are compared
+WHOLE = 4 << 20  # characters of all cells
+STEPS = 60_000_000  # of work on one notebook; then what is not known yet stays unknown
+PARSED = 100  # steps for a character of Python
 
 
 @dataclass
@@ -78,6 +82,20 @@ def rebuild(data: bytes, release: NotebookNode) -> Rebuilt:
     return Rebuilt(made, notes=notes)
 
 
+class _Effort:
+    """How much work is left: a text can be made so that to compare it takes for ever."""
+
+    def __init__(self) -> None:
+        self.left = STEPS
+
+    def spend(self, steps: int) -> bool:
+        """Whether there is enough left for this; then it is spent."""
+        if steps > self.left:
+            return False
+        self.left -= steps
+        return True
+
+
 class _Unreadable(ValueError):
     """No notebook could be made of the file."""
 
@@ -122,6 +140,7 @@ def _cells(found: dict[str, Any]) -> Iterator[_Cell]:
         cells = [cell for part in parts if isinstance(part, list) for cell in part]
     if len(cells) > CELLS:
         raise _Unreadable(f"the notebook has {len(cells)} cells, more than {CELLS}")
+    whole = 0
     for cell in cells:
         if not isinstance(cell, dict):
             continue
@@ -130,6 +149,9 @@ def _cells(found: dict[str, Any]) -> Iterator[_Cell]:
             text = "".join(part for part in text if isinstance(part, str))
         if not isinstance(text, str) or len(text) > SOURCE:
             continue
+        whole += len(text)
+        if whole > WHOLE:
+            raise _Unreadable(f"its cells hold more than {WHOLE >> 20} million characters")
         metadata = cell.get("metadata")
         rules = metadata.get("nbgrader") if isinstance(metadata, dict) else None
         grade_id = rules.get("grade_id") if isinstance(rules, dict) else ""
@@ -170,6 +192,10 @@ def _matched(cells: list[_Cell], released: list[NotebookNode]) -> dict[int, int]
     """Place in the submission to place in the release, for each cell that was found again."""
     places: dict[int, int] = {}
     left = set(range(len(released)))
+    effort = _Effort()
+    asked = [
+        _defined(known.source, effort) if _is_answer(known) else set[str]() for known in released
+    ]
 
     def claim(here: int, there: int) -> None:
         places[here] = there
@@ -187,16 +213,15 @@ def _matched(cells: list[_Cell], released: list[NotebookNode]) -> dict[int, int]
         said = by_id if by_rule is None else by_rule
         if said is None or said not in left:
             continue
-        if _is_answer(released[said]) or _similar(cell, released[said]):
+        if _is_answer(released[said]) or _similar(cell, released[said], effort):
             claim(here, said)
     for here in reversed(range(len(cells))):
         if here in places:
             continue
-        defines = _defined(cells[here].text)
+        defines = _defined(cells[here].text, effort)
         for there in sorted(left):
-            wanted = _defined(released[there].source) if _is_answer(released[there]) else set()
             same = cells[here].text.strip() == released[there].source.strip()
-            if (same and same != "") or defines & wanted:
+            if same or defines & asked[there]:
                 claim(here, there)
                 break
     for here in range(len(cells)):
@@ -205,13 +230,13 @@ def _matched(cells: list[_Cell], released: list[NotebookNode]) -> dict[int, int]
         low = max((t for h, t in places.items() if h < here), default=-1)
         high = min((t for h, t in places.items() if h > here), default=len(released))
         nearest = [t for t in sorted(left) if low < t < high]
-        scores = {t: _likeness(cells[here].text, released[t].source) for t in nearest}
+        scores = {t: _likeness(cells[here].text, released[t].source, effort) for t in nearest}
         best = max(scores, key=lambda t: scores[t], default=None)
         if best is not None and scores[best] >= ALIKE:
             claim(here, best)
     # An answer that looks like nothing: the one cell of its kind between two that are known.
     # (One that defines a function would have been known by it.)
-    unknown = [t for t in left if _is_answer(released[t]) and not _defined(released[t].source)]
+    unknown = [t for t in left if _is_answer(released[t]) and not asked[t]]
     for there in sorted(unknown):
         after = max((h for h, t in places.items() if t < there), default=-1)
         before = min((h for h, t in places.items() if t > there), default=len(cells))
@@ -221,29 +246,47 @@ def _matched(cells: list[_Cell], released: list[NotebookNode]) -> dict[int, int]
     return places
 
 
-def _similar(cell: _Cell, released: NotebookNode) -> bool:
+def _similar(cell: _Cell, released: NotebookNode, effort: _Effort) -> bool:
     """Whether a cell with the right id is what it says: not an answer under another's id."""
     return (
         _is_fixed(released)
-        or not (_defined(cell.text) - _defined(released.source))
-        or (_likeness(cell.text, released.source) >= ALIKE)
+        or not (_defined(cell.text, effort) - _defined(released.source, effort))
+        or (_likeness(cell.text, released.source, effort) >= ALIKE)
     )
 
 
-def _defined(text: str) -> set[str]:
+def _defined(text: str, effort: _Effort) -> set[str]:
     """The functions and classes that a cell defines, even if it does not compile."""
     try:
+        if not effort.spend(PARSED * len(text)):
+            raise MemoryError
         nodes = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set(re.findall(r"^(?:def|class) +(\w+)", text[:SOURCE], flags=re.MULTILINE))
     return {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
 
 
-def _likeness(a: str, b: str) -> float:
-    matcher = difflib.SequenceMatcher(None, a[:COMPARED], b[:COMPARED], autojunk=False)
+def _likeness(a: str, b: str, effort: _Effort) -> float:
+    """How alike two texts are, as `SequenceMatcher.ratio` has it; less where that is much work."""
+    a, b = a[:COMPARED], b[:COMPARED]
+    if not effort.spend(len(a) + len(b)):
+        return 0.0
+    matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
     if matcher.real_quick_ratio() < ALIKE or matcher.quick_ratio() < ALIKE:
         return 0.0
-    return matcher.ratio()
+    often, same = Counter(b), 0
+    places = [(0, len(a), 0, len(b))]
+    while places:
+        here, end, there, finish = places.pop()
+        if not effort.spend(sum(often[letter] for letter in a[here:end])):
+            break
+        i, j, size = matcher.find_longest_match(here, end, there, finish)
+        same += size
+        if size:
+            places += [(here, i, there, j)] if here < i and there < j else []
+            after = (i + size, end, j + size, finish)
+            places += [after] if after[0] < end and after[2] < finish else []
+    return 2 * same / (len(a) + len(b))
 
 
 def _joined(

@@ -10,6 +10,7 @@ start kernels through it without knowing (`JUPYTER_DEFAULT_PROVISIONER_NAME=cour
 * a home and a /tmp of its own, in memory, of a limited size, gone afterwards;
 * no environment, no capabilities, no user namespaces, process numbers of its own: a signal, a
   debugger or /proc reaches nobody outside;
+* none of the system's calls that `inside.seccomp` forbids;
 * limits on memory, tasks, time and files. Memory and tasks of all processes together are held by a
   control group where one can be had (`cgroup`), else by a thread that looks every `LOOK` seconds.
 
@@ -48,12 +49,14 @@ from traitlets import Float, Integer, List, Unicode
 import course_lib
 from course_lib.grading.cgroup import Group, make_group, orphaned
 from course_lib.grading.cgroup import sweep as sweep_groups
+from course_lib.grading.inside import seccomp
 
 GB, MB = 1 << 30, 1 << 20
 TEMPLATE_SECONDS = 180.0  # until it has imported torch, on a busy machine
 LOOK = 0.1  # seconds between two looks of the watcher
 MAPPED = GB  # what a process with torch maps for writing and hardly touches
 PRIVATE_BYTES = 16 * MB  # what may lie in the private folder: sockets and a small file
+FILES = 4_096  # open in all processes together; each socket can hold memory that nobody counts
 PACKAGES = "/course"  # where course_lib is, in the sandbox
 HOME = "/learner"
 HIDDEN_ROOMS = ("checks", "grading")  # of course_lib: answers, and how they are judged
@@ -184,6 +187,9 @@ def command(
         empty = ["--size", "4096", "--tmpfs", path, "--remount-ro", path]
         # A path that is not there cannot be covered, and need not be.
         real = path.replace(package, str(here), 1)
+        if path.endswith("/__pycache__"):  # it may come later: then it would not be covered
+            with contextlib.suppress(OSError):
+                os.makedirs(real, exist_ok=True)
         if os.path.isdir(real):
             parts += empty
         elif os.path.exists(real):
@@ -194,6 +200,7 @@ def command(
     if template:  # who is to mount a /proc of its own must see a whole one
         parts += ["--ro-bind", "/proc", "/host"]
     parts += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+    parts += ["--dev-bind", "/dev/null", "/dev/zero"]  # mapped, it is memory that nobody counts
     parts += [*size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--dir", work]
     parts += ["--bind", private, private]
     if folder is not None:
@@ -257,9 +264,12 @@ def _masked(package: str, hidden: Iterable[str]) -> list[str]:
         if name.startswith("course_lib."):
             stem = name.replace(".", "/").removeprefix("course_lib/")
             masked += [f"{copy}/{stem}{end}" for copy in sorted(copies) for end in ("", ".py")]
+            # What Python made of a module lies beside it, and can be run without it.
+            parent = str(Path(stem).parent / "__pycache__")
+            masked += [str(Path(copy, parent)) for copy in sorted(copies)]
         else:
             masked.append(os.path.abspath(name))
-    return masked
+    return list(dict.fromkeys(masked))
 
 
 class Watcher(threading.Thread):
@@ -295,13 +305,14 @@ class Watcher(threading.Thread):
         limits = self.limits
         if time.monotonic() > self._until:
             return f"it ran longer than {limits.seconds:g} s"
-        memory = tasks = 0
+        memory = tasks = opened = 0
         everyone = [self.init, *self.init.children(recursive=True)]
         for process in everyone:
             with contextlib.suppress(psutil.NoSuchProcess):
                 used = process.memory_info()
                 memory += used.rss - used.shared
                 tasks += process.num_threads()
+                opened += process.num_fds()
         if memory > limits.memory / 2:  # what forked processes share was counted for each of them
             memory = 0
             for process in everyone:
@@ -312,9 +323,14 @@ class Watcher(threading.Thread):
             return f"it used more than {limits.memory / GB:.1f} GB of memory"
         if tasks > limits.tasks:
             return f"it started more than {limits.tasks} processes and threads"
+        if opened > FILES:
+            return f"it opened more than {FILES} files and sockets"
         with os.scandir(self.private) as entries:
-            lies = [entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries]
-        if sum(lies) > PRIVATE_BYTES or len(lies) > 100:
+            lies = [
+                (e.is_dir(follow_symlinks=False), e.stat(follow_symlinks=False)) for e in entries
+            ]
+        size = sum(found.st_blocks * 512 for _, found in lies)
+        if size > PRIVATE_BYTES or len(lies) > 100 or any(folder for folder, _ in lies):
             return "it filled the folder of its sockets"
         return ""
 
@@ -369,7 +385,7 @@ class Template:
         self.process.kill()
         self.process.wait()
         self._said.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
 
 class _Forked:
@@ -404,6 +420,20 @@ class _Forked:
                 said += self._connection.recv(500)
             raise SandboxError(f"no kernel was forked: {said!r}")
         return psutil.Process(pids[0])
+
+    def lock(self) -> None:
+        """Have the folder of the kernel's sockets made read-only for it.
+
+        Raises:
+            SandboxError: It is not.
+        """
+        try:
+            self._connection.sendall(b"lock\n")
+            said = self._connection.recv(500)
+        except OSError as error:
+            said = str(error).encode()
+        if said != b"locked\n":
+            raise SandboxError(f"the folder of a kernel's sockets is not locked: {said!r}")
 
     def poll(self) -> int | None:
         """None while it runs."""
@@ -526,21 +556,37 @@ class BubblewrapProvisioner(LocalProvisioner):
             environment=kwargs.get("env") or dict(os.environ),
         )
         self._status, writing = os.pipe()
-        os.set_inheritable(writing, True)
         at = full.index("--")
         full[at:at] = ["--json-status-fd", str(writing)]
+        given = [writing]
+        if calls := seccomp.program():
+            given.append(_readable(calls))
+            full[at:at] = ["--seccomp", str(given[-1])]
         self.group = make_group(self.memory, self.tasks)
         if self.group is not None:
             enter = f'echo $$ > {self.group.enter} && exec "$@"'
             full = ["/bin/sh", "-c", enter, "sh", *full]
         try:
-            info = await super().launch_kernel(full, cwd="/", pass_fds=(writing,), **kwargs)
+            # Its own words would go to the grader's terminal, with whatever moves a cursor there.
+            kwargs |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            info = await super().launch_kernel(full, cwd="/", pass_fds=tuple(given), **kwargs)
         finally:
-            os.close(writing)
+            for number in given:
+                os.close(number)
         self.init = psutil.Process(self._first_process())
         self.kernel = _first_child(self.init)
         self._watch()
         return info
+
+    def lock(self) -> None:
+        """Have nothing more made in the folder of the sockets, once all are there.
+
+        Raises:
+            SandboxError: It could not be locked. (Of a kernel that was started cold it cannot; the
+                watcher looks at its size.)
+        """
+        if isinstance(self.process, _Forked):
+            self.process.lock()
 
     def _watch(self) -> None:
         assert self.init is not None and self.private is not None
@@ -637,8 +683,16 @@ class BubblewrapProvisioner(LocalProvisioner):
         if self.group is not None:
             self.group.remove()
         if self.private is not None:
-            shutil.rmtree(self.private, ignore_errors=True)
+            remove(self.private)
             self.private = None
+
+
+def _readable(data: bytes) -> int:
+    """An open file that holds these bytes, to be read from the beginning."""
+    with tempfile.TemporaryFile() as stream:
+        stream.write(data)
+        stream.seek(0)
+        return os.dup(stream.fileno())
 
 
 def _pack(folder: str, archive: str, limit: int) -> None:
@@ -669,6 +723,16 @@ def _bases() -> list[str]:
     return [base for base in (run, "/dev/shm", tempfile.gettempdir()) if os.path.isdir(base)]
 
 
+def remove(folder: str) -> None:
+    """Remove a folder in which a learner's code may have made others, however deep."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if os.path.isdir(folder):
+        # Deeper than one process can open folders: a program that changes into them can.
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(["rm", "-rf", "--", folder], timeout=60, check=False)
+
+
 def sweep() -> int:
     """Remove what graders left that were killed: folders of sockets, and control groups.
 
@@ -679,7 +743,7 @@ def sweep() -> int:
     for base in _bases():
         for folder in Path(base).glob("course-*-*"):
             if orphaned(folder.name) and folder.is_dir() and not folder.is_symlink():
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(str(folder))
                 removed += not folder.exists()
     return removed
 

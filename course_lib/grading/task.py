@@ -162,11 +162,16 @@ def _judged(task: Task, settings: Settings) -> Outcome:
     start = time.monotonic()
     notes, made, texts = list(task.notes), [], {}
     with tempfile.TemporaryDirectory(prefix="course-") as folder:
-        extra = {n: d for n, d in task.files.items() if not n.endswith(".ipynb")}
-        for name, data in (extra | task.assignment.files).items():
+        ours = task.assignment.files
+        extra = {n: d for n, d in task.files.items() if not n.endswith(".ipynb") and n not in ours}
+        for name, data in (ours | extra).items():
             path = Path(folder, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            except OSError:  # a learner's file stands where a folder of ours does, or the reverse
+                if name in ours:
+                    raise
         for name, text in task.assignment.sources.items():
             source, release = _parsed(text), _parsed(task.assignment.releases[name])
             handed_in = task.files.get(f"{name}.ipynb")
@@ -210,8 +215,12 @@ def failed(task: Task, reason: str) -> Outcome:
         ]
         made.append(Notebook(name, questions))
         release = _parsed(task.assignment.releases[name])
-        rebuilt = rebuild(task.files.get(f"{name}.ipynb") or b"", release)
-        texts[name] = nbformat.writes(clean.notebook(rebuilt.notebook, release), version=4)
+        try:  # what made a worker fail may do so here
+            rebuilt = rebuild(task.files.get(f"{name}.ipynb") or b"", release)
+            cleaned = clean.notebook(rebuilt.notebook, release)
+        except Exception:
+            cleaned = clean.notebook(rebuild(b"", release).notebook, release)
+        texts[name] = nbformat.writes(cleaned, version=4)
     return Outcome(
         Record(
             learner=task.learner,

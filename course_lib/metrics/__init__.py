@@ -75,6 +75,7 @@ from course_lib.metrics.segmentation import (
     mean_iou,
     pixel_accuracy,
 )
+from course_lib.metrics.velocity_gap import VelocityGap, velocity_gap
 from course_lib.metrics.wasserstein import wasserstein_1d
 
 __all__ = [
@@ -90,6 +91,7 @@ __all__ = [
     "Reconstruction",
     "Reliability",
     "TrueObjects",
+    "VelocityGap",
     "accuracy",
     "auroc",
     "average_precision",
@@ -142,5 +144,6 @@ __all__ = [
     "reconstruction_scores",
     "reliability",
     "top_k_accuracy",
+    "velocity_gap",
     "wasserstein_1d",
 ]

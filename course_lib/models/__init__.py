@@ -10,7 +10,9 @@ from course_lib.models.deeplab import DeepLabV3, DeepLabV3Plus
 from course_lib.models.fcn import FCN, DilatedFCN
 from course_lib.models.flow import Flow
 from course_lib.models.inversion import InverseEncoder, Inversion, invert
+from course_lib.models.latent_flow import LatentFlow
 from course_lib.models.mask_rcnn import MaskRCNN
+from course_lib.models.patch_transformer import PatchTransformer
 from course_lib.models.pixelwise import PixelwiseClassifier
 from course_lib.models.point_field import PointField
 from course_lib.models.point_gan import PointDiscriminator, PointGenerator
@@ -46,6 +48,8 @@ __all__ = [
     "Flow",
     "InverseEncoder",
     "Inversion",
+    "LatentFlow",
+    "PatchTransformer",
     "PixelwiseClassifier",
     "PointDiscriminator",
     "PointField",
@@ -81,6 +85,7 @@ MODELS: dict[str, type[nn.Module]] = {
         FeatureDiscriminator,
         Flow,
         InverseEncoder,
+        LatentFlow,
         PixelwiseClassifier,
         ResNetUNet,
         SampleFeatures,

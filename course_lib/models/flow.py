@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.models.conditioning import check_latent
+from course_lib.models.patch_transformer import PatchTransformer
 from course_lib.models.time_unet import NOT_TOLD, TimeUNet
 from course_lib.ops.paths import check_path, check_target, check_times, convert, mix
 from course_lib.ops.solvers import (
@@ -29,6 +30,10 @@ from course_lib.ops.solvers import (
     time_steps,
 )
 
+NETWORKS: dict[str, type[TimeUNet] | type[PatchTransformer]] = {
+    "unet": TimeUNet,
+    "transformer": PatchTransformer,
+}
 FIRST = 1e-3  # a network that says the noise is not asked before this time: there it knows nothing
 
 
@@ -36,7 +41,8 @@ class Flow(nn.Module):
     """A network with time, the path it was trained on, and how samples are drawn from it.
 
     Args:
-        network: arguments of the `TimeUNet`.
+        network: arguments of the network.
+        architecture: "unet", a `TimeUNet`, or "transformer", a `PatchTransformer`.
         path: from noise to data, "straight", "cosine" or "linear".
         predicts: what the network says, "velocity", "noise", "image" or "v".
         solver: "euler", "midpoint", "heun", "ddim" or "ancestral".
@@ -52,6 +58,7 @@ class Flow(nn.Module):
         self,
         *,
         network: dict[str, Any],
+        architecture: str = "unet",
         path: str = "straight",
         predicts: str = "velocity",
         solver: str = "heun",
@@ -62,10 +69,14 @@ class Flow(nn.Module):
         check_path(path)
         check_target(predicts)
         self.path, self.predicts = path, predicts
-        self.network = TimeUNet(**network)
+        if architecture not in NETWORKS:
+            raise ValueError(
+                f"architecture is {architecture!r}; choose one of {', '.join(NETWORKS)}."
+            )
+        self.network = NETWORKS[architecture](**network)
         self.out_channels, self.size = self.network.in_channels, self.network.size
         self.num_classes = self.network.num_classes
-        self.shape = (self.out_channels, *self.size)
+        self.shape: tuple[int, ...] = (self.out_channels, *self.size)  # of what is led along
         self.latent_dim = self.out_channels * self.size[0] * self.size[1]
         self.solver, self.steps, self.guidance = solver, steps, guidance
         self._check_way(solver, steps)
@@ -117,7 +128,15 @@ class Flow(nn.Module):
             ValueError: for noise of another shape, or labels that are missing.
         """
         check_latent(z, self.latent_dim)
-        return self.follow(z.unflatten(1, self.shape), labels)
+        return self.decode(self.follow(z.unflatten(1, self.shape), labels))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return what is led along for pictures (B, C, H, W) in [-1, 1]: themselves."""
+        return images
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Return the pictures that samples stand for: themselves."""
+        return x
 
     def follow(
         self,

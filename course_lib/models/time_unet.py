@@ -197,7 +197,7 @@ class TimeUNet(nn.Module):
         self._check(x, t, labels)
         height, width = x.shape[-2:]
         embedded = self.embedding(t, labels)  # (B, 4 * widths[0])
-        h = self.first(self._squares(x))  # (B, widths[0], H / patch, W / patch)
+        h = self.first(squares(x, self.patch))  # (B, widths[0], H / patch, W / patch)
 
         maps, down, shrink = [h], iter(self.down), iter(self.shrink)
         for level in range(len(self.shrink) + 1):
@@ -217,16 +217,17 @@ class TimeUNet(nn.Module):
         out = self.last(F.silu(self.norm(h)))  # (B, in_channels * patch², ...)
         return F.pixel_shuffle(out, self.patch)[..., :height, :width]
 
-    def _squares(self, x: Tensor) -> Tensor:
-        """Return (B, C * patch², ceil(H / patch), ceil(W / patch)); what is missing is repeated."""
-        below, right = (-side % self.patch for side in x.shape[-2:])
-        if below or right:
-            x = F.pad(x, (0, right, 0, below), mode="replicate")
-        return F.pixel_unshuffle(x, self.patch)
-
     def _check(self, x: Tensor, t: Tensor, labels: Tensor | None) -> None:
         check_pair(x, t, (self.in_channels, *self.size))
         check_labels(labels, self.num_classes, len(x))
+
+
+def squares(x: Tensor, patch: int) -> Tensor:
+    """Return (B, C * patch², ceil(H / patch), ceil(W / patch)); what is missing is repeated."""
+    below, right = (-side % patch for side in x.shape[-2:])
+    if below or right:
+        x = F.pad(x, (0, right, 0, below), mode="replicate")
+    return F.pixel_unshuffle(x, patch)
 
 
 def check_pair(x: Tensor, t: Tensor, shape: tuple[int, ...]) -> None:

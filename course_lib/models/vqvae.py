@@ -144,10 +144,14 @@ class VQVAE(nn.Module):
         quantised, codes, loss = self.quantiser(self.encoder(images))
         return VQOutput(self.outputs(self.decoder(quantised)), codes, loss)
 
+    def vectors(self, images: Tensor) -> Tensor:
+        """Return the vectors (B, dim, h, w) of pictures, before each is replaced by its code."""
+        check_images(images, self.in_channels, self.size)
+        return self.encoder(images)
+
     def encode(self, images: Tensor) -> Tensor:
         """Return the codes (B, h, w) of pictures (B, in_channels, H, W) in [-1, 1]."""
-        check_images(images, self.in_channels, self.size)
-        return self.quantiser.codes(self.encoder(images))
+        return self.quantiser.codes(self.vectors(images))
 
     def pixels(self, codes: Tensor) -> Pixels:
         """Return the distribution over pictures for codes (B, h, w)."""

@@ -25,7 +25,7 @@ from course_lib.recipes import (
     segmentation,
     variational,
 )
-from course_lib.recipes.flow import FlowRecipe
+from course_lib.recipes.flow import FlowRecipe, LatentFlowRecipe
 from course_lib.recipes.recipe import DataSpec, Family, GANRecipe, Network, Recipe
 from course_lib.recipes.variational import CodeFamily, CodeRecipe
 
@@ -63,6 +63,7 @@ __all__ = [
     "Family",
     "FlowRecipe",
     "GANRecipe",
+    "LatentFlowRecipe",
     "Network",
     "Recipe",
     "bottom_up",

@@ -1,7 +1,8 @@
 """Generation by a flow at 32x32: flow matching on digits, shapes and photographs; DDPM beside it.
 
 All have one network, a small U-Net that is told time and class, and one way of training. The number
-of updates is what pays on one core.
+of updates is what pays on one core. Two variations on digits: a transformer on patches in the place
+of the U-Net, and a flow on the codes of an autoencoder.
 """
 
 import math
@@ -13,11 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.data import Augment, ImageSet, points
-from course_lib.models import Flow
+from course_lib.data import Augment, ImageSet, points, to_float
+from course_lib.models import VQVAE, CodeGenerator, Flow, LatentFlow
+from course_lib.recipes import ring
 from course_lib.recipes.generation import DATA, READINGS, SMOKE
 from course_lib.recipes.recipe import DataSpec, Sets, check_arguments
-from course_lib.train import FlowConfig, FlowHistory, PointFlowConfig, train_flow
+from course_lib.train import (
+    FlowConfig,
+    FlowHistory,
+    PointFlowConfig,
+    PointsConfig,
+    load_checkpoint,
+    train_flow,
+)
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
@@ -30,7 +39,8 @@ class FlowRecipe:
         name: of the claim that measured it.
         title: as tables show it.
         data: the images.
-        network: arguments of the `TimeUNet`, besides what comes with the data.
+        network: arguments of the `TimeUNet`, besides what comes with the data; or of the network
+            that `asked` names as its "architecture".
         asked: arguments of the `Flow`, besides its network: path, what it says, solver, guidance.
         config: of the training; its seed is that of the run.
         smoke: the images of a run of seconds that only shows that everything works.
@@ -118,6 +128,59 @@ class FlowRecipe:
         return card if condition is None else {**card, "condition": condition}
 
 
+MEASURED = 5000  # images, of whose codes mean and std are taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentFlowRecipe(FlowRecipe):
+    """How a flow is trained on the codes of an autoencoder that was trained before.
+
+    Args:
+        autoencoder: a shipped checkpoint, or a file, of a VQ-VAE, with or without its prior.
+    """
+
+    autoencoder: str
+
+    def arguments_for(self, train_set: ImageSet) -> dict[str, Any]:
+        """Return all arguments of the flow's constructor for this set."""
+        classes = {"num_classes": train_set.num_classes} if self.conditional else {}
+        codes = self._autoencoder()[1]
+        return {"codes": codes, "network": {**classes, **self.network}, **self.asked}
+
+    def build(self, train_set: ImageSet, seed: int) -> LatentFlow:
+        """Return the flow with the random weights of a seed, and the trained autoencoder.
+
+        Raises:
+            ValueError: for a checkpoint of another model, or images that it does not take.
+        """
+        trained, codes = self._autoencoder()
+        got, wanted = tuple(train_set.images.shape[1:]), (trained.in_channels, *trained.size)
+        if got != wanted:
+            raise ValueError(
+                f"The autoencoder {self.autoencoder} takes images of {wanted[0]}x{wanted[1]}x"
+                f"{wanted[2]} (channels, height, width) and {train_set.name} has "
+                f"{got[0]}x{got[1]}x{got[2]}. Load the set at that size, or train one for these "
+                "images: `course train-code vqvae`, and give its model.safetensors."
+            )
+        torch.manual_seed(seed)
+        model = LatentFlow(**self.arguments_for(train_set))
+        model.codes.load_state_dict(trained.state_dict())
+        model.measure(to_float(train_set.images[:MEASURED]))
+        return model
+
+    def _autoencoder(self) -> tuple[VQVAE, dict[str, Any]]:
+        """Return the trained autoencoder and the arguments of its constructor."""
+        model, card = load_checkpoint(self.autoencoder)
+        if isinstance(model, CodeGenerator):
+            return model.codes, card["arguments"]["codes"]
+        if isinstance(model, VQVAE):
+            return model, card["arguments"]
+        raise ValueError(
+            f"{self.autoencoder} holds a {type(model).__name__}; a flow on codes needs a VQ-VAE, "
+            "such as vqvae-digits."
+        )
+
+
 def with_steps(config: FlowConfig, steps: int) -> FlowConfig:
     """Return a configuration with so many steps, read and drawn equally often over them."""
     readings, sheets = max(1, steps // (5 * READINGS)), max(1, steps // READINGS)
@@ -146,7 +209,12 @@ CONFIG = FlowConfig(
     channels_last=True,
 )
 STEPS = {"digits": 8_000, "shapes": 16_000, "cifar10": 40_000}
-KINDS = {"flow": "Flow matching", "ddpm": "DDPM"}
+KINDS = {
+    "flow": "Flow matching",
+    "ddpm": "DDPM",
+    "patch-flow": "Flow matching, transformer on patches",
+    "latent-flow": "Flow matching on codes",
+}
 RECIPES: dict[tuple[str, str], FlowRecipe] = {
     ("flow", task): FlowRecipe(
         name=f"flow-{task}",
@@ -170,13 +238,41 @@ RECIPES["ddpm", "digits"] = replace(
     asked={"path": "linear", "predicts": "noise", "solver": "ddim", "steps": 24, "guidance": 1.5},
     config=replace(RECIPES["flow", "digits"].config, times="uniform"),
 )
+# Another network, all else as in flow matching.
+RECIPES["patch-flow", "digits"] = replace(
+    RECIPES["flow", "digits"],
+    name="patch-flow-digits",
+    title=KINDS["patch-flow"],
+    network={"width": 128, "layers": 4, "heads": 4, "patch": 4},
+    asked={**ASKED, "architecture": "transformer"},
+)
+# Codes in the place of pixels: maps of 8x8, for which a smaller network will do.
+RECIPES["latent-flow", "digits"] = LatentFlowRecipe(
+    name="latent-flow-digits",
+    title=KINDS["latent-flow"],
+    data=DATA["digits"],
+    network={"widths": (48, 64), "blocks": 1, "patch": 1, "heads": 4},
+    asked=ASKED,
+    config=with_steps(CONFIG, 6_000),
+    smoke=SMOKE["digits"],
+    autoencoder="vqvae-digits",
+)
 
 # ---------------------------------------------------------------------------------- in the plane
 
 PLANE_WIDTH, PLANE_LAYERS = 128, 4
 PLANE_POINTS = 100_000  # of the training set
-PLANE = PointFlowConfig(steps=15_000, batch_size=512, lr=2e-3)
+PLANE = PointFlowConfig(steps=10_000, batch_size=512, lr=2e-3)
 PLANE_STD = {"ring": 0.2, "grid": 0.15, "spiral": 0.1}
+# Beside the flow, the ring's two GANs with a penalty. Each discriminator is shown as many points of
+# the set as the flow.
+PLANE_GANS: dict[str, PointsConfig] = {
+    name: replace(config, steps=PLANE.steps // config.critic_steps, batch_size=PLANE.batch_size)
+    for name, config in ring.CONFIGS.items()
+    if name in ("non-saturating-r1", "wgan-gp")
+}
+PLANE_COMPONENTS = (8, 16, 32, 64)  # of a mixture by EM; held-out points choose
+PLANE_PASSES = PLANE.steps * PLANE.batch_size // PLANE_POINTS  # of EM, at most
 
 
 def plane_centres(name: str) -> Tensor:

@@ -120,13 +120,14 @@ def train_flow(
             for group in adam.param_groups:
                 group["lr"] = learning_rate(config, at.step)
 
-            noise = torch.randn_like(images)
+            data = model.encode(images)  # the images themselves, or their codes
+            noise = torch.randn_like(data)
             if config.transport:
-                noise = noise[pair_by_transport(noise, images)]
-            t = draw_times(len(images), config.times, images.device)
+                noise = noise[pair_by_transport(noise, data)]
+            t = draw_times(len(data), config.times, data.device)
             told = drop(labels, config.drop_labels) if model.num_classes else None
-            x = mix(images, noise, t, model.path)
-            wanted = target(images, noise, t, model.predicts, model.path)
+            x = mix(data, noise, t, model.path)
+            wanted = target(data, noise, t, model.predicts, model.path)
             with engine.autocast():
                 said = model.network(x, t, told)
             error = (said.float() - wanted).square().flatten(1).mean(1)  # (B,)
@@ -224,7 +225,7 @@ def check_flow(
     check_model(model)
     if len(train_set) == 0:
         raise ValueError(f"The set {train_set.name}/{train_set.split} is empty.")
-    wanted, got = model.shape, tuple(train_set.images.shape[1:])
+    wanted, got = (model.out_channels, *model.size), tuple(train_set.images.shape[1:])
     if wanted != got:
         raise ValueError(
             f"The Flow takes images of {wanted[0]}x{wanted[1]}x{wanted[2]} (channels, height, "

@@ -18,6 +18,8 @@ ALL = {
     "questions.js",
     "pixels.js",
     "roi.js",
+    "flow-network.js",
+    "flow.js",
 }
 FORMULA = '<span class="math notranslate">x</span>'
 WIDGET = '<script type="application/vnd.jupyter.widget-view+json">{}</script>'
@@ -28,6 +30,7 @@ PAGES = {
     '<div class="question-answer"></div>': {"questions.js"},
     '<div class="pixel-explorer"></div>': {"pixels.js"},
     '<div class="roi-explorer"></div>': {"roi.js"},
+    '<div class="flow-explorer"></div>': {"flow-network.js", "flow.js"},
     WIDGET: {"third_party/widgets/embed.js"},
     FORMULA + WIDGET: {
         "third_party/mathjax/startup.js",

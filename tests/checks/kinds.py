@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 from torchvision.ops import batched_nms, box_iou, roi_align
@@ -15,6 +16,11 @@ from torchvision.ops import batched_nms, box_iou, roi_align
 from course_lib.checks.after_the_network import split_touching as marks
 from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.cvae import told_both as told
+from course_lib.checks.flow_2d import examine_density as by_density
+from course_lib.checks.flow_2d import paired_loss as pairing
+from course_lib.checks.flow_editing import examine_inversion as by_inversion
+from course_lib.checks.flow_editing import fill_in as filling
+from course_lib.checks.flow_latent import draw_codes as to_pictures
 from course_lib.checks.flow_pictures import examine_way as by_way
 from course_lib.checks.flow_pictures import flow_step as flowing
 from course_lib.checks.four_steps import diagnose_training as training
@@ -37,7 +43,7 @@ from course_lib.checks.vqvae import examine_prior as by_prior
 from course_lib.checks.vqvae import quantise as choice
 from course_lib.checks.wgan_gp import examine_penalty as by_penalty
 from course_lib.models import CVAE, VAE, UNet
-from course_lib.ops import VectorQuantizer
+from course_lib.ops import VectorQuantizer, pair_by_transport, solve, time_steps
 from course_lib.train import PointsConfig
 
 bugs = training_pass.BUGS
@@ -747,6 +753,32 @@ def choice_of(change):
     return lambda *arguments: change(*choice.reference(*arguments))
 
 
+def pictures_by_the_package(field, decoder, codebook, mean, std, noise, steps):
+    times = time_steps(steps)
+    x = solve(lambda at, t: field(at, float(t)), noise, times, solver="euler")
+    quantiser = VectorQuantizer(num_codes=len(codebook), dim=codebook.shape[1])
+    quantiser.codebook.copy_(codebook)
+    return decoder(quantiser.lookup(quantiser.codes(x * std + mean)))
+
+
+def pictures_by_a_loop(field, decoder, codebook, mean, std, noise, steps):
+    x, t = noise.clone(), 0.0
+    while t < 1 - 1e-6:
+        x += field(x, t) * (1 / steps)
+        t += 1 / steps
+    u = torch.addcmul(mean, x, std)
+    far = (u[:, None] - codebook[None, :, :, None, None]).square().sum(2)  # (B, K, h, w)
+    return decoder(F.embedding(far.argmin(1), codebook).permute(0, 3, 1, 2))
+
+
+def pictures_twice_as_fast(field, *rest):
+    return to_pictures.reference(lambda x, t: 2 * field(x, t), *rest)
+
+
+def pictures_of(change):
+    return lambda *arguments: change(to_pictures.reference(*arguments))
+
+
 def prior_by_logarithms(prior):
     """Other sizes, logarithms, all images in turn."""
     total = torch.zeros((), dtype=torch.float64)
@@ -875,7 +907,154 @@ def way_backwards(way):
     assert torch.allclose(x.double(), by_way.IMAGES.double(), atol=1e-3)
 
 
+def density_against_the_bell(density_along):
+    """A field with a known end in closed form, a product of factors, and a clock that matters."""
+    matrix = torch.tensor([[0.4, 1.0], [0.2, -0.9]]).double()
+
+    def velocity(x, t):
+        return (2 * t - 0.2) * (x @ matrix.T) + 3 * t
+
+    x = torch.tensor([[0.3, -1.0], [2.0, 0.5], [-0.4, 0.1]]).double()
+    end, volume = x, 0.0
+    for t in (1.0, 2 / 3, 1 / 3):
+        end = end - velocity(end, t) / 3
+        volume += (2 * t - 0.2) * (0.4 - 0.9) / 3
+    wanted = Normal(0.0, 1.0).log_prob(end).sum(1) - volume
+    assert torch.allclose(density_along(velocity, x, 3).double(), wanted, atol=1e-3)
+
+
+def density_only_shapes(density_along):
+    assert density_along(by_density._velocity, by_density.POINTS.clone(), 4).shape == (3,)
+
+
+def density_swallows(density_along):
+    try:
+        by_density.reference(density_along)
+    except AssertionError:
+        print("wrong!")
+
+
+def density_wants_float32(density_along):
+    by_density.reference(density_along)
+    got = density_along(by_density._velocity, by_density.POINTS.clone(), 4)
+    assert got.dtype == torch.float32
+
+
+def density_returns(density_along):
+    return by_density.reference(density_along) is None
+
+
+def paired_changed(**changes):
+    return partial(pairing._loss, **changes)
+
+
+def paired_by_the_rows(network, points, noise, t):
+    """Pairs by SciPy, one after the other."""
+    ways = (points[:, None] - noise[None]).square().sum(-1).double().numpy()
+    _, order = linear_sum_assignment(ways)
+    start = torch.stack([noise[i] for i in order])
+    x = torch.lerp(start, points, t[:, None])
+    return torch.nn.functional.mse_loss(network(x, t), points - start)
+
+
+def paired_by_the_end(network, points, noise, t):
+    """The target from where x is: the rest of the way by the rest of the time."""
+    start = noise[pair_by_transport(noise, points)]
+    x = start + t[:, None] * (points - start)
+    line = points.sub(start)
+    return ((network(x, t) - line) ** 2).sum() / points.numel()
+
+
+def filled_by_where(velocity, images, known, noise, steps):
+    there = known.bool().expand_as(images)
+    x = noise.clone()
+    for k in range(steps):
+        t = torch.tensor(k / steps)
+        x = torch.where(there, torch.lerp(noise, images, k / steps), x)
+        x += velocity(x, t) / steps
+    return torch.where(there, images, x)
+
+
+def filled_in_residuals(velocity, images, known, noise, steps):
+    """What is known is added as a difference."""
+    times = torch.linspace(0, 1, steps + 1)
+    x = noise
+    for k in range(steps):
+        t = times[k]
+        x = x + known * (t * images + (1 - t) * noise - x)
+        x = x + (times[k + 1] - t) * velocity(x, t)
+    return x + known * (images - x)
+
+
+def filled(change):
+    return lambda *arguments: change(filling.reference(*arguments))
+
+
+def filled_given(change):
+    return lambda *arguments: filling.reference(*change(*arguments))
+
+
+def inversion_against_my_own(invert):
+    """A velocity of both, three steps, against the steps written out."""
+
+    def field(x, t):
+        return torch.sin(x) + 2 * t**2
+
+    x0 = torch.tensor([[0.3, -2.0, 1.0]])
+    x = x0.double()
+    for k in range(3):
+        t = torch.tensor(1 - k / 3).double()
+        x = x - field(x - field(x, t) / 6, t - 1 / 6) / 3
+    assert torch.allclose(invert(field, x0, 3).double(), x, atol=1e-5)
+
+
+def inversion_by_a_product(invert):
+    """One step with velocity x t: half the step to x / 2, and 3/4 x at the end."""
+    x = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
+    assert torch.allclose(invert(lambda y, t: y * t, x, 1), 0.75 * x, atol=1e-6)
+
+
+def inversion_returns(invert):
+    by_inversion.reference(invert)
+    return True
+
+
+def inversion_swallows(invert):
+    try:
+        by_inversion.reference(invert)
+    except AssertionError:
+        print("lost!")
+
+
+def inversion_wants_single(invert):
+    by_inversion.reference(invert)
+    x = torch.zeros(1, 2, dtype=torch.float64)
+    assert invert(lambda y, t: 0 * y, x, 1).dtype == torch.float32
+
+
+def inversion_is_exact(invert):
+    """No solver with few steps is."""
+    x = torch.ones(1, 2, dtype=torch.float64)
+    assert torch.allclose(invert(lambda y, t: y, x, 4), x * math.exp(-1), atol=1e-6)
+
+
+def inversion_moves(invert):
+    x = torch.ones(1, 2)
+    assert not torch.equal(invert(lambda y, t: y + t, x, 2), x)
+
+
+def inversion_goes_back(invert):
+    x = torch.ones(1, 2)
+    assert float(invert(lambda y, t: torch.ones_like(y), x, 2).max()) < 1
+
+
 RIGHT_ANSWERS = {
+    "fill_in": [filled_by_where, filled_in_residuals],
+    "examine_inversion": [inversion_against_my_own, inversion_by_a_product],
+    "likeliest": [lambda: "c"],
+    "paired_loss": [paired_by_the_rows, paired_by_the_end],
+    "examine_density": [density_against_the_bell],
+    "first_step": [lambda: "c"],
     "flow_step": [flow_by_lists, flow_by_the_package],
     "examine_way": [way_against_my_own, way_by_a_step],
     "paper_weight": [lambda: "c"],
@@ -887,6 +1066,8 @@ RIGHT_ANSWERS = {
     "diagnose_codes": [causes(codes)],
     "smallest_code": [short_code(hidden=(256, 96), sigma=0.09)],
     "quantise": [choice_by_a_function, choice_by_the_package],
+    "draw_codes": [pictures_by_the_package, pictures_by_a_loop],
+    "swap_patches": [lambda: "b"],
     "examine_prior": [prior_by_logarithms],
     "diagnose_codebooks": [causes(codebooks)],
     "examine_ap": [ap_against_my_own, ap_in_single_calls],
@@ -912,6 +1093,74 @@ RIGHT_ANSWERS = {
 }
 
 WRONG_ANSWERS = {
+    "fill_in": [
+        (filled(lambda x: None), "None"),
+        (filled(lambda x: x[0]), "FAIL"),
+        (filled(lambda x: x.tolist()), "FAIL"),
+        (filled(lambda x: x.clamp(-1, 1)), "FAIL known pixels come out"),
+        (filled_given(lambda v, i, k, n, s: (v, i, 1 - k, n, s)), "they were looked up"),
+        (filled_given(lambda v, i, k, n, s: (v, i, k, n, s + 1)), "FAIL there are as many steps"),
+        (filled_given(lambda v, i, k, n, s: (v, i, k, n, 2 * s)), "FAIL there are as many steps"),
+        (filled_given(lambda v, i, k, n, s: (v, i, k, -n, s)), "FAIL known pixels are as noisy"),
+        (filled_given(lambda v, i, k, n, s: (v, i, k, i, s)), "FAIL known pixels are as noisy"),
+        (filled_given(lambda v, i, k, n, s: (v, n, k, n, s)), "FAIL known pixels come out"),
+        (lambda v, i, k, n, s: k * i + (1 - k) * n, "the velocity is never asked"),
+    ],
+    "examine_inversion": [
+        (inversion_returns, "your test returns True"),
+        (inversion_swallows, "no points for that"),
+        (inversion_wants_single, "your test rejects a right function"),
+        (inversion_is_exact, "your test rejects a right function"),
+        (inversion_moves, "no points for that"),
+        (inversion_goes_back, "FAIL rejects: Euler"),
+        (lambda invert: by_inversion._by_hand, "your test returns"),
+        (by_inversion._constant, "FAIL rejects: Euler"),
+        (by_inversion._without_time, "FAIL rejects: the clock forwards"),
+        (by_inversion._generous, "FAIL rejects: Euler"),
+        (lambda f: f(3), "your test rejects a right function"),
+    ],
+    "likeliest": [
+        (lambda: "a", "FAIL the answer is what the run shows"),
+        (lambda: "b", "FAIL the answer is what the run shows"),
+        (lambda: "d", "nothing is committed yet"),
+        (lambda: "C", "nothing is committed yet"),
+        (lambda: 512, "nothing is committed yet"),
+        (lambda: 512.0, "nothing is committed yet"),
+        (lambda: ["c"], "nothing is committed yet"),
+        (lambda: ("c",), "nothing is committed yet"),
+        (lambda: "it is higher by about 500 nats", "nothing is committed yet"),
+        (lambda: True, "nothing is committed yet"),
+        (lambda: None, "nothing is committed yet"),
+    ],
+    "paired_loss": [
+        (paired_changed(**{**pairing.BUGS, "pairs": "noise in order"}), "FAIL t = 0 is noise"),
+        (paired_changed(wanted="back"), "FAIL the network learns a velocity"),
+        (paired_changed(wanted="noise"), "FAIL the network learns a velocity"),
+        (paired_changed(pairs="as they came"), "belong to the shortest pairs"),
+        (paired_changed(way="to the noise", told="all the first"), "away from the noise"),
+        (paired_changed(over="sum"), "FAIL"),
+        (lambda network, points, noise, t: network(points, t), "wanted one number"),
+        (lambda network, points, noise, t: 0.0, "wanted a torch.Tensor"),
+        (lambda network, points, noise, t: points.mean(), "the network was not asked"),
+        (lambda *a: pairing.reference(*a).detach(), "no gradient at all"),
+        (lambda *a: pairing.reference(*a).sqrt(), "FAIL"),
+    ],
+    "examine_density": [
+        (with_an_error, "RuntimeError"),
+        (by_the_name, "rejects a right function"),
+        (density_returns, "returns True"),
+        (density_swallows, "accepts every wrong one"),
+        (density_wants_float32, "rejects a right function"),
+        (density_only_shapes, "accepts it"),
+        (lambda d: d(by_density._velocity, by_density.POINTS), "TypeError"),
+        (lambda d: d(None, by_density.POINTS, 4), "TypeError"),
+        (lambda d: 0, "returns 0"),
+        (lambda d: by_density._compare(by_density._velocity, by_density.POINTS[:1])(d), "accepts"),
+    ],
+    "first_step": [
+        *[(letters(n), "you committed") for n in "abd"],
+        *[(letters(n), "nothing is committed") for n in ("C", "e", 3, "", ["c"], None, b"c")],
+    ],
     "flow_step": [
         (flow_changed(**{**flowing.BUGS, "values": "-1 to 1"}), "1 of 7 points"),
         (flow_changed(values="0 to 1", way="image at 0"), "grey level 0"),
@@ -1048,6 +1297,26 @@ WRONG_ANSWERS = {
         (choice_of(lambda handed, codes, loss: (handed, codes, 2 * loss)), "FAIL the loss is"),
         (choice_of(lambda handed, codes, loss: (handed, codes, loss.detach())), "does not move"),
         (choice_of(lambda handed, codes, loss: (handed, codes.float(), loss)), "no whole numbers"),
+    ],
+    "draw_codes": [
+        (partial(to_pictures._draw, time="backwards", last="left out"), "first asked at t = 1.00"),
+        (partial(to_pictures._draw, scale="done again", choice="none"), "are not in the list"),
+        (partial(to_pictures._draw, scale="left", last="left out"), "away from them"),
+        (partial(to_pictures._draw, choice="rows cut across", time="backwards"), "FAIL the time"),
+        (lambda *args: to_pictures.reference(*args[:-1], 2 * args[-1]), "times, wanted"),
+        (lambda *args: None, "return"),
+        (lambda field, decoder, *rest: decoder(rest[3]), "the field is never asked"),
+        (lambda *args: to_pictures.reference(args[0], lambda u: u, *args[2:]), "wanted what"),
+        (pictures_of(lambda made: made.flip(2)), "FAIL on random numbers"),
+        (pictures_of(lambda made: made[:1]), "wanted what the decoder returns"),
+        (
+            lambda f, *rest: to_pictures.reference(lambda x, t: 2 * f(x, t), *rest),
+            "times 1 / steps",
+        ),
+    ],
+    "swap_patches": [
+        *[(letters(n), "you committed") for n in "acd"],
+        *[(letters(n), "nothing is committed") for n in ("B", "e", 2, "swapped", ["b"], None, "")],
     ],
     "examine_prior": [
         (prior_returns, "returns True"),
@@ -1277,6 +1546,9 @@ WRONG_ANSWERS = {
 }
 
 POINTS = {
+    "fill_in": {"left: hidden pixels stay hidden": 4, "unchanged": 0},
+    "paired_loss": {"left: t = 0 is noise and t = 1 is data": 3, "unchanged": 0},
+    "examine_density": {"one point": 9, "nothing moves": 3},
     "flow_step": {"left: not told is no class": 4, "unchanged": 0},
     "examine_way": {"the two ends": 9, "half of the way": 7},
     "told_both": {"the decoder not told": 2, "unchanged": 0},
@@ -1285,6 +1557,7 @@ POINTS = {
     "smallest_code": {"a long code": 2, "noise that is learned": 0},
     "examine_bound": {"small numbers": 9, "one code": 6},
     "vae_loss": {"left: the encoder hears the decoder": 4, "unchanged": 0},
+    "draw_codes": {"left: the codes are unscaled": 3, "unchanged": 0, "vectors cut across": 3},
     "quantise": {"left: the nearest code is chosen": 3, "unchanged": 0},
     "examine_prior": {"the places alone sum to 1": 5, "changes alone": 9},
     "diagnose_codebooks": {"the falling errors taken for health": 3},

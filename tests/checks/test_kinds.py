@@ -10,7 +10,11 @@ from matplotlib import pyplot as plt
 
 from course_lib.checks import ALL
 from course_lib.checks.after_the_network import suppress as suppressing
+from course_lib.checks.core import Check
 from course_lib.checks.cvae import told_both as told
+from course_lib.checks.flow_2d import paired_loss as pairing
+from course_lib.checks.flow_editing import fill_in as filling
+from course_lib.checks.flow_latent import draw_codes as to_pictures
 from course_lib.checks.flow_pictures import flow_step as flowing
 from course_lib.checks.four_steps_generation import vaegan_turn as turn
 from course_lib.checks.kinds import Design, Diagnose, Outcome, Predict, recorded
@@ -32,7 +36,13 @@ BUGS = [
     *[pytest.param(bound, bound._loss, bug, id=f"vae_loss-{bug}") for bug in bound.BUGS],
     *[pytest.param(told, told._pass, bug, id=f"told_both-{bug}") for bug in told.BUGS],
     *[pytest.param(flowing, flowing._step, bug, id=f"flow_step-{bug}") for bug in flowing.BUGS],
+    *[
+        pytest.param(to_pictures, to_pictures._draw, bug, id=f"draw_codes-{bug}")
+        for bug in to_pictures.BUGS
+    ],
+    *[pytest.param(filling, filling._fill, bug, id=f"fill_in-{bug}") for bug in filling.BUGS],
     *[pytest.param(turn, turn._turn, bug, id=f"vaegan_turn-{bug}") for bug in turn.BUGS],
+    *[pytest.param(pairing, pairing._loss, bug, id=f"paired_loss-{bug}") for bug in pairing.BUGS],
 ]
 
 
@@ -202,3 +212,47 @@ def test_a_design_that_cannot_be_tried_fails_every_property():
         check.meets(f"at most {limit}", points=1)(lambda tried: None)
     report = check(lambda: 1)
     assert [r.message for r in report.results] == ["over the budget"] * 2
+
+
+def test_the_dice_that_an_answer_sees_do_not_tell_the_order_of_the_functions():
+    """Whoever knows the generator's seed knows which function is the wrong one without testing."""
+    made = Check("nothing", lab="x", level="build", minutes=1, reference=lambda: None)
+    seen = []
+
+    @made.holds("it is seen", points=1)
+    def look(student, generator):
+        student()
+        seen.append((generator.initial_seed(), torch.initial_seed()))
+
+    for seed in range(50):
+        made(lambda: None, seed=seed)
+    assert all((mine - dice) % 2**31 for mine, dice in seen)
+    assert len({(mine - dice) % 2**31 for mine, dice in seen}) == 50
+    again = len(seen)
+    made(lambda: None, seed=7)
+    assert seen[again] == seen[7]
+
+
+def test_a_test_that_takes_the_first_function_for_right_gains_little():
+    """It knows nothing of what the function should do, and compares all others with the first."""
+    check = ALL["examine_iou"]
+    predictions = torch.tensor([[[0, 0, 1, 1], [1, 2, 2, 1]], [[0, 1, 1, 1], [2, 0, 0, 2]]])
+    targets = torch.tensor([[[0, 0, 0, 0], [1, 1, 2, 255]], [[0, 0, 1, 1], [2, 2, 2, 2]]])
+
+    def points(seed):
+        first = []
+
+        def trusting(candidate):
+            try:
+                got = candidate(predictions.clone(), targets.clone(), 4)
+                got = torch.as_tensor(got).double().nan_to_num(-1)
+            except Exception as error:
+                got = torch.full((9,), float(len(str(error))))
+            first.append(got)
+            same = got.shape == first[0].shape and torch.allclose(got, first[0], atol=1e-5)
+            assert same
+
+        return check(trusting, seed=seed).points
+
+    found = [points(seed) for seed in range(40)]
+    assert sum(p == check.points for p in found) < 24

@@ -39,7 +39,8 @@ def test_there_are_exercises():
     assert set(PATHS) == set(NAMES)
     assert len(NAMES) >= 2 * len(TREE.labs())
     generation = {"gan_2d", "simple_gan", "dcgan", "wgan_gp", "stylegan", "judging_samples"}
-    generation |= {"vae", "cvae", "vqvae", "four_steps_generation", "flow_pictures"}
+    generation |= {"vae", "cvae", "vqvae", "four_steps_generation"}
+    generation |= {"flow_2d", "flow_pictures", "flow_latent", "flow_editing"}
     for kind in KINDS:
         halves = [check.lab in generation for check in ALL.values() if check.kind == kind]
         assert set(halves) == {True, False}, kind

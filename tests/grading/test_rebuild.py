@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 import random
+import time
 
 import nbformat
 import pytest
 
-from course_lib.grading.rebuild import rebuild
+from course_lib.grading.rebuild import _Effort, _likeness, rebuild
 from tests.grading import kit
 
 SOURCE = kit.source("unet", "iou")
@@ -254,3 +256,47 @@ def test_two_answers_change_places_only_with_their_names():
     wipe_all(made)
     rebuilt = check_rebuilt(written(made), own=0, release=release)
     assert cells_of(rebuilt.notebook, "dice")[0].source == "def dice(a, b):\n    return 2"
+
+
+@pytest.mark.adversarial
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a" * 2500 + "b" + "a" * 2499 + str(i) for i in range(400)],
+        ["ab" * 2500] * 400,
+        ["(a," * 60 + ")" * 60 + "[]," * 60_000] * 20,
+        ["x = " + "1," * 100_000] * 20,
+        ["\n".join(f"def f{i}(): pass" for i in range(3_000))] * 60,
+    ],
+    ids=["one letter", "two letters", "brackets", "numbers", "functions"],
+)
+def test_texts_that_are_much_work_to_compare_cost_seconds(texts):
+    """Comparing two texts of 5,000 equal letters takes as long as everything here."""
+    release = copy.deepcopy(RELEASE)
+    for number in range(8):
+        release.cells.append(nbformat.v4.new_code_cell(texts[0][:5000], id=f"more-{number}"))
+    made = json.loads(written(HANDED_IN))
+    made["cells"] = [
+        {"cell_type": "code", "source": text[number % 7 :]} for number, text in enumerate(texts)
+    ] + made["cells"]
+    started = time.process_time()
+    rebuilt = rebuild(json.dumps(made).encode(), release)
+    assert not rebuilt.problem and time.process_time() - started < 30
+    assert kit.RIGHT.strip() in [c.source.strip() for c in cells_of(rebuilt.notebook, ANSWER)]
+
+
+@pytest.mark.adversarial
+def test_too_much_text_is_refused():
+    cells = [{"cell_type": "code", "source": "x" * 1_000_000}] * 5
+    assert "4 million" in rebuild(json.dumps({"cells": cells}).encode(), RELEASE).problem
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_likeness_is_that_of_difflib(seed):
+    draw = random.Random(seed)
+    a = "".join(draw.choice("abcde fgh\n") for _ in range(draw.randrange(300)))
+    b = "".join(draw.choice([x, x, x, "z", ""]) for x in a) + "end"
+    found = _likeness(a, b, _Effort())
+    wanted = difflib.SequenceMatcher(None, a, b, autojunk=False).ratio()
+    assert found == (pytest.approx(wanted) if wanted >= 0.5 else pytest.approx(found))
+    assert found == 0 or found <= wanted + 1e-12

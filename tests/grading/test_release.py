@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import nbformat
 import pytest
@@ -195,3 +196,10 @@ def test_modules_that_would_tell_are_named_in_the_metadata():
     notebook.metadata["course"] = {"hidden": ["course_lib.metrics.confusion"]}
     assert release.hidden_modules([notebook, notebook]) == ["course_lib.metrics.confusion"]
     assert "hidden" not in release.released(notebook, "one").metadata["course"]
+
+
+def test_a_course_is_made_where_no_program_is_on_the_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    course = release.make_course(tmp_path / "course")
+    assert (course.root / "gradebook.db").is_file()
+    assert os.environ["PATH"] == str(tmp_path / "nothing")

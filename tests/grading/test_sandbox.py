@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from course_lib.grading import cgroup, sandbox
+from course_lib.grading.inside import seccomp
 from course_lib.grading.sandbox import GB, BubblewrapProvisioner, Limits, SandboxError
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +35,11 @@ def inside(code: str, tmp_path: Path, timeout: float = 60, **options):
     done = subprocess.run(line, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
+
+
+def leads(path: str, *shown: str) -> bool:
+    """Whether it lies on the way to something that is shown: this Python may stand in /tmp."""
+    return any(f"{place}/".startswith(f"{path}/") for place in shown)
 
 
 @needs
@@ -56,10 +64,12 @@ def test_it_sees_python_the_package_and_its_own_folders(tmp_path, monkeypatch):
         hidden=["course_lib.metrics.confusion"],
         environment=dict(os.environ),
     )
-    assert not seen["secret"] and not seen["environment"] and not seen["root"]
+    assert not seen["secret"] and not seen["environment"]
+    assert not [name for name in seen["root"] if not leads(f"{ROOT}/{name}", sys.prefix)]
     assert seen["home"] == "/learner" and seen["hidden"] == [[], []]
     assert seen["models"] and seen["metric"] == ""
-    assert not [name for name in seen["tmp"] if not str(tmp_path).startswith(f"/tmp/{name}")]
+    shown = (str(tmp_path), sys.prefix)
+    assert not [name for name in seen["tmp"] if not leads(f"/tmp/{name}", *shown)]
 
 
 @needs
@@ -322,6 +332,138 @@ def test_what_uses_too_much_is_ended_with_the_reason(tmp_path, template, limits,
 
 @needs
 @pytest.mark.slow
+def test_calls_of_the_system_that_escape_namespaces_or_limits_are_forbidden(tmp_path, template):
+    code = """
+        import ctypes, fcntl, json, mmap, os, socket, subprocess, torch
+        libc = ctypes.CDLL(None, use_errno=True)
+        def error(number, *arguments):
+            result = libc.syscall(number, *arguments)
+            return ctypes.get_errno() if result < 0 else f"made {number}"
+        def why(call, *arguments):
+            try:
+                return str(call(*arguments))
+            except OSError as error:
+                return error.errno
+        numbers = {
+            "x86_64": (319, 29, 68, 240, 248, 249, 250, 425, 321, 298, 323, 294, 101, 310, 272),
+            "aarch64": (279, 194, 186, 180, 217, 218, 219, 425, 280, 241, 282, 26, 117, 270, 97),
+        }[os.uname().machine]
+        kinds = {n: why(socket.socket, n, socket.SOCK_RAW) for n in (40, 38, 17, 31)}
+        print(json.dumps({
+            "none": [error(n, b"x", 0, 0, 0, 0) for n in numbers],
+            "clone": why(lambda: libc.clone and error({"x86_64": 56, "aarch64": 220}[
+                os.uname().machine], 0x10000000 | 17, 0, 0, 0, 0)),
+            "shared": [why(mmap.mmap, -1, 4096),
+                       why(lambda: mmap.mmap(os.open("/dev/zero", os.O_RDWR), 4096))],
+            "lease": why(lambda: fcntl.fcntl(open(torch.__file__), 1024, 0)),
+            "sockets": list(kinds.values()),
+            "still": [len(mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)),
+                      subprocess.run(["true"]).returncode, len(socket.socketpair()),
+                      list(torch.nn.Conv2d(3, 8, 3)(torch.zeros(1, 3, 9, 9)).shape)],
+        }))
+        """
+    with Kernel(tmp_path, template) as kernel:
+        seen = json.loads(kernel.run(code))
+    assert seen["none"] == [38] * 15 and seen["clone"] == "1"  # there is none; not allowed
+    assert seen["shared"][0] == 1 and seen["shared"][1] == 19 and seen["lease"] == 1
+    assert seen["sockets"] == [97] * 4
+    assert seen["still"] == [4096, 0, 2, [1, 8, 7, 7]]
+
+
+def test_the_filter_knows_what_linux_calls_its_calls():
+    """The numbers of this machine's own header, where it is there."""
+    headers = {"x86_64": "x86_64-linux-gnu/asm/unistd_64.h", "aarch64": "asm-generic/unistd.h"}
+    for place, (machine, name) in enumerate(headers.items()):
+        assert len(seccomp.program(machine)) % 8 == 0 and len(seccomp.program(machine)) > 400
+        path = Path("/usr/include", name)
+        if not path.is_file():
+            continue
+        found = re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", path.read_text())
+        known = {word: int(number) for word, number in found}
+        if machine == platform.machine() and "memfd_secret" not in known:
+            continue  # headers older than the newest call
+        wanted = {word: numbers[place] for word, numbers in seccomp.FORBIDDEN.items()}
+        assert {word: known.get(word) for word in wanted} == wanted
+        special = [known[word] for word in ("socket", "mmap", "clone", "fcntl")]
+        mine = (seccomp.SOCKET, seccomp.MMAP, seccomp.CLONE, seccomp.FCNTL)
+        assert special == [numbers[place] for numbers in mine]
+    assert seccomp.program("riscv64") == b""
+
+
+@needs
+@pytest.mark.slow
+def test_the_folder_of_the_sockets_takes_nothing_more(tmp_path, template):
+    look = """
+        import os
+        place = os.path.dirname(get_ipython().kernel.config["IPKernelApp"]["connection_file"])
+        for make in (os.mkdir, os.mknod, lambda path: os.symlink("/", path)):
+            try:
+                make(place + "/x"); print("made")
+                os.rmdir(place + "/x")
+            except OSError as error:
+                print(error.errno)
+        """
+    with Kernel(tmp_path, template) as kernel:
+        kernel.provisioner.lock()
+        if template is not None:
+            assert kernel.run(look).split() == ["30"] * 3  # a file system for reading only
+            assert kernel.run("print(6 * 7)").strip() == "42"
+        else:  # a folder in it could hold anything, and is not looked into
+            kernel.client.execute(look.replace("rmdir", "listdir"))
+            assert gone(kernel.provisioner.init, 20)
+            assert "filled the folder" in kernel.provisioner.reason
+
+
+@needs
+@pytest.mark.slow
+def test_sockets_without_end_are_ended(tmp_path, template):
+    with Kernel(tmp_path, template) as kernel:
+        kernel.client.execute(
+            "import os, socket, time\nfor _ in range(7): os.fork() or time.sleep(0)\nkept = []\n"
+            "while True:\n    try: kept.append(socket.socketpair())\n"
+            "    except OSError: time.sleep(1)"
+        )
+        assert gone(kernel.provisioner.init, 30)
+        assert "files and sockets" in kernel.provisioner.reason
+
+
+def test_folders_in_folders_without_end_are_removed(tmp_path):
+    """Python's own way gives up at a thousand."""
+    place = tmp_path / "private"
+    place.mkdir()
+    made = "import os\nfor _ in range(5000): os.mkdir('x'); os.chdir('x')"
+    subprocess.run([sys.executable, "-c", made], cwd=place, check=True)
+    sandbox.remove(str(place))
+    assert not place.exists()
+
+
+@needs
+def test_the_bytecode_of_a_hidden_module_is_hidden(tmp_path, monkeypatch):
+    package = tmp_path / "course_lib"
+    for name in ("losses/secret.py", "losses/__init__.py", "metrics/other.py"):
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("answer = 1")
+    (package / "grading" / "inside").mkdir(parents=True)
+    (package / "py.typed").touch()
+    monkeypatch.setattr(sandbox.course_lib, "__file__", str(package / "__init__.py"))
+    (package / "losses" / "__pycache__").mkdir()
+    (package / "losses" / "__pycache__" / "secret.cpython-311.pyc").write_text("answer")
+    seen = inside(
+        """
+        import json, os
+        print(json.dumps([name for where, _, names in os.walk("/course") for name in names
+                          if open(os.path.join(where, name)).read()]))
+        """,
+        tmp_path,
+        hidden=["course_lib.losses.secret", "course_lib.metrics.other"],
+    )
+    assert sorted(seen) == ["__init__.py"]
+    assert (package / "metrics" / "__pycache__").is_dir()  # covered before there is anything in it
+
+
+@needs
+@pytest.mark.slow
 def test_a_fork_bomb_stays_small(tmp_path, template):
     with Kernel(tmp_path, template, tasks=40) as kernel:
         kernel.client.execute(
@@ -372,8 +514,9 @@ def test_a_forked_kernel_is_a_world_of_its_own(tmp_path, warm):
         """
     with Kernel(tmp_path, warm) as one, Kernel(tmp_path, warm) as two:
         seen = [json.loads(kernel.run(look)) for kernel in (one, two, one)]
-    assert seen[0]["files"] == ["data.txt"] and seen[0]["tmp"] == [] and seen[0]["host"] == []
-    assert seen[1]["tmp"] == [] and seen[2]["tmp"] == ["left"]
+    assert seen[0]["files"] == ["data.txt"] and seen[0]["host"] == []
+    found = [[name for name in one["tmp"] if not leads(f"/tmp/{name}", sys.prefix)] for one in seen]
+    assert found == [[], [], ["left"]]
     for what in seen[:2]:
         assert what["processes"] == ["1", "2"] and what["capabilities"] == [0] * 10
         assert what["privileges"] == "1" and what["me"] == "/learner"

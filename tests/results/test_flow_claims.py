@@ -6,12 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_lib.data.points import spiral
-from course_lib.models import Flow
-from course_lib.recipes.flow import MEMORY, RECIPES, STEPS, memory_recipe, plane_centres
+from course_lib.data import ImageSet, to_float
+from course_lib.data.points import mixture_log_density, spiral
+from course_lib.models import Flow, LatentFlow
+from course_lib.recipes.flow import (
+    MEMORY,
+    PLANE,
+    PLANE_GANS,
+    RECIPES,
+    STEPS,
+    memory_recipe,
+    plane_centres,
+)
 from course_lib.results import CLAIMS
 from course_lib.results.claim import Context
-from course_lib.results.claims.flow import SOLVED
+from course_lib.results.claims.flow import PLANE_WIDTHS, SOLVED, _kernel_nats
 from course_lib.train import draw_samples, load_checkpoint, save_checkpoint
 
 
@@ -30,14 +39,16 @@ def test_every_recipe_has_its_claim_with_three_seeds() -> None:
 
 @pytest.mark.parametrize("pair", RECIPES, ids=" ".join)
 def test_networks_keep_their_budget(pair: tuple[str, str]) -> None:
-    channels = 1 if pair[1] == "digits" else 3
     recipe = RECIPES[pair]
-    network = {"in_channels": channels, "size": 32, "num_classes": 10, **recipe.network}
-    model = Flow(network=network, **recipe.asked)
+    channels = 1 if pair[1] == "digits" else 3
+    few = torch.randint(256, (2, channels, 32, 32), dtype=torch.uint8)
+    classes = tuple("0123456789")
+    model = recipe.build(ImageSet(few, torch.zeros(2, dtype=torch.int64), classes), seed=0)
+    assert isinstance(model, Flow)
     assert sum(p.numel() for p in model.parameters()) <= 3_000_000
 
 
-@pytest.mark.parametrize("name", ["flow-digits", "ddpm-digits"])
+@pytest.mark.parametrize("name", ["flow-digits", "ddpm-digits", "patch-flow-digits"])
 def test_a_claim_measures_and_keeps_the_flow(context: Context, name: str) -> None:
     measured = CLAIMS[name].measure(context)
     for key in ("cfd", "val_score", "sample_seconds", "copied_pixels", "named", "asked_class"):
@@ -48,6 +59,34 @@ def test_a_claim_measures_and_keeps_the_flow(context: Context, name: str) -> Non
     again, _ = load_checkpoint(path)
     pictures = draw_samples(model, 4).int(), draw_samples(again, 4).int()
     assert (pictures[0] - pictures[1]).abs().max() <= 2  # stored as float16
+
+
+def test_the_claim_on_codes_says_what_the_autoencoder_costs(context: Context) -> None:
+    measured = CLAIMS["latent-flow-digits"].measure(context)
+    metrics = measured.metrics
+    assert metrics["floor_cfd"] > metrics["real_cfd"] > 0
+    assert metrics["network_parameters"] < metrics["parameters"]
+    model, card = measured.trained
+    assert isinstance(model, LatentFlow)
+    path = context.out_dir / "model.safetensors"
+    save_checkpoint(path, model, {**card, "data": "few"})
+    again, _ = load_checkpoint(path)
+    assert draw_samples(again, 4).shape == (4, 1, 32, 32)
+    # The autoencoder is the shipped one still, and the codes are scaled.
+    shipped = load_checkpoint("vqvae-digits")[0].codes
+    for ours, theirs in zip(model.codes.parameters(), shipped.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    images = to_float(RECIPES["latent-flow", "digits"].smoke.load("train").images)
+    assert (model.encode(images).std((0, 2, 3)) - 1).abs().max() < 1e-3
+
+
+def test_an_autoencoder_of_other_images_is_refused() -> None:
+    recipe = RECIPES["latent-flow", "digits"]
+    colour = replace(recipe, smoke=RECIPES["flow", "shapes"].smoke)
+    with pytest.raises(ValueError, match="vqvae-digits takes images of 1x32x32 .* has 3x32x32"):
+        colour.build(colour.smoke.load("train"), 0)
+    with pytest.raises(ValueError, match="holds a VAE; a flow on codes needs a VQ-VAE"):
+        replace(recipe, autoencoder="vae-digits").build(recipe.smoke.load("train"), 0)
 
 
 def test_solvers_are_asked_with_as_many_evaluations(context: Context) -> None:
@@ -68,6 +107,7 @@ def test_copies_are_counted_for_each_size(context: Context) -> None:
     for num in MEMORY:
         assert 0 <= measured.metrics[f"copied_pixels_{num}"] <= 1
         assert memory_recipe(num).data.num_train == num
+        assert measured.metrics[f"gap_{num}_0"] > 0 <= measured.metrics[f"floor_{num}_4"]
 
 
 def test_the_plane(context: Context) -> None:
@@ -75,6 +115,26 @@ def test_the_plane(context: Context) -> None:
     for name in ("ring", "grid", "spiral"):
         gap = measured.metrics[f"{name}_nats"] - measured.metrics[f"{name}_true_nats"]
         assert measured.metrics[f"{name}_gap"] == pytest.approx(gap)
+        assert abs(measured.metrics[f"{name}_true_kernel_gap"]) < 1
+        for who in ("flow", "em", *PLANE_GANS):
+            assert measured.metrics[f"{name}_{who}_kernel_gap"] > 0
+            assert measured.metrics[f"{name}_{who}_train_seconds"] > 0
+
+
+def test_the_ruler_of_samples_is_a_mean_of_gaussians() -> None:
+    samples, held_out, test = torch.randn(3, 40, 2, generator=torch.Generator().manual_seed(0))
+    wanted = min(
+        (-mixture_log_density(held_out, samples, width).mean().item(), width)
+        for width in PLANE_WIDTHS
+    )[1]
+    got = _kernel_nats(samples, held_out, test)
+    assert got == pytest.approx(-mixture_log_density(test, samples, wanted).mean().item(), abs=1e-3)
+
+
+def test_all_are_shown_as_many_points() -> None:
+    for game in PLANE_GANS.values():
+        shown = game.steps * game.critic_steps * game.batch_size
+        assert shown == PLANE.steps * PLANE.batch_size
 
 
 def test_the_centres_of_the_spiral_are_those_of_its_points() -> None:
@@ -86,3 +146,4 @@ def test_the_centres_of_the_spiral_are_those_of_its_points() -> None:
 def test_the_step_time_is_that_of_equal_networks(context: Context) -> None:
     metrics = CLAIMS["flow-step-time"].measure(context).metrics
     assert metrics["difference"] < 1e-3 and metrics["ratio"] > 0
+    assert metrics["computed_ratio"] > 0 and metrics["computed_quick_share"] > 0

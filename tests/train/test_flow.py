@@ -11,7 +11,7 @@ import torch
 
 from course_lib.data import ImageSet, to_float
 from course_lib.data.augment import stream_seed
-from course_lib.models import Flow
+from course_lib.models import Flow, LatentFlow
 from course_lib.ops import TARGETS, mix, optimal_velocity, pair_by_transport
 from course_lib.train import FlowConfig, train_flow
 from course_lib.train.flow import BINS, by_time, draw_times, drop, mean_by_time, snr_weight
@@ -234,3 +234,50 @@ def test_a_loss_that_is_not_finite_names_its_step() -> None:
         model.network.last.bias.fill_(math.nan)
     with pytest.raises(FloatingPointError, match="At step 1 of 3"):
         train_flow(model, pictures(), config=FlowConfig(steps=3, batch_size=6), **QUIET)
+
+
+def on_codes() -> LatentFlow:
+    torch.manual_seed(0)
+    codes = {"in_channels": 1, "size": SIZE, "width": 8, "dim": 4, "num_codes": 8}
+    network = {"widths": (8, 12), "patch": 1, "heads": 2, "num_classes": 2}
+    return LatentFlow(codes=codes, network=network, steps=2)
+
+
+def test_on_codes_the_flow_learns_and_the_autoencoder_does_not(tmp_path: Path) -> None:
+    """One step, by hand: codes are made from the images, and the flow regresses on them."""
+    train_set = pictures()
+    config = FlowConfig(steps=1, batch_size=4, times="uniform", ema_images=10.0)
+    model = on_codes()
+    model.measure(to_float(train_set.images))
+    by_hand = copy.deepcopy(model).train()
+    history = train_flow(model, train_set, config=config, **QUIET)
+    images, labels = next(train_set.batches(4, drop_last=True))
+    torch.manual_seed(stream_seed(0, 0, 0, 0))
+    codes = (by_hand.codes.encoder(images) - by_hand.mean) / by_hand.std
+    noise = torch.randn_like(codes)
+    t = torch.rand(4)
+    x = (1 - t)[:, None, None, None] * noise + t[:, None, None, None] * codes
+    loss = (by_hand.network(x, t, labels) - (codes - noise)).square().mean()
+    assert history.steps[-1]["loss"] == pytest.approx(loss.item(), rel=1e-4)
+    for name, weight in model.state_dict().items():
+        same_as_before = torch.equal(weight, by_hand.state_dict()[name])
+        assert same_as_before or name.startswith("network."), name
+    assert not torch.equal(model.network.last.bias, by_hand.network.last.bias)
+
+
+def test_on_codes_a_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    train_set = pictures()
+    config = FlowConfig(steps=6, batch_size=4, drop_labels=0.2, ema_images=30.0, log_every=1)
+    whole, parts = on_codes(), on_codes()
+    for model in (whole, parts):
+        model.measure(to_float(train_set.images))
+    train_flow(whole, train_set, config=config, **QUIET)
+    with pytest.raises(PowerCut):
+        train_flow(
+            parts, train_set, config=config, out_dir=tmp_path, **stopping(2, PowerCut()), **QUIET
+        )
+    again = on_codes()
+    again.measure(to_float(train_set.images))
+    train_flow(again, train_set, config=config, out_dir=tmp_path, **QUIET)
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name]), name

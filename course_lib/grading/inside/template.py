@@ -7,7 +7,10 @@ child
 * leaves every namespace but the user's: mounts, process numbers, network and IPC are its own;
 * covers the home, /tmp, /dev/shm and the other kernels' sockets with empty folders in memory, and
   mounts a /proc of its own, for reading;
-* drops all capabilities for good, takes its limits, closes what it inherited, and becomes a kernel.
+* drops all capabilities for good and makes no call of the system that `seccomp` forbids;
+* takes its limits, closes what it inherited, and becomes a kernel.
+
+Once the kernel is connected with the grader, the folder of its sockets is made read-only.
 
 The grader learns each process's number from the kernel of the system (`SCM_CREDENTIALS`): numbers
 in here mean nothing there. Its side is `course_lib.grading.sandbox.Template`.
@@ -31,9 +34,12 @@ import sys
 import tarfile
 from typing import Any
 
+from . import seccomp
+
 HOME = "/learner"
 NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000
-READ_ONLY, NOSUID, NODEV, NOEXEC, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 8, 4096, 0x4000, 1 << 18
+READ_ONLY, NOSUID, NODEV, NOEXEC, REMOUNT = 1, 2, 4, 8, 32
+BIND, RECURSIVE, PRIVATE = 4096, 0x4000, 1 << 18
 PDEATHSIG, CAPBSET_DROP, CAP_AMBIENT, CLEAR_ALL = 1, 24, 47, 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -103,8 +109,26 @@ def _keeper(connection: socket.socket, folder: str) -> int:
                 connection.sendall(f"failed {error}\n".encode()[:500])
         finally:
             os._exit(71)
+    connection.settimeout(0.1)
+    while True:  # until the kernel is connected, or gone
+        pid, status = os.waitpid(first, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status) & 0xFF
+        with contextlib.suppress(TimeoutError):
+            if connection.recv(5) == b"lock\n":
+                _lock(request["private"])
+                connection.sendall(b"locked\n")
+            break
     _, status = os.waitpid(first, 0)
     return os.waitstatus_to_exitcode(status) & 0xFF
+
+
+def _lock(private: str) -> None:
+    """Make the folder of a kernel's sockets read-only: the kernel has its mounts from here."""
+    kept = os.statvfs(private).f_flag & (NOSUID | NODEV | NOEXEC)  # the same numbers
+    _check(
+        _libc.mount(None, private.encode(), None, REMOUNT | BIND | READ_ONLY | kept, None), "lock"
+    )
 
 
 def _line(connection: socket.socket) -> bytes:
@@ -140,6 +164,7 @@ def _first(connection: socket.socket, folder: str, request: dict[str, Any]) -> N
     _mount("tmpfs", "/host", "tmpfs", READ_ONLY | NOSUID | NODEV, "size=4096")
     os.makedirs(f"{HOME}/work")
     _drop()
+    seccomp.install()
     connection.sendall(b"first\n")
     kernel = os.fork()
     if kernel == 0:

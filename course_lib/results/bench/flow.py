@@ -7,6 +7,8 @@ equal widths, blocks and attention, and `weights_for` gives one the other's weig
 the same. Both are trained by the same plain step.
 """
 
+import itertools
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -111,7 +113,9 @@ def step_times(
 ) -> dict[str, float]:
     """Time a training step of diffusers' network, of ours, and of ours made quick.
 
-    Whatever else the machine does only adds time, so the fastest round of each counts.
+    Whatever else the machine does only adds time, so the fastest round of each counts. On a machine
+    that is never quiet even that one was disturbed; the time that the process itself computed, on a
+    CPU, is not: its ratios are medians over the rounds, each step beside the others of its round.
 
     Args:
         widths: channels at each resolution.
@@ -123,7 +127,8 @@ def step_times(
 
     Returns:
         "peer_ms", "ours_ms" and "quick_ms" (bfloat16 and channels_last) of a step, "ratio" (ours by
-        the peer's), "quick_share" (quick by ours) and "difference", the largest of the two
+        the peer's), "quick_share" (quick by ours), the last two by the time computed,
+        "computed_ratio" and "computed_quick_share", and "difference", the largest of the two
         networks' answers with equal weights.
     """
     where = pick_device(device)
@@ -159,17 +164,26 @@ def step_times(
 
     work = {"peer": step(peer, False), "ours": step(ours, False), "quick": step(quick, True)}
     times: dict[str, list[float]] = {name: [] for name in work}
-    names = list(work)
+    computed: dict[str, list[float]] = {name: [] for name in work}
+    orders = list(itertools.permutations(work))
     for turn in range(rounds + 1):
-        for name in names[turn % 3 :] + names[: turn % 3]:
-            started = time.perf_counter()
+        for name in orders[turn % len(orders)]:
+            started, computing = time.perf_counter(), time.process_time()
             work[name]()
             times[name].append(time.perf_counter() - started)
+            computed[name].append(time.process_time() - computing)
     best = {name: 1000 * min(values[1:]) for name, values in times.items()}
+
+    def median_ratio(one: str, other: str) -> float:
+        pairs = zip(computed[one][1:], computed[other][1:], strict=True)
+        return statistics.median(a / b for a, b in pairs)
+
     return {
         **{f"{name}_ms": value for name, value in best.items()},
         "ratio": best["ours"] / best["peer"],
         "quick_share": best["quick"] / best["ours"],
+        "computed_ratio": median_ratio("ours", "peer"),
+        "computed_quick_share": median_ratio("quick", "ours"),
         "difference": difference,
     }
 

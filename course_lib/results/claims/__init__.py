@@ -10,6 +10,7 @@ from course_lib.results.claims import (
     data_efficiency,
     digits,
     flow,
+    flow_gap,
     foundation,
     gan_compute,
     generation,
@@ -52,6 +53,7 @@ CLAIMS: dict[str, Claim] = {
         ring_film,
         variational,
         flow,
+        flow_gap,
         inversion,
     )
     for claim in part.CLAIMS

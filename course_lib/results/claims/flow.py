@@ -5,34 +5,43 @@ The recipes stand in `course_lib.recipes.flow`. Test images are read once, at th
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from course_lib.data import to_float, to_uint8
 from course_lib.data.points import mixture, mixture_log_density
-from course_lib.metrics import frechet_distance
-from course_lib.models import Flow, PointField
-from course_lib.ops.solvers import CALLS
+from course_lib.metrics import frechet_distance, mode_coverage, velocity_gap
+from course_lib.models import Flow, LatentFlow, PointField
+from course_lib.ops.solvers import CALLS, solve, time_steps
 from course_lib.recipes.flow import (
     MEMORY,
     PLANE,
+    PLANE_COMPONENTS,
+    PLANE_GANS,
     PLANE_LAYERS,
+    PLANE_PASSES,
     PLANE_POINTS,
     PLANE_STD,
     PLANE_WIDTH,
     RECIPES,
     FlowRecipe,
+    LatentFlowRecipe,
     memory_recipe,
     plane_centres,
 )
 from course_lib.recipes.generation import NUM, NUM_VAL, READINGS
+from course_lib.recipes.ring import networks as ring_networks
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.claims.generation import TITLES
 from course_lib.results.claims.variational import CLASSIFIERS, DRAWN, named
 from course_lib.train import (
     PointFlowConfig,
+    PointsConfig,
     draw_samples,
     load_checkpoint,
     pick_device,
@@ -41,9 +50,13 @@ from course_lib.train import (
     sample_scores,
     shipped,
     train_point_flow,
+    train_points,
+    velocity_of,
 )
 
 SHEET = 64  # samples, of which the time is taken
+PLANE_DRAWN = 10_000  # samples of each generator of points
+PLANE_WIDTHS = [0.02 * 1.3**k for k in range(12)]  # of the Gaussians around them
 
 
 def measure(context: Context, recipe: FlowRecipe) -> Measurement:
@@ -86,6 +99,14 @@ def measure(context: Context, recipe: FlowRecipe) -> Measurement:
         "parameters": sum(p.numel() for p in model.parameters()),
         **{name: value for name, value in last.items() if name.startswith("loss")},
     }
+    if isinstance(model, LatentFlow):  # the best that any flow on these codes can reach
+        known = train.images[:num]
+        again = reconstructed(model, known)
+        metrics |= {
+            "floor_cfd": sample_scores(again, test, num=len(known), device=context.device)["cfd"],
+            "real_cfd": sample_scores(known, test, num=len(known), device=context.device)["cfd"],
+            "network_parameters": sum(p.numel() for p in model.network.parameters()),
+        }
     # A run of seconds may come before the classifier.
     if task in CLASSIFIERS and (not smoke or CLASSIFIERS[task] in shipped()):
         metrics["named"], names = named(samples, task)
@@ -107,6 +128,17 @@ def measure(context: Context, recipe: FlowRecipe) -> Measurement:
         fingerprint=test.fingerprint,
         trained=(model, recipe.card(train)),
     )
+
+
+@torch.no_grad()
+def reconstructed(model: LatentFlow, images: Tensor) -> Tensor:
+    """Return what encoder, list and decoder leave of pictures (N, C, H, W) uint8."""
+    device = next(model.parameters()).device
+    parts = [
+        model.decode(model.encode(to_float(part.to(device)))).clamp(-1, 1).cpu()
+        for part in images.split(500)
+    ]
+    return to_uint8(torch.cat(parts))
 
 
 SOLVED = {  # evaluations of the network, for each sample without guidance
@@ -185,6 +217,16 @@ def _memory(context: Context, recipe: tuple[FlowRecipe, ...]) -> Measurement:
             metrics[f"{name}_{size}"] = scores[name]
         metrics[f"nearest_pixels_test_{size}"] = scores["nearest_pixels_test"]
         metrics[f"loss_{size}"] = history.steps[-1]["loss"]
+        where = next(model.parameters()).device
+        gap = velocity_gap(
+            model.eval().velocity,
+            to_float(train.images).to(where),
+            num=context.pick(smoke=4, full=1024),
+            seed=context.seed,
+            batch_size=128,
+        )
+        for part, (least, more) in enumerate(zip(gap.floor, gap.gap, strict=True)):
+            metrics |= {f"floor_{size}_{part}": least, f"gap_{size}_{part}": more}
         nums.append(float(len(train)))
         shares.append(scores["copied_pixels"])
     return Measurement(
@@ -192,43 +234,121 @@ def _memory(context: Context, recipe: tuple[FlowRecipe, ...]) -> Measurement:
         curves={"images": nums, "copied": shares},
         data=f"drawn digits at 32x32, {recipe[0].config.steps} updates on each set, without "
         "classes; a sample is a copy where it lies nearer to a training image than 95 % of the "
-        "test images do",
+        "test images do; floor and gap: the least loss that there is on the training images, and "
+        "what the network's has above it, in fifths of the time",
         fingerprint=test.fingerprint,
     )
 
 
-def _plane(context: Context, recipe: PointFlowConfig) -> Measurement:
+Drawn = Callable[[int], Tensor]  # so many samples (N, 2)
+
+
+def _by_em(train: Tensor, held_out: Tensor, context: Context) -> Any:
+    """Return scikit-learn's mixture of Gaussians by EM whose held-out points are most likely."""
+    from sklearn.mixture import GaussianMixture
+
+    passes = context.pick(smoke=2, full=PLANE_PASSES)
+    fitted = [
+        GaussianMixture(
+            count, init_params="k-means++", max_iter=passes, random_state=context.seed
+        ).fit(train.numpy())
+        for count in context.pick(smoke=PLANE_COMPONENTS[:2], full=PLANE_COMPONENTS)
+    ]
+    return max(fitted, key=lambda mixture: mixture.score(held_out.numpy()))
+
+
+def _kernel_nats(samples: Tensor, held_out: Tensor, test: Tensor) -> float:
+    """Return the nats of test points by a density around samples, one ruler for all generators.
+
+    A GAN has no density. A Gaussian around each sample gives one; its width is the one under which
+    the held-out points are most likely.
+    """
+    from sklearn.neighbors import KernelDensity
+
+    densities = [
+        KernelDensity(bandwidth=width, rtol=1e-4).fit(samples.numpy()) for width in PLANE_WIDTHS
+    ]
+    best = max(densities, key=lambda density: density.score(held_out.numpy()))
+    return -float(best.score(test.numpy())) / len(test)
+
+
+def _play(points: Tensor, config: PointsConfig) -> tuple[Drawn, float]:
+    """Train the ring's GAN on points; return how it draws, and its seconds."""
+    generator, discriminator = ring_networks(config.seed)
+    started = time.perf_counter()
+    train_points(generator, discriminator, points, config=config)
+    seconds = time.perf_counter() - started
+
+    @torch.no_grad()
+    def draw(num: int) -> Tensor:
+        rng = torch.Generator().manual_seed(config.seed)
+        return generator(torch.randn(num, generator.latent_dim, generator=rng))
+
+    return draw, seconds
+
+
+def _plane(context: Context, recipe: dict[str, PointFlowConfig | PointsConfig]) -> Measurement:
     """Learn three densities of the plane, and compare log-densities with the true ones."""
-    config = replace(recipe, seed=context.seed, steps=context.pick(smoke=5, full=recipe.steps))
+    own = recipe["flow"]
+    assert isinstance(own, PointFlowConfig)
+    config = replace(own, seed=context.seed, steps=context.pick(smoke=5, full=own.steps))
     num = context.pick(smoke=50, full=4000)
+    many, num_drawn = context.pick(smoke=(500, 200), full=(PLANE_POINTS, PLANE_DRAWN))
     metrics: dict[str, float] = {}
     for name, std in PLANE_STD.items():
         centres = plane_centres(name)
-        train = mixture(PLANE_POINTS, centres, std, seed=2 * context.seed)
-        test = mixture(num, centres, std, seed=2 * context.seed + 1)
+        train = mixture(many, centres, std, seed=4 * context.seed)
+        test, held_out, fresh = (
+            mixture(count, centres, std, seed=4 * context.seed + k)
+            for k, count in ((1, num), (2, num // 2), (3, num_drawn))
+        )
+        true = -mixture_log_density(test, centres, std).mean().item()
+
         torch.manual_seed(context.seed)
         network = PointField(width=PLANE_WIDTH, num_layers=PLANE_LAYERS)
         started = time.perf_counter()
         history = train_point_flow(network, train, config=config)
-        metrics[f"{name}_train_seconds"] = time.perf_counter() - started
+        seconds = {"flow": time.perf_counter() - started}
         steps = context.pick(smoke=2, full=100)
         nats = -point_log_density(network, test, steps=steps).log_density.mean().item()
-        own = -mixture_log_density(test, centres, std).mean().item()
+        rng = torch.Generator().manual_seed(context.seed)
+        with torch.no_grad():
+            noise = torch.randn(num_drawn, 2, generator=rng)
+            samples = {"true": fresh, "flow": solve(velocity_of(network), noise, time_steps(steps))}
+
+        started = time.perf_counter()
+        em = _by_em(train, held_out, context)
+        seconds["em"] = time.perf_counter() - started
+        samples["em"] = torch.from_numpy(em.sample(num_drawn)[0]).float()
+        for loss, game in recipe.items():
+            if isinstance(game, PointsConfig):
+                draw, seconds[loss] = _play(
+                    train,
+                    replace(game, seed=context.seed, steps=context.pick(smoke=5, full=game.steps)),
+                )
+                samples[loss] = draw(num_drawn)
         metrics |= {
             f"{name}_nats": nats,
-            f"{name}_true_nats": own,
-            f"{name}_gap": nats - own,
+            f"{name}_true_nats": true,
+            f"{name}_gap": nats - true,
             f"{name}_loss": history.loss[-1],
+            f"{name}_em_gap": -float(em.score(test.numpy())) - true,
+            f"{name}_em_components": em.n_components,
+            # The entropy of the fitted normal distribution: what no flow is needed for.
+            f"{name}_normal_nats": 0.5
+            * torch.logdet(2 * math.pi * math.e * torch.cov(train.double().T)).item(),
         }
-        # The entropy of the fitted normal distribution: what no flow is needed for.
-        covariance = torch.cov(train.double().T)
-        metrics[f"{name}_normal_nats"] = (
-            0.5 * torch.logdet(2 * math.pi * math.e * covariance).item()
-        )
+        for who, drawn in samples.items():
+            metrics[f"{name}_{who}_kernel_gap"] = _kernel_nats(drawn, held_out, test) - true
+            found = mode_coverage(drawn, centres, std)
+            metrics[f"{name}_{who}_high_quality"] = found.high_quality
+        metrics |= {f"{name}_{who}_train_seconds": took for who, took in seconds.items()}
     return Measurement(
         metrics={**metrics, "largest_gap": max(metrics[f"{n}_gap"] for n in PLANE_STD)},
-        data=f"Gaussians on a ring, on a grid and along a spiral; {PLANE_POINTS} points to learn "
-        f"from, {num} to judge; exact divergence, 100 steps of Heun's method",
+        data=f"Gaussians on a ring, on a grid and along a spiral; {many} points to learn "
+        f"from, {num} to judge; exact divergence, 100 steps of Heun's method. Flow and GANs are "
+        f"shown {own.steps * own.batch_size} points each, EM makes at most {PLANE_PASSES} passes. "
+        f"kernel_gap: by a Gaussian around each of {num_drawn} samples, true ones too",
     )
 
 
@@ -255,7 +375,7 @@ def _claim(recipe: FlowRecipe) -> Claim:
         needs=() if drawn else (task,),
         after=("sample-features", *((f"classifier-{task}",) if drawn else ())),
         checkpoint=recipe.name,
-        minutes=3 * recipe.config.steps / 190,
+        minutes=3 * recipe.config.steps / (600 if isinstance(recipe, LatentFlowRecipe) else 190),
         priority=25 if drawn else 10,
     )
 
@@ -264,10 +384,10 @@ CLAIMS = (
     *(_claim(recipe) for recipe in RECIPES.values()),
     Claim(
         name="flow-plane",
-        title="Flow matching on three densities of the plane, nats above the true entropy",
-        measure=partial(_plane, recipe=PLANE),
+        title="Flow, EM and GANs on three densities of the plane, nats above the true entropy",
+        measure=partial(_plane, recipe={"flow": PLANE, **PLANE_GANS}),
         main="largest_gap",
-        minutes=12,
+        minutes=25,
         priority=30,
     ),
     *(

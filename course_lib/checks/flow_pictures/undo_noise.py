@@ -45,8 +45,8 @@ def _undone(
     for k in reversed(steps) if order == "back" else steps:
         beta = betas[k]
         below = {"all steps": (1 - kept[k]).sqrt(), "this step": beta.sqrt()}[left]
-        above = {"of this step": (1 - beta).sqrt(), "of all steps": kept[k].sqrt(), "none": 1.0}
-        x = (x - sign * beta / below * say_noise(x, k + told)) / above[scale]
+        above = {"of this step": 1 - beta, "of all steps": kept[k], "none": torch.ones(())}
+        x = (x - sign * beta / below * say_noise(x, k + told)) / above[scale].sqrt()
         ends = k == (0 if order == "back" else len(betas) - 1)
         draws = {"no noise": not ends, "noise as well": True, "none at all": False}[last]
         if draws:

@@ -65,7 +65,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Generation",
         (
             *("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "digits-*", "generation-*"),
-            *("vae-*", "cvae-*", "vqvae-*", "inversion-*", "flow-*", "ddpm-*"),
+            *("vae-*", "cvae-*", "vqvae-*", "inversion-*", "flow-*", "*-flow-*", "ddpm-*"),
         ),
     ),
     "speed": ("Speed and cost", ("*-speed", "*-compute", "*-time", "*-overhead")),

@@ -187,9 +187,10 @@ def command(
         empty = ["--size", "4096", "--tmpfs", path, "--remount-ro", path]
         # A path that is not there cannot be covered, and need not be.
         real = path.replace(package, str(here), 1)
-        if path.endswith("/__pycache__"):  # it may come later: then it would not be covered
+        # It may come later: then it would not be covered. Where no package lies none is made up.
+        if path.endswith("/__pycache__") and os.path.isdir(os.path.dirname(real)):
             with contextlib.suppress(OSError):
-                os.makedirs(real, exist_ok=True)
+                os.mkdir(real)
         if os.path.isdir(real):
             parts += empty
         elif os.path.exists(real):

@@ -8,6 +8,7 @@ import platform
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import textwrap
 import time
@@ -22,6 +23,7 @@ from course_lib.grading.inside import seccomp
 from course_lib.grading.sandbox import GB, BubblewrapProvisioner, Limits, SandboxError
 
 ROOT = Path(__file__).parents[2]
+PATHS = sysconfig.get_paths()
 needs = pytest.mark.sandbox
 
 
@@ -460,6 +462,14 @@ def test_the_bytecode_of_a_hidden_module_is_hidden(tmp_path, monkeypatch):
     )
     assert sorted(seen) == ["__init__.py"]
     assert (package / "metrics" / "__pycache__").is_dir()  # covered before there is anything in it
+
+
+def test_no_package_is_made_up_where_there_is_none(tmp_path, monkeypatch):
+    """An empty folder of the package's name would be found in place of one installed to change."""
+    monkeypatch.setattr(sandbox.sysconfig, "get_paths", lambda: {**PATHS, "purelib": str(tmp_path)})
+    hidden = ["course_lib.metrics.confusion"]
+    sandbox.command(["true"], private=str(tmp_path), hidden=hidden, environment={})
+    assert not list(tmp_path.iterdir())
 
 
 @needs

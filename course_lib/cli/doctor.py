@@ -90,11 +90,14 @@ def _torch() -> tuple[State, str]:
     try:
         import torch
         import torchvision
+
+        from course_lib.train.precision import computes_bf16
     except Exception as error:
         return "missing", f"cannot be imported ({error}); make setup installs it"
     threads = torch.get_num_threads()
     text = f"{torch.__version__}, torchvision {torchvision.__version__}, {threads} thread(s)"
-    return "ok", text
+    low = computes_bf16(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return "ok", text + ("; bfloat16" if low else "; no bfloat16, float32 takes its place")
 
 
 def _gpu() -> tuple[State, str]:

@@ -148,6 +148,7 @@ class Flow(nn.Module):
         solver: str | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        last_euler: bool | None = None,
         seen: Seen | None = None,
     ) -> Tensor:
         """Lead samples (B, C, H, W) from one time to another, to data or back to noise.
@@ -160,6 +161,9 @@ class Flow(nn.Module):
             solver: ``None``: the flow's own, as with steps and guidance.
             steps: of the solver, in all.
             guidance: weight of the class.
+            last_euler: whether Heun's last step is Euler's instead, which saves a question;
+                ``None``: where the way ends at data. There the noise can no longer be seen, and the
+                best that a network can say of it, 0, leaves half of the last step's noise in place.
             seen: is told each state and its time: for a film.
         """
         solver, steps = solver or self.solver, self.steps if steps is None else steps
@@ -175,9 +179,9 @@ class Flow(nn.Module):
             return self.denoise(at, t, labels, guidance=guidance)
 
         if solver in SOLVERS:
-            # What says the image knows no velocity where no noise is left.
-            spare = self.predicts == "image" and end == 1
-            return solve(velocity, x, times, solver=solver, last_euler=spare, seen=seen)
+            if last_euler is None:
+                last_euler = end == 1 and solver == "heun"
+            return solve(velocity, x, times, solver=solver, last_euler=last_euler, seen=seen)
         sampler = ddim if solver == "ddim" else ancestral
         return sampler(denoise, x, times, path=self.path, seen=seen)
 

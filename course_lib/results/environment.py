@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from course_lib.train.precision import computes_bf16
+
 LIBRARIES = ("torch", "torchvision", "accelerate", "numpy")
 
 
@@ -22,10 +24,15 @@ def environment() -> dict[str, Any]:
 
 
 def hardware() -> str:
-    """Describe the processor, and the GPU if there is one."""
+    """Describe the processor, and the GPU if there is one.
+
+    Without bfloat16 in hardware, what asks for it was computed in float32: that is stated.
+    """
     text = _processor()
     if hasattr(os, "sched_getaffinity"):  # on Linux: the cores that this process may use
         text += f", {len(os.sched_getaffinity(0))} cores"
+    if not computes_bf16(torch.device("cpu")):
+        text += ", no bfloat16"
     if torch.cuda.is_available():
         text += f"; {torch.cuda.get_device_name()}"
     return text

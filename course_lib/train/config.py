@@ -110,7 +110,8 @@ class TrainConfig(Config):
         clip_norm: largest norm of the gradient; ``None`` leaves it alone.
         accumulate: micro-steps whose gradients are averaged into one update.
         ema: decay of the moving average of the weights that is evaluated and kept, or ``None``.
-        precision: "no" (float32), "bf16" or "fp16" (with loss scaling; GPU only).
+        precision: "no" (float32), "bf16" (where the hardware has bfloat16; elsewhere float32) or
+            "fp16" (with loss scaling; GPU only).
         channels_last: store images and weights with the channels innermost; faster convolutions.
         seed: order, augmentation and dropout are pure functions of (seed, epoch, step, rank).
         augment: what is done to training batches, see `course_lib.data.Augment`.

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from course_lib.data.augment import stream_seed
 from course_lib.train.files import one_line
+from course_lib.train.precision import precision_on
 
 WAIT = 60  # seconds for which the processes of a run wait for each other at the start
 ANNOUNCING = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "PMI_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -41,7 +42,8 @@ class Engine:
 
     Args:
         device: "auto" (a GPU if there is one), "cpu", "cuda" or a `torch.device`.
-        precision: "no", "bf16" or "fp16".
+        precision: "no", "bf16" or "fp16"; "bf16" is float32 where the hardware has no bfloat16
+            (`precision_on`).
         clip_norm: largest norm of the gradient, or ``None``.
 
     Raises:
@@ -56,9 +58,11 @@ class Engine:
         precision: str = "no",
         clip_norm: float | None = None,
     ) -> None:
-        cpu = pick_device(device).type == "cpu"
+        where = pick_device(device)
+        cpu = where.type == "cpu"
         if precision == "fp16" and cpu:
             raise ValueError('precision "fp16" needs a GPU; on a CPU use "bf16" or "no".')
+        precision = precision_on(where, precision)
         # Accelerate keeps one global state; a second run in the same notebook may want another.
         state = AcceleratorState._shared_state
         if state and (state.get("_mixed_precision") != precision or bool(state.get("_cpu")) != cpu):

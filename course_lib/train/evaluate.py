@@ -17,6 +17,7 @@ from course_lib.metrics import (
 )
 from course_lib.train.config import TrainConfig
 from course_lib.train.engine import Engine, pick_device
+from course_lib.train.precision import autocast
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _count(
             return confusion, loss
         for images, targets in share.batches(batch_size, shuffle=False):
             images, targets = images.to(device), targets.to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision != "no"):
+            with autocast(device, precision):
                 logits = model(images)
             if logits.shape[1] != num_classes:
                 raise ValueError(

@@ -45,8 +45,8 @@ class GANConfig(Config):
             logits on real images there (0.6 in arXiv:2006.06676), so for losses whose logits
             change sign between real and generated; ``None``: never.
         augment: what is done to the real images and may be learned, such as a flip.
-        precision: "no" (float32), "bf16" or "fp16" (with loss scaling; GPU only). Penalties are
-            always computed in float32.
+        precision: "no" (float32), "bf16" (where the hardware has bfloat16; elsewhere float32) or
+            "fp16" (with loss scaling; GPU only). Penalties are always computed in float32.
         channels_last: store images and weights with the channels innermost; faster convolutions.
         seed: order, augmentation and noise are pure functions of (seed, step, rank).
         log_every: steps between two readings; each waits for the device.

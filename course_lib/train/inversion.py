@@ -33,7 +33,8 @@ class InversionConfig(Config):
         lr: learning rate of Adam.
         picture_weight: weight of the squared difference of the pictures, a mean over pixels,
             beside that of the codes, a mean over their numbers.
-        precision: "no" (float32), "bf16" or "fp16" (with loss scaling; GPU only).
+        precision: "no" (float32), "bf16" (where the hardware has bfloat16; elsewhere float32) or
+            "fp16" (with loss scaling; GPU only).
         seed: of the codes; a pure function of (seed, step, rank).
         log_every: steps between two readings; each waits for the device.
         checkpoint_every: steps between two checkpoints; ``None``: at each reading.

@@ -11,6 +11,7 @@ from course_lib.models.mask_rcnn import Detections
 from course_lib.post import paste_masks
 from course_lib.train.engine import pick_device
 from course_lib.train.instances import check_labels
+from course_lib.train.precision import autocast
 
 BATCH = 16
 SURE = 0.5  # score from which an object is counted
@@ -41,7 +42,7 @@ def detect(
     try:
         for start in range(0, len(data), batch_size):
             images = to_float(data.images[start : start + batch_size].to(device))
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with autocast(device, precision):
                 answers = model(images)
             found += [_on_cpu(one) for one in answers]
     finally:

@@ -40,8 +40,8 @@ class VariationalConfig(Config):
         ema_images: half-life, in images, of the averaged model that is kept; ``None``: the last
             weights are kept. Not for codebooks, which are averages already.
         augment: what is done to the images and may be learned, such as a flip.
-        precision: "no" (float32), "bf16" or "fp16" (with loss scaling; GPU only). Likelihoods are
-            always computed in float32.
+        precision: "no" (float32), "bf16" (where the hardware has bfloat16; elsewhere float32) or
+            "fp16" (with loss scaling; GPU only). Likelihoods are always computed in float32.
         channels_last: store images and weights with the channels innermost; faster convolutions.
         seed: order, augmentation and noise are pure functions of (seed, step, rank).
         log_every: steps between two readings; each waits for the device.

@@ -81,11 +81,13 @@ def _example(generator: torch.Generator) -> tuple[Tensor, Tensor, float]:
     """Codes of very different lengths: the longest has the largest product with most vectors."""
     n, k, d = (int(torch.randint(low, low + 3, (), generator=generator)) for low in (6, 4, 2))
     lengths = torch.linspace(0.5, 3, k)[:, None]
-    codebook = lengths * F.normalize(torch.randn(k, d, generator=generator), dim=1)
-    near = codebook[torch.randint(k, (n,), generator=generator)]
-    u = near + 0.3 * torch.randn(n, d, generator=generator)
     beta = 0.2 + 0.3 * float(torch.rand((), generator=generator))
-    return u, codebook, beta
+    while True:  # drawn anew where all of the largest products happen to be the nearest codes
+        codebook = lengths * F.normalize(torch.randn(k, d, generator=generator), dim=1)
+        near = codebook[torch.randint(k, (n,), generator=generator)]
+        u = near + 0.3 * torch.randn(n, d, generator=generator)
+        if not (u @ codebook.T).argmax(1).equal(torch.cdist(u, codebook).argmin(1)):
+            return u, codebook, beta
 
 
 def _parts(answer: Any, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:

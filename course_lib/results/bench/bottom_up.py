@@ -38,7 +38,7 @@ def update_of(recipe: Recipe, smoke: bool) -> tuple[Callable[[], None], int]:
         cross_entropy = make_loss(config.loss)
 
         def loss() -> Tensor:
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+            with autocast(torch.device("cpu"), config.precision):
                 return cross_entropy(model(images), classes)
 
     else:
@@ -46,7 +46,7 @@ def update_of(recipe: Recipe, smoke: bool) -> tuple[Callable[[], None], int]:
         model, truth = recipe.build(train, 0), make_truth(train.targets.long(), train.labels)
 
         def loss() -> Tensor:
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+            with autocast(torch.device("cpu"), config.precision):
                 seen = model(images, truth)
             return torch.stack(list(detection_losses(seen).values())).sum()
 

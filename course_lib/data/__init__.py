@@ -16,6 +16,7 @@ from course_lib.data.names import NAMES
 from course_lib.data.points import (
     grid,
     grid_centres,
+    mixture,
     mixture_log_density,
     ring,
     ring_centres,
@@ -38,6 +39,7 @@ __all__ = [
     "grid",
     "grid_centres",
     "load",
+    "mixture",
     "mixture_log_density",
     "ring",
     "ring_centres",

@@ -47,11 +47,12 @@ def execute(
     """
     tree = tree or Tree()
     paths = _chosen(tree.labs(), only)
-    executed, problems = {}, []
+    executed, problems, measured = {}, [], {}
     for path, done in runner.run_all(paths, scale, tree, force=force).items():
         executed[done.name] = runner.keep(done, scale, tree)
         problems += validate.check_executed(path, done.notebook)
-        problems += cost.excess(done.name, done.measured, scale, tree)
+        measured[done.name] = done.measured
+    problems += cost.excess(measured, scale, tree)
     fail_with(problems, f"{len(problems)} problems in executed notebooks:")
     return executed
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 from typing import Any
 
 from nbformat import NotebookNode
@@ -17,6 +18,7 @@ from nbformat import NotebookNode
 from tools.common import ToolError, Tree, damaged, json_text, read_json, write_if_changed
 
 FACTOR = 3.0  # an execution may cost this much of what the header states
+ENOUGH = 5  # labs, whose median tells how much slower a machine is than the one that measured
 SLOWER = "COURSE_SLOWER"  # how many times slower than ours a machine is: loosens the time limit
 COLUMNS = (("quick", "CPU, 2 cores, `quick`"), ("full", "GPU, `full`"))
 NEEDED = ("seconds", "cpu_seconds", "peak_mb")
@@ -55,23 +57,38 @@ def gigabytes(megabytes: float) -> float:
     return max(0.1, math.ceil(megabytes / 100) / 10)
 
 
-def excess(name: str, measured: dict[str, Any], scale: str, tree: Tree) -> list[str]:
-    """Problems, if an execution cost more than three times what the header states."""
-    stated = stored(tree).get(name, {}).get(scale)
-    if stated is None:
-        return []
+def excess(measured: dict[str, dict[str, Any]], scale: str, tree: Tree) -> list[str]:
+    """Problems, if an execution cost more than three times what the header states.
+
+    A slow machine is slow for all labs: what their median is above the stated, each may be above.
+    """
+    known = {name: scales[scale] for name, scales in stored(tree).items() if scale in scales}
+    found = {name: values for name, values in measured.items() if name in known}
+    ratios = [found[n]["cpu_seconds"] / max(1.0, known[n]["cpu_seconds"]) for n in found]
+    slower = max(1.0, statistics.median(ratios)) if len(ratios) >= ENOUGH else 1.0
+    slower = max(slower, _slower())
+    return [
+        problem
+        for name in found
+        for problem in _excess(f"{name} ({scale})", found[name], known[name], slower)
+    ]
+
+
+def _excess(
+    name: str, measured: dict[str, Any], stated: dict[str, Any], slower: float
+) -> list[str]:
     problems = []
-    limit = FACTOR * max(60.0, stated["cpu_seconds"]) * _slower()
+    limit = FACTOR * max(60.0, stated["cpu_seconds"]) * slower
     if measured["cpu_seconds"] > limit:
         problems.append(
-            f"{name} ({scale}) took {measured['cpu_seconds'] / 60:.1f} minutes of a processor; it "
+            f"{name} took {measured['cpu_seconds'] / 60:.1f} minutes of a processor; it "
             f"was measured with {stated['cpu_seconds'] / 60:.1f}. Make it cheaper, or measure again"
             f" (`python -m tools.notebooks cost`). On a slower machine set {SLOWER}=2, or more."
         )
     for field, what in (("peak_mb", "memory"), ("gpu_peak_mb", "GPU memory")):
         if stated.get(field) and measured[field] > FACTOR * 1000 * gigabytes(stated[field]):
             problems.append(
-                f"{name} ({scale}) needed {measured[field] / 1000:.1f} GB of {what}; the header "
+                f"{name} needed {measured[field] / 1000:.1f} GB of {what}; the header "
                 f"states {gigabytes(stated[field]):.1f} GB"
             )
     return problems

@@ -19,6 +19,7 @@ from course_lib.recipes import Recipe
 from course_lib.recipes.bottom_up import BOTTOM_UP, TOP_DOWN, BottomUpRecipe
 from course_lib.train.ema import EMA
 from course_lib.train.optimizers import make_optimizer
+from course_lib.train.precision import autocast
 
 
 def update_of(recipe: Recipe, smoke: bool) -> tuple[Callable[[], None], int]:

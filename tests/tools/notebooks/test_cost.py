@@ -52,18 +52,30 @@ def test_header_with_a_gpu(checkout, lab):
     ],
 )
 def test_more_than_three_times_fails(checkout, lab, change, message):
-    problems = cost.excess("lab", {**MEASURED, **change}, "quick", checkout.tree)
+    problems = cost.excess({"lab": {**MEASURED, **change}}, "quick", checkout.tree)
     assert problems == [] if message is None else message in problems[0]
 
 
 def test_a_slower_machine_can_say_so(checkout, lab, monkeypatch):
-    slow = {**MEASURED, "cpu_seconds": 350.0}
-    assert cost.excess("lab", slow, "quick", checkout.tree)
+    slow = {"lab": {**MEASURED, "cpu_seconds": 350.0}}
+    assert cost.excess(slow, "quick", checkout.tree)
     monkeypatch.setenv("COURSE_SLOWER", "2")
-    assert not cost.excess("lab", slow, "quick", checkout.tree)
+    assert not cost.excess(slow, "quick", checkout.tree)
     monkeypatch.setenv("COURSE_SLOWER", "fast")
     with pytest.raises(ToolError, match="COURSE_SLOWER is 'fast', wanted a positive number"):
-        cost.excess("lab", slow, "quick", checkout.tree)
+        cost.excess(slow, "quick", checkout.tree)
+
+
+def test_where_all_labs_take_longer_the_machine_is_slow_and_one_dear_lab_stands_out(checkout):
+    for name in "abcdef":
+        checkout.lab(name)
+        cost.store({name: MEASURED}, "quick", checkout.tree)
+    slow = {name: {**MEASURED, "cpu_seconds": 270.0} for name in "abcdef"}
+    assert not cost.excess(slow, "quick", checkout.tree)
+    assert len(cost.excess(dict(list(slow.items())[:4]), "quick", checkout.tree)) == 4  # too few
+    slow["c"]["cpu_seconds"] = 3.1 * 270
+    (problem,) = cost.excess(slow, "quick", checkout.tree)
+    assert problem.startswith("c (quick) took")
 
 
 def test_a_fresh_execution_that_costs_too_much_fails(checkout, cells):

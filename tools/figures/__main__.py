@@ -105,6 +105,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "generation-cifar10": partial(generation.progress, "cifar10"),
     "generation-shapes": partial(generation.progress, "shapes"),
     "generation-mnist-long": partial(generation.progress, "mnist-long"),
+    "flow-digits-curve": generation.by_images,
 }
 FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider -> frame
     "anchors-threshold": object_frames.anchors,

@@ -15,7 +15,7 @@ from course_lib.recipes.generation import DATA
 from course_lib.results import load
 from course_lib.results.claims.generation import LONGER, checkpoint_name
 from tools.figures.comparison import finish
-from tools.figures.drawing import BLUE, GREEN, ORANGE, sheet, ticks
+from tools.figures.drawing import BLUE, GREEN, ORANGE, PURPLE, sheet, ticks
 
 # Each family has a colour, and a mark as the second cue.
 LOOKS = {
@@ -54,6 +54,32 @@ def progress(task: str, folder: Path | None = None) -> Figure:
     axes.set(xlabel="seconds of one core", ylabel="CFD, validation")
     steps = range(0, int(last) + 1, 60 if last < 500 else 240)
     ticks(axes, steps, [t for t in (1, 2, 5, 10, 20, 50, 100, 200) if low <= t <= high])
+    finish(figure, axes)
+    return figure
+
+
+READ_BY_IMAGES = {  # claim: name of the readings' images, look
+    "dcgan-digits": ("val_cfd_images", LOOKS["dcgan"]),
+    "wgan-gp-digits": ("val_cfd_images", LOOKS["wgan-gp"]),
+    "stylegan-digits": ("val_cfd_images", LOOKS["stylegan"]),
+    "flow-digits": ("val_images", {"label": "flow", "color": PURPLE, "marker": "D"}),
+}
+
+
+def by_images(folder: Path | None = None) -> Figure:
+    """CFD on validation digits against images seen, mean over the seeds; both axes measured."""
+    figure = sheet(320)
+    axes = figure.subplots()
+    for claim, (key, look) in READ_BY_IMAGES.items():
+        result = load(claim, folder)
+        if not result.measured:
+            continue
+        seen, scores = result.curves(key)[0] / 1000, result.curves("val_cfd")
+        spread = scores.std(0, ddof=1) if len(scores) > 1 else np.full(len(seen), np.nan)
+        axes.errorbar(seen, scores.mean(0), spread, **look)
+    axes.set(xscale="log", yscale="log", xlim=(15, 700), ylim=(0.3, 200))
+    axes.set(xlabel="thousand images seen", ylabel="CFD, validation")
+    ticks(axes, [20, 50, 100, 200, 500], [0.5, 1, 2, 5, 10, 20, 50, 100])
     finish(figure, axes)
     return figure
 

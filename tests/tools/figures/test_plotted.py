@@ -140,10 +140,25 @@ def test_the_progress_of_generators_shows_the_results(task):
         assert 0 < points[:, 0].min() < points[:, 0].max() < axes.get_xlim()[1]
 
 
+def test_the_flows_curve_beside_those_of_gans_shows_the_results():
+    (axes,) = drawn("flow-digits-curve").axes
+    bars = error_bars(axes)
+    names = {"dcgan": "DCGAN", "wgan-gp": "WGAN-GP", "stylegan": "StyleGAN2", "flow": "flow"}
+    assert list(bars) == list(names.values())
+    for kind, label in names.items():
+        curves = [run["curves"] for run in runs(f"{kind}-digits")]
+        seen = curves[0]["val_images" if kind == "flow" else "val_cfd_images"]
+        values = np.array([curve["val_cfd"] for curve in curves]).mean(0)
+        points, _ = bars[label]
+        assert points == pytest.approx(np.stack([np.array(seen) / 1000, values], axis=1))
+        assert (points > [axes.get_xlim()[0], axes.get_ylim()[0]]).all()
+        assert (points < [axes.get_xlim()[1], axes.get_ylim()[1]]).all()
+
+
 @pytest.mark.parametrize(
     "chart",
     [comparison.compute, comparison.night, comparison.data, comparison.classes,
-     lambda folder: generation.progress("mnist", folder)],
+     lambda folder: generation.progress("mnist", folder), generation.by_images],
 )  # fmt: skip
 def test_without_results_a_chart_says_so(chart, tmp_path):
     assert plotted(chart(tmp_path))["words"].count("not measured yet") == 1

@@ -18,8 +18,8 @@ def computes_bf16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return False
-    known = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(known.get(name, False) for name in IN_HARDWARE)
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(known.get(name) for name in IN_HARDWARE)
 
 
 def precision_on(device: torch.device, wanted: str) -> str:

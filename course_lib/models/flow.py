@@ -161,7 +161,7 @@ class Flow(nn.Module):
             solver: ``None``: the flow's own, as with steps and guidance.
             steps: of the solver, in all.
             guidance: weight of the class.
-            last_euler: whether Heun's last step is Euler's instead, which saves a question;
+            last_euler: whether Heun's last step is Euler's instead, which saves an evaluation;
                 ``None``: where the way ends at data. There the noise can no longer be seen, and the
                 best that a network can say of it, 0, leaves half of the last step's noise in place.
             seen: is told each state and its time: for a film.

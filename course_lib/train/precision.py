@@ -8,8 +8,9 @@ and nothing else in a loop depends on which of the two it is.
 
 import torch
 
-# As torch names them: of x86 processors from 2020 on, and of Arm's.
-IN_HARDWARE = ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16")
+# What does so, as torch names it: two extensions of x86 processors, and Arm's.
+IN_HARDWARE = ("avx512_bf16", "amx_bf16", "bf16")
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -29,5 +30,5 @@ def precision_on(device: torch.device, wanted: str) -> str:
 
 def autocast(device: torch.device, wanted: str) -> torch.autocast:
     """Compute in this precision inside the context, as `precision_on` gives it."""
-    low = precision_on(device, wanted) != "no"
-    return torch.autocast(device.type, torch.bfloat16, enabled=low)
+    dtype = DTYPES.get(precision_on(device, wanted))
+    return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)

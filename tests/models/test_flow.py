@@ -116,6 +116,30 @@ def test_a_picture_is_led_back_to_its_noise_and_again() -> None:
     assert torch.allclose(again, images, atol=2e-2)
 
 
+def test_heuns_last_step_to_data_does_not_ask_for_the_velocity_there(monkeypatch) -> None:
+    model, asked = flow(), []
+    own = model.velocity
+
+    def velocity(x, t, labels=None, *, guidance=None):
+        asked.append(float(t))
+        return own(x, t, labels, guidance=guidance)
+
+    monkeypatch.setattr(model, "velocity", velocity)
+    noise = torch.randn(2, 1, 9, 6)
+    ways = {
+        "to data": ({"solver": "heun"}, [0, 0.5, 0.5]),
+        "as it is told": ({"solver": "heun", "last_euler": False}, [0, 0.5, 0.5, 1]),
+        "midpoint": ({"solver": "midpoint"}, [0, 0.25, 0.5, 0.75]),
+        "back": ({"solver": "heun", "start": 1.0, "end": 0.0}, [1, 0.5, 0.5, 0]),
+        "half of the way": ({"solver": "heun", "end": 0.5}, [0, 0.25, 0.25, 0.5]),
+    }
+    for name, (way, times) in ways.items():
+        asked.clear()
+        with torch.no_grad():
+            model.follow(noise, torch.tensor([0, 2]), steps=2, guidance=1.0, **way)
+        assert asked == pytest.approx(times), name
+
+
 def test_inpainting_keeps_what_is_known() -> None:
     model = flow(steps=4)
     images, noise, labels = *torch.randn(2, 2, 1, 9, 6), torch.tensor([0, 1])

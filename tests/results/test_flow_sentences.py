@@ -78,6 +78,12 @@ SAID = [
         lambda: all(abs(m[f"{name}_em_gap"]) < m[f"{name}_gap"] for m, name in plane()),
     ),
     (
+        "nearer than the flow on all three, in less time",
+        lambda: all(
+            m[f"{name}_em_train_seconds"] < m[f"{name}_flow_train_seconds"] for m, name in plane()
+        ),
+    ),
+    (
         "**The flow is nearer to the truth than both of these GANs, on each density and in each "
         "training.**",
         lambda: all(

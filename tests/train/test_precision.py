@@ -52,5 +52,7 @@ def test_an_engine_and_the_judges_keep_to_it(monkeypatch, has: bool, kind: torch
         assert layer(x).dtype == kind
     with autocast(CPU, "bf16"):
         assert layer(x).dtype == kind
+    with autocast(CPU, "fp16"):
+        assert layer(x).dtype == torch.float16
     with autocast(CPU, "no"):
         assert layer(x).dtype == torch.float32

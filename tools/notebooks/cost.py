@@ -19,6 +19,7 @@ from tools.common import ToolError, Tree, damaged, json_text, read_json, write_i
 
 FACTOR = 3.0  # an execution may cost this much of what the header states
 ENOUGH = 5  # labs, whose median tells how much slower a machine is than the one that measured
+SLOWEST = 6.0  # and no more is believed: all labs may have become dearer
 SLOWER = "COURSE_SLOWER"  # how many times slower than ours a machine is: loosens the time limit
 COLUMNS = (("quick", "CPU, 2 cores, `quick`"), ("full", "GPU, `full`"))
 NEEDED = ("seconds", "cpu_seconds", "peak_mb")
@@ -65,8 +66,9 @@ def excess(measured: dict[str, dict[str, Any]], scale: str, tree: Tree) -> list[
     known = {name: scales[scale] for name, scales in stored(tree).items() if scale in scales}
     found = {name: values for name, values in measured.items() if name in known}
     ratios = [found[n]["cpu_seconds"] / max(1.0, known[n]["cpu_seconds"]) for n in found]
-    slower = max(1.0, statistics.median(ratios)) if len(ratios) >= ENOUGH else 1.0
-    slower = max(slower, _slower())
+    slower = _slower()
+    if len(ratios) >= ENOUGH:
+        slower = max(slower, min(statistics.median(ratios), SLOWEST))
     return [
         problem
         for name in found

@@ -78,6 +78,15 @@ def test_where_all_labs_take_longer_the_machine_is_slow_and_one_dear_lab_stands_
     assert problem.startswith("c (quick) took")
 
 
+def test_where_all_labs_have_become_far_dearer_all_are_named(checkout):
+    for name in "abcdef":
+        checkout.lab(name)
+        cost.store({name: MEASURED}, "quick", checkout.tree)
+    seconds = 1.01 * cost.FACTOR * cost.SLOWEST * MEASURED["cpu_seconds"]
+    dear = {name: {**MEASURED, "cpu_seconds": seconds} for name in "abcdef"}
+    assert len(cost.excess(dear, "quick", checkout.tree)) == 6
+
+
 def test_a_fresh_execution_that_costs_too_much_fails(checkout, cells):
     checkout.lab("lab", cells.code("say", "print(1)"))
     tiny = {**MEASURED, "peak_mb": 1}  # 0.1 GB stated

@@ -8,8 +8,9 @@ VENV ?= .venv
 PYTHON ?= python3
 MIN_DISK_GB ?= 8
 PYTEST_ARGS ?=
-# Processes for the tests; each computes with one thread, so that results do not depend on the machine.
-JOBS ?= 2
+# Processes for the tests, one more than two cores, for some tests wait; each computes with one thread, so
+# that results do not depend on the machine.
+JOBS ?= 3
 # `COVERAGE=yes` takes half as long again; _build/coverage then shows every line that no test runs.
 COVERAGE ?=
 
@@ -32,7 +33,7 @@ setup: ## the environment, with everything (about 3 minutes, 7 GB; then a moment
 book: setup ## run the labs whose parts changed, build the book into _build/html
 	$(PY) -m tools.book build
 
-test: book lint types pytest labs-smoke labs-real ## everything that proves that all of it works
+test: book lint types labs-smoke labs-real pytest ## everything that proves that all of it works
 	@echo "All checks passed."
 
 lint: setup ## style of code and notebooks, and that what is generated is in step

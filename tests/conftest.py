@@ -2,7 +2,8 @@
 
 A test marked ``browser``, ``sandbox``, ``gpu`` or ``real_data`` is skipped where that capability is
 missing, and the end of the run lists what was skipped for which. ``--fail-on-skip`` turns any skip
-that is not for a capability named by ``--may-skip`` into a failure.
+that is not for a capability named by ``--may-skip`` into a failure. Tests marked ``slow`` come
+last; those not begun by ``--slow-until`` are skipped for want of the capability ``time``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +83,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAMES",
         help="with --fail-on-skip: capabilities that may be missing, with commas (gpu)",
     )
+    group.addoption(
+        "--slow-until",
+        type=float,
+        default=float("inf"),
+        metavar="TIME",
+        help="start no test marked slow after this time, in seconds since 1970: CI has an end",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -91,6 +100,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for name, reason in missing.items():
             if item.get_closest_marker(name):
                 item.add_marker(pytest.mark.skip(reason=f"{MISSING} {name}: {reason}"))
+    items.sort(key=is_slow)  # the quick ones first; those of a file keep their order
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Whether a test is marked as one that takes long."""
+    return item.get_closest_marker("slow") is not None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if is_slow(item) and time.time() > item.config.getoption("--slow-until"):
+        pytest.skip(f"{MISSING} time: this machine is too slow for the slow tests that are left")
 
 
 def skips(terminal) -> tuple[Counter[str], list[str]]:

@@ -92,3 +92,28 @@ def test_ci_refuses_any_other_skip_with_and_without_processes(run, processes):
     done = run(SUITE + SILENT, "--fail-on-skip", "-n", processes)
     assert done.returncode == 1, done.stdout
     assert "test_gives_up: not today" in done.stdout
+
+
+SLOW = """
+import pytest
+
+
+@pytest.mark.slow
+def test_takes_long():
+    assert True
+
+
+def test_is_quick():
+    assert True
+"""
+
+
+def test_slow_tests_come_last_and_are_listed_when_the_time_is_over(run):
+    done = run(SLOW, "-v", "--fail-on-skip")
+    assert "2 passed" in done.stdout
+    assert done.stdout.index("test_is_quick PASSED") < done.stdout.index("test_takes_long PASSED")
+    late = run(SLOW, "--slow-until", "1000", "--fail-on-skip", "--may-skip", "gpu,time")
+    assert late.returncode == 0, late.stdout
+    assert "1 passed, 1 skipped" in late.stdout
+    assert "1 skipped for want of time: this machine is too slow" in late.stdout
+    assert run(SLOW, "--slow-until", "1000", "--fail-on-skip").returncode == 1

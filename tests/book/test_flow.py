@@ -245,6 +245,7 @@ def learned(sums: Any) -> Any:
     return train
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("kind", "transport"),
@@ -276,6 +277,7 @@ SAID = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("sentence", SAID)
 def test_what_the_chapter_says_comes_out(learned: Any, sentence: str) -> None:
@@ -351,6 +353,7 @@ def test_training_starts_pauses_and_goes_slowly(page: Any) -> None:
 SEEN = "() => document.querySelector('.flow-plane').toDataURL()"
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_what_is_drawn_changes_with_what_is_asked(page: Any) -> None:
     errors: list[str] = []

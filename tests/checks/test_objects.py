@@ -79,6 +79,7 @@ def test_average_precision_is_the_course_s(seed):
         assert float(got) == pytest.approx(wanted, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_what_the_texts_say_of_marks():
     """The statement and the explanation of `split_touching`."""
     tried = marks.trial(marks.reference())

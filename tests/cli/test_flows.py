@@ -42,6 +42,7 @@ def test_every_kind_is_trained_and_drawn_from(kind, more, tmp_path: Path, course
     assert status == 2 and "is a generator; `course sample` with --data" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--unconditional"]], ids=["classes", "none"])
 def test_a_flow_on_codes_takes_the_autoencoder_that_is_given(more, tmp_path: Path, course) -> None:
     """One that this command trained before, for images of another size and in colour."""

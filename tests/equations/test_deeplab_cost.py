@@ -26,6 +26,7 @@ def multiply_adds_by_stride(net, size):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.equation("eq-output-stride-cost")
 def test_the_cost_of_an_output_stride():
     size = (96, 128)

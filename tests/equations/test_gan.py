@@ -97,6 +97,7 @@ def test_the_best_discriminator_by_maximisation(seed):
     assert (1 / (1 + np.exp(-found.x)))[mask] == pytest.approx((p / (p + q))[mask], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_best_discriminator_of_two_gaussians_by_quadrature():
     """Among all straight-line logits a x + b the formula's line has the largest value."""
     d = 1.3

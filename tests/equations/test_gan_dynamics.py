@@ -91,6 +91,7 @@ def test_alternating_steps_answer_the_new_parameter(kind):
         theta += 0.2 * by_hand(kind, theta, psi)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.equation("eq-bilinear-flow")
 @some
 @given(number, number, st.floats(0.1, 7))
@@ -246,6 +247,7 @@ def test_simultaneous_steps_of_the_non_saturating_gan_end_on_a_circle(lr, start)
     assert np.mean(squares[-int(60 / lr) :]) == pytest.approx(2 * lr, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_quarter_of_the_rate_halves_the_swings_of_the_non_saturating_game():
     """And those of the bilinear game are as large as ever after the same time, and then larger."""
     radii = []
@@ -303,6 +305,7 @@ def test_the_largest_step_with_r1(kind, share):
         assert (path[-1].norm() < 1e-4) == inward
 
 
+@pytest.mark.slow
 @pytest.mark.equation("eq-dirac-gradient-penalty")
 def test_with_a_slope_of_one_the_generator_passes_the_data():
     weight = 10.0
@@ -522,6 +525,7 @@ def test_the_eigenvalues_of_the_paired_game_with_both_penalties(first, second):
     assert (rates.min() > 0) == (both > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.equation("eq-alternating-damped")
 @pytest.mark.parametrize("kind", ["relativistic", "wasserstein"])
 @pytest.mark.parametrize("gamma", [0.02, 0.1, 1.0, 3.0])

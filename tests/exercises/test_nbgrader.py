@@ -54,6 +54,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_release_has_our_stub(course):
     for path in TREE.sources():
         released = read(course / "release" / path.parent.name / path.name)

@@ -50,6 +50,7 @@ def area(curve):
     return total
 
 
+@pytest.mark.slow
 def test_the_detectors(monkeypatch):
     """What is stored is what is measured, and what is said of the runs is so."""
     stored = recorded(detectors.__file__)

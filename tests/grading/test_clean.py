@@ -138,6 +138,7 @@ def test_only_text_and_pictures_stay_of_outputs():
     assert (kept[4].name, kept[4].text) == ("stdout", "ab")
 
 
+@pytest.mark.slow
 @pytest.mark.adversarial
 def test_outputs_are_bounded():
     text = "x" * 10_000_000

@@ -57,6 +57,7 @@ def rows(path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_each_learner_has_a_row_and_only_final_grades_points(course):
     found = {s.learner: s for s in standings(course, room.SET).learners}
     states = [GRADED, GRADED, WAITING, UNGRADED, MISSING, GRADED, UNGRADED]

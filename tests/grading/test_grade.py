@@ -84,6 +84,7 @@ def grades(course, assignment="hw"):
         }
 
 
+@pytest.mark.slow
 def test_points_reach_the_gradebook_and_the_ungraded_is_not_0(course):
     run, _ = given()
     done = grade.grade(course, "hw", run=run)
@@ -211,6 +212,7 @@ def test_the_best_attempt_counts_where_that_is_chosen(course, tmp_path):
     assert len(asked) == 3
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_one_more_try_and_then_no_points(course, monkeypatch):
     """`kill -9` of a worker at its task: the submission is taken up once more."""
     assignment = grade.assignment_of(course, "hw")
@@ -233,6 +235,7 @@ def test_a_worker_that_dies_costs_one_more_try_and_then_no_points(course, monkey
     assert not any(q.by_hand for q in outcomes["bob"].questions)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_costs_only_its_learner(course, monkeypatch):
     assignment = grade.assignment_of(course, "hw")
     tasks = [Task(who, assignment, {}, "d", rules=QUICK) for who in ("ada", "bob")]

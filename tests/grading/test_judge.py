@@ -93,6 +93,7 @@ def test_the_solution_of_other_kinds_gets_everything(lab, name):
     assert question.points == question.total, question
 
 
+@pytest.mark.slow
 def test_a_design_is_left_to_the_instructor():
     notebook = kit.source("unet", "smallest_net")
     notebook.cells = [c for c in notebook.cells if "expected" not in c.metadata.get("tags", [])]

@@ -179,6 +179,7 @@ def test_what_is_graded_keeps_its_questions(course, tmp_path):
     assert (course.source("hw") / "one.ipynb").read_bytes() == was
 
 
+@pytest.mark.slow
 def test_course_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match="release --init"):
         Course(tmp_path).check()
@@ -198,6 +199,7 @@ def test_modules_that_would_tell_are_named_in_the_metadata():
     assert "hidden" not in release.released(notebook, "one").metadata["course"]
 
 
+@pytest.mark.slow
 def test_a_course_is_made_where_no_program_is_on_the_path(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     course = release.make_course(tmp_path / "course")

@@ -540,6 +540,7 @@ def test_a_secret_is_never_overwritten_and_readable_by_one(overlay):
         sets.new_overlay(overlay)
 
 
+@pytest.mark.slow
 def test_without_overlay_or_learners_nothing_is_released(tmp_path, overlay):
     course = release.make_course(tmp_path / "term")
     with pytest.raises(ValueError, match="name them"):
@@ -548,6 +549,7 @@ def test_without_overlay_or_learners_nothing_is_released(tmp_path, overlay):
         personal.release_set(course, "generation", ["ada"], overlay=tmp_path)
 
 
+@pytest.mark.slow
 def test_each_learner_is_judged_by_what_was_released_for_them(tmp_path, overlay):
     from course_lib.grading import grade
 

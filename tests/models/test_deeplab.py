@@ -28,6 +28,7 @@ def copy(ours: nn.Module, peer: nn.Module, pairs: dict[str, str | tuple[str, ...
     assert set(missing) == {"backbone.mean", "backbone.std"}
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 @torch.no_grad()
 def test_deeplabv3_equals_torchvisions() -> None:

@@ -63,6 +63,7 @@ def test_waves_tell_times_apart() -> None:
     assert waves_of(t, 32, scale=1.0).std(0).gt(0.1).float().mean() < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 def test_the_network_equals_diffusers() -> None:
     """UNet2DModel of equal widths and blocks with our weights gives our answers."""
@@ -104,6 +105,7 @@ def test_guidance_is_what_it_says() -> None:
     assert torch.allclose(beyond, none + 3 * (told - none), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_picture_is_led_back_to_its_noise_and_again() -> None:
     model = flow(steps=60)
     for part in model.parameters():
@@ -166,6 +168,7 @@ def test_image_to_image_keeps_less_the_earlier_it_starts() -> None:
     assert away[0] < away[1] < away[2]
 
 
+@pytest.mark.slow
 def test_the_density_of_pictures_in_an_untrained_flow_is_that_of_noise() -> None:
     """A network that answers 0 leads nowhere."""
     model = Flow(network={"in_channels": 1, "size": (5, 7), "widths": (8,), "blocks": 1})

@@ -39,6 +39,7 @@ def test_the_parameter_counts_are_those_of_the_docstring() -> None:
     assert f"{SimpleCNN().fc1.weight.numel() + 128:,}" in (module.__doc__ or "")
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_learnt_by_heart() -> None:
     torch.manual_seed(0)
     images = torch.randint(256, (8, 3, 16, 24), dtype=torch.uint8)

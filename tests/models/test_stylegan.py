@@ -123,6 +123,7 @@ def test_styles_are_mixed_in_training_with_the_probability_asked_for() -> None:
         assert torch.equal(net.styles(z), net.mapping(z)[:, None].expand(-1, net.num_layers, -1))
 
 
+@pytest.mark.slow
 def test_the_mean_style_follows_training_and_truncation_ends_in_it() -> None:
     net = generator(mixing=0.5)
     z = torch.randn(256, 6)

@@ -74,6 +74,7 @@ def test_fine_detail_reaches_the_output_only_through_the_skip(skips: bool) -> No
     assert varies is skips
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_learnt_by_heart() -> None:
     torch.manual_seed(0)
     images = torch.randint(256, (8, 3, 16, 24), dtype=torch.uint8)

@@ -122,6 +122,7 @@ def test_given_codes_are_kept() -> None:
     assert torch.allclose(torch.bincount(number, minlength=9) / 20_000, chance, atol=0.02)
 
 
+@pytest.mark.slow
 def test_it_learns_a_rule() -> None:
     """Maps whose second row repeats the first: only 9 of 81, which is 2.2 nats."""
     torch.manual_seed(6)

@@ -17,6 +17,7 @@ def check_same(mask: np.ndarray, connectivity: int) -> None:
     assert np.array_equal(ours.numpy(), theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 @settings(max_examples=3000, deadline=None)
 @given(

@@ -9,6 +9,7 @@ from torchvision.models.detection._utils import BalancedPositiveNegativeSampler,
 from course_lib.ops import match, sample_balanced
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 @settings(max_examples=500, deadline=None)
 @given(

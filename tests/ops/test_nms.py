@@ -28,6 +28,7 @@ def random_boxes(
     return torch.cat([start, start + size], 1), scores
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_nms_equals_torchvision(dtype: torch.dtype) -> None:
@@ -49,6 +50,7 @@ def test_nms_equals_torchvision(dtype: torch.dtype) -> None:
     assert removed > CASES and min(ties, empty, flat) > CASES // 100  # the cases are of every kind
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 def test_class_wise_nms_equals_torchvision() -> None:
     generator = torch.Generator().manual_seed(1)

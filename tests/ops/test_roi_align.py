@@ -41,6 +41,7 @@ def random_case(generator: torch.Generator) -> tuple[Tensor, list[Tensor], dict]
     return features, boxes, options
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 def test_value_and_gradient_equal_torchvision() -> None:
     generator = torch.Generator().manual_seed(0)

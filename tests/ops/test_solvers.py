@@ -186,6 +186,7 @@ def test_the_density_along_the_path_is_that_of_a_mixture() -> None:
     assert torch.allclose(again, x, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probes", [None, 1])
 def test_the_density_along_the_path_is_that_of_a_gaussian(probes: int | None) -> None:
     """Pictures of an odd size; signs estimate a diagonal Jacobian without error."""

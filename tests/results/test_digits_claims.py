@@ -44,6 +44,7 @@ def test_the_shipped_classifier_reproduces_its_score() -> None:
     assert accuracy == pytest.approx(card["score"]["test_accuracy"], abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_shipped_classifier_reproduces_its_score_on_mnist(real_data: Path) -> None:
     model, card = load_checkpoint("simple-cnn-digits")

@@ -65,6 +65,7 @@ def test_the_whole_one_is_read(folder: Path) -> None:
     assert "2026-01-02, a processor" in repr(table(["unet-pets"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_file_is_one_line_everywhere(
     folder: Path, name: str, capsys: pytest.CaptureFixture[str]

@@ -48,6 +48,7 @@ def test_networks_keep_their_budget(pair: tuple[str, str]) -> None:
     assert sum(p.numel() for p in model.parameters()) <= 3_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["flow-digits", "ddpm-digits", "patch-flow-digits"])
 def test_a_claim_measures_and_keeps_the_flow(context: Context, name: str) -> None:
     measured = CLAIMS[name].measure(context)
@@ -61,6 +62,7 @@ def test_a_claim_measures_and_keeps_the_flow(context: Context, name: str) -> Non
     assert (pictures[0] - pictures[1]).abs().max() <= 2  # stored as float16
 
 
+@pytest.mark.slow
 def test_the_claim_on_codes_says_what_the_autoencoder_costs(context: Context) -> None:
     measured = CLAIMS["latent-flow-digits"].measure(context)
     metrics = measured.metrics
@@ -89,6 +91,7 @@ def test_an_autoencoder_of_other_images_is_refused() -> None:
         replace(recipe, autoencoder="vae-digits").build(recipe.smoke.load("train"), 0)
 
 
+@pytest.mark.slow
 def test_solvers_are_asked_with_as_many_evaluations(context: Context) -> None:
     recipe = RECIPES["flow", "digits"]
     train = recipe.smoke.load("train")
@@ -102,6 +105,7 @@ def test_solvers_are_asked_with_as_many_evaluations(context: Context) -> None:
         assert len(measured.curves[f"{solver}_seconds"]) == 2
 
 
+@pytest.mark.slow
 def test_copies_are_counted_for_each_size(context: Context) -> None:
     measured = CLAIMS["flow-memory"].measure(context)
     for num in MEMORY:

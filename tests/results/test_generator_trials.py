@@ -75,6 +75,7 @@ def test_trials_come_before_what_follows_from_them() -> None:
     assert len({claim.digest for claim in CLAIMS.values() if claim.name.startswith("trials-")}) == 9
 
 
+@pytest.mark.slow
 def test_the_scores_decide_what_is_trained(tmp_path: Path) -> None:
     claim, long = CLAIMS[trials_of("dcgan", "digits")], CLAIMS["dcgan-digits-tuned"]
     context = Context(0, "cpu", None, tmp_path / "runs" / "claim" / "seed-0", True, tmp_path)

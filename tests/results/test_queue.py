@@ -93,6 +93,7 @@ def test_a_kill_between_model_result_and_shipping(
     assert tiny.outcome(tmp_path) == whole
 
 
+@pytest.mark.slow
 def test_the_queue_ends_in_time_where_a_shell_has_turned_ctrl_c_off(tmp_path: Path) -> None:
     process = tiny.start(tiny.sleep_in_background, tmp_path, 0.5 / 60)
     process.join(60)

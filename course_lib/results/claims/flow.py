@@ -63,7 +63,7 @@ def measure(context: Context, recipe: FlowRecipe) -> Measurement:
     """Train a flow, judge its samples, and keep it."""
     task, smoke, device = recipe.data.name, context.smoke, pick_device(context.device)
     train, val, test = recipe.sets(context.root, smoke=smoke)
-    num_val, num = context.pick(smoke=(32, 64), full=(NUM_VAL, NUM))
+    num_val, num = context.pick(smoke=(16, 32), full=(NUM_VAL, NUM))
     real = sample_features(val.images[:num_val], device=context.device)
 
     def watch(candidate: nn.Module) -> dict[str, float]:

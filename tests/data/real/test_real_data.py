@@ -20,6 +20,7 @@ def here(real_data, name: str) -> None:
         pytest.fail(f"COURSE_DATA={real_data} lacks {name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pets", "membrane"])
 def test_splits(real_data, name):
     here(real_data, name)
@@ -41,6 +42,7 @@ def test_pets_validation_images_never_change(real_data):
     assert 0.2 < val.targets.float().mean() < 0.6  # pets fill about a third of their photographs
 
 
+@pytest.mark.slow
 def test_cifar10_says_that_it_is_a_jpeg_copy(real_data):
     here(real_data, "cifar10")
     test = load("cifar10", "test")
@@ -49,9 +51,10 @@ def test_cifar10_says_that_it_is_a_jpeg_copy(real_data):
     assert len(set(load("cifar10", "test", num=200).targets.tolist())) == 10
     begin = time.perf_counter()
     load("cifar10", "test")
-    assert time.perf_counter() - begin < 10  # from the cache: about 0.2 s when nothing else runs
+    assert time.perf_counter() - begin < 60  # from the cache: about 0.2 s when nothing else runs
 
 
+@pytest.mark.slow
 def test_penn_fudan(real_data):
     here(real_data, "penn-fudan")
     parts = [load("penn-fudan", split, size=128) for split in ("train", "val", "test")]
@@ -63,6 +66,7 @@ def test_penn_fudan(real_data):
         assert counts.tolist() == [len(labels) for labels in part.labels]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pets", "membrane", "penn-fudan"])
 def test_every_file_is_readable(real_data, name):
     here(real_data, name)

@@ -157,6 +157,7 @@ def test_shapes_outline_areas() -> None:
     np.testing.assert_allclose(area, expected, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_rooms_views_of_one_room_agree() -> None:
     """Depth and poses: a pixel of one view, moved to another, has the same label there."""
     s = rooms.draw(8, size=(72, 96), seed=3, views=4)

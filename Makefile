@@ -8,6 +8,8 @@ VENV ?= .venv
 PYTHON ?= python3
 MIN_DISK_GB ?= 8
 PYTEST_ARGS ?=
+# After this time, in seconds since 1970, no slow test and no lab on real data is begun; they are listed.
+UNTIL ?= inf
 # Processes for the tests, one more than two cores, for some tests wait; each computes with one thread, so
 # that results do not depend on the machine.
 JOBS ?= 3
@@ -33,7 +35,7 @@ setup: ## the environment, with everything (about 3 minutes, 7 GB; then a moment
 book: setup ## run the labs whose parts changed, build the book into _build/html
 	$(PY) -m tools.book build
 
-test: book lint types labs-smoke labs-real pytest ## everything that proves that all of it works
+test: book lint types labs-smoke pytest labs-real ## everything that proves that all of it works
 	@echo "All checks passed."
 
 lint: setup ## style of code and notebooks, and that what is generated is in step
@@ -47,14 +49,14 @@ types: setup ## type check of course_lib
 	$(PY) -m mypy
 
 pytest: setup ## the tests alone (PYTEST_ARGS="-k unet" for some of them)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(COVER) $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(COVER) --slow-until=$(UNTIL) $(PYTEST_ARGS)
 
 labs-smoke: setup ## every line of every lab once, at the smallest size
 	$(PY) -m tools.notebooks nbval
 	$(PY) -m tools.exercises verify
 
 labs-real: setup ## the labs at quick on each real data set that they offer and that is here
-	$(PY) -m tools.notebooks real
+	$(PY) -m tools.notebooks real --until=$(UNTIL)
 
 lab: setup ## JupyterLab with the labs
 	$(PY) -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-start.ipynb

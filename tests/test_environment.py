@@ -162,6 +162,7 @@ def test_what_is_no_environment_is_left_alone(tmp_path):
     install.check_place(tmp_path / "new")
 
 
+@pytest.mark.slow
 def test_an_interrupted_environment_is_made_anew(tmp_path):
     """`python -m venv` was killed before it unpacked pip, or while it did."""
     venv = tmp_path / "venv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -67,10 +68,13 @@ def _chosen(paths: list[Path], only: list[str] | None) -> list[Path]:
     return [known[name] for name in dict.fromkeys(only)]
 
 
-def on_real_data(only: list[str] | None = None, tree: Tree | None = None) -> None:
+def on_real_data(
+    only: list[str] | None = None, tree: Tree | None = None, until: float = math.inf
+) -> None:
     """Execute the labs at `quick` on each real data set that they offer and that is here.
 
-    A lab offers those of its metadata, `course.datasets`. What it says must hold on them too.
+    A lab offers those of its metadata, `course.datasets`. What it says must hold on them too. After
+    `until`, in seconds since 1970, none is begun any more, and those left out are listed.
     """
     from course_lib.data import available
 
@@ -81,7 +85,9 @@ def on_real_data(only: list[str] | None = None, tree: Tree | None = None) -> Non
             say(f"{name} is not here: {', '.join(p.stem for p in paths)} not run on it")
             continue
         say(f"{name}: {', '.join(path.stem for path in paths)}")
-        runner.run_all(paths, "quick", tree, dataset=name)
+        done = runner.run_all(paths, "quick", tree, dataset=name, until=until)
+        if late := [path.stem for path in paths if path not in done]:
+            say(f"the time is over: {', '.join(late)} not run on {name}")
 
 
 def offered(path: Path) -> list[str]:
@@ -209,6 +215,9 @@ def main() -> None:
     told.add_argument("--open", action="store_true", help="list those that may need it, too")
     real = commands.add_parser("real", help="the labs at quick on each real set that they offer")
     real.add_argument("--only", nargs="+", metavar="NAME", help="only these labs")
+    real.add_argument(
+        "--until", type=float, default=math.inf, metavar="TIME", help="in seconds since 1970"
+    )
     smoke = commands.add_parser("nbval", help="all labs at smoke, marked cells compared")
     smoke.add_argument("pytest", nargs="*", help="options for pytest, after --")
     given = parser.parse_args()
@@ -229,6 +238,6 @@ def main() -> None:
     elif given.command == "said":
         print(said.table(unbound=given.open))
     elif given.command == "real":
-        on_real_data(given.only)
+        on_real_data(given.only, until=given.until)
     else:
         nbval(given.pytest)

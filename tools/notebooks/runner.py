@@ -11,6 +11,7 @@ import copy
 import datetime
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -77,12 +78,19 @@ def run(path: Path, scale: str, tree: Tree, *, force: bool = False, number: str 
 
 
 def run_all(
-    paths: Sequence[Path], scale: str, tree: Tree, *, force: bool = False, dataset: str = ""
+    paths: Sequence[Path],
+    scale: str,
+    tree: Tree,
+    *,
+    force: bool = False,
+    dataset: str = "",
+    until: float = math.inf,
 ) -> dict[Path, Execution]:
     """Execute notebooks side by side, each with a warm start and one thread, the longest first.
 
     So the cores are better used than by the threads of one notebook, and what is printed does not
     depend on their number. Where kernels have no warm start, it is one notebook after the other.
+    After `until`, in seconds since 1970, none is begun any more; those left out are not returned.
 
     Raises:
         ToolError: A cell failed; what runs beside it is stopped.
@@ -100,20 +108,26 @@ def run_all(
     )
     if len(waiting) == 1 or not warm.POSSIBLE:
         with environment(scale, tree, **THREADS):
-            done.update({job.path: job.executed(warm.PLAIN) for job in waiting})
+            done.update({j.path: j.executed(warm.PLAIN) for j in waiting if time.time() < until})
     elif waiting:
         with (
             environment(scale, tree, **THREADS),
             ThreadPoolExecutor(room(len(waiting))) as pool,
             warm.kernels() as kernel,  # inside of the pool: a fault or Ctrl-C ends what runs
         ):
-            futures = {pool.submit(job.executed, kernel): job.path for job in waiting}
+            futures = {pool.submit(_in_time, job, kernel, until): job.path for job in waiting}
             try:
                 finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                done.update({futures[future]: future.result() for future in finished})
+                results = {futures[future]: future.result() for future in finished}
+                done.update({path: result for path, result in results.items() if result})
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
-    return {path: done[path] for path in paths}
+    return {path: done[path] for path in paths if path in done}
+
+
+def _in_time(job: Job, kernel: str, until: float) -> Execution | None:
+    """Execute it, unless the time is over."""
+    return job.executed(kernel) if time.time() < until else None
 
 
 def room(wanted: int) -> int:

@@ -47,6 +47,7 @@ def said(name: str) -> dict[str, str]:
     return dict(re.findall(r"^- (.+?): (.+)$", part, re.M))
 
 
+@pytest.mark.slow
 def test_each_film_is_on_its_page_and_each_file_is_a_frame():
     pages = [page.read_text("utf-8") for page in (ROOT / "book").rglob("*.md")]
     named = [name for page in pages for name in re.findall(r"^```\{explorer\} (.+)$", page, re.M)]

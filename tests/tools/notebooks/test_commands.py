@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -43,3 +44,26 @@ def test_nbval_runs_at_smoke_and_compares_marked_cells(checkout, cells):
     path.write_text(path.read_text().replace('"smoke\\n"', '"quick\\n"'))
     with pytest.raises(ToolError, match="labs failed at smoke"):
         notebooks.nbval(tree=checkout.tree)
+
+
+def on_real_digits(checkout, cells, monkeypatch, until: float) -> None:
+    monkeypatch.setattr("course_lib.data.available", lambda name: name == "mnist")
+    for name in "ab":
+        path = checkout.lab(name, cells.code("say", "print(dataset)"))
+        notebook = common.read(path)
+        notebook.metadata["course"] = {"datasets": ["mnist", "pets"]}
+        path.write_text(common.text_of(notebook))
+    notebooks.on_real_data(tree=checkout.tree, until=until)
+
+
+def test_labs_run_on_the_real_data_that_is_here(checkout, cells, monkeypatch, capsys):
+    on_real_digits(checkout, cells, monkeypatch, math.inf)
+    told = capsys.readouterr().out
+    assert "mnist: a, b" in told and "pets is not here: a, b not run on it" in told
+    assert told.count("executing") == 2 and "time is over" not in told
+
+
+def test_no_lab_is_begun_on_real_data_when_the_time_is_over(checkout, cells, monkeypatch, capsys):
+    on_real_digits(checkout, cells, monkeypatch, 1000.0)
+    told = capsys.readouterr().out
+    assert "the time is over: a, b not run on mnist" in told and "executing" not in told

@@ -210,7 +210,7 @@ def test_importing_the_package_loads_neither_torch_nor_a_room():
     loaded = json.loads(
         run_python("import json, sys, course_lib; print(json.dumps(sorted(sys.modules)))")
     )
-    assert time.perf_counter() - started < 20
+    assert time.perf_counter() - started < 5
     heavy = [name for name in loaded if name.split(".")[0] in ("torch", "numpy", "matplotlib")]
     assert not heavy
     assert [name for name in loaded if name.startswith("course_lib.")] == []

@@ -218,7 +218,7 @@ def test_huge_results_are_not_looked_at():
     started = time.monotonic()
     report = check_of(lambda: torch.ones(3))(lambda values: torch.zeros(1).expand(30000, 30000))
     assert "you return 900 million numbers, of the shape (30000, 30000)" in str(report)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 5
 
 
 def spin(values):
@@ -259,7 +259,7 @@ def test_loops_are_stopped(loop, where, monkeypatch):
         thread.join()
     else:
         reports.append(check(loop))
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 8
     assert "your code was stopped after 0.2 s: does a loop never end?" in str(reports[0])
     assert reports[0].points == 0
 

@@ -181,10 +181,10 @@ def test_metadata_without_end_is_refused_at_once(build):
     whole = path.read_bytes()
     piece = b"\xff\xe1\xff\xffExif\0\0" + bytes(65527)
     path.write_bytes(whole[:2] + piece * 2500 + whole[2:])
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(DataError, match="164 MB; a JPEG of at most 32 MB"):
         load("pets", "test", root=root)
-    assert time.perf_counter() - begin < 60
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.adversarial

@@ -229,9 +229,9 @@ def test_no_text_is_slow_or_makes_a_page_too_large(tmp_path, bad):
     found = standings(course, room.SET)
     found.learners[0].notes = [bad]
     found.learners[0].marks[0].message = bad
-    start = time.perf_counter()
+    start = time.process_time()
     html = str(feedback_page(found, found.learners[0]))
-    assert time.perf_counter() - start < 60 and len(html) < 10**6
+    assert time.process_time() - start < 5 and len(html) < 10**6
     assert page.plain(bad, limit=10) and html.encode("utf-8", "replace")
 
 

@@ -265,11 +265,11 @@ def test_nothing_that_a_learner_wrote_acts(tmp_path):
     "bad", ["x = 1\n" * 100_000, "(" * 10**6, "'''" * 300_000, "f'{" * 300_000, "\\" * 10**6]
 )
 def test_no_text_is_slow(bad):
-    start = time.perf_counter()
+    start = time.process_time()
     pairs = compare([work_of(name, notebook([bad])) for name in ("ada", "bob")])
     for pair in pairs:
         passages(pair)
-    assert time.perf_counter() - start < 120
+    assert time.process_time() - start < 20
 
 
 def test_a_class_is_compared_in_a_moment():

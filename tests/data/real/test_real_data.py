@@ -49,9 +49,9 @@ def test_cifar10_says_that_it_is_a_jpeg_copy(real_data):
     assert len(test) == 10_000 and test.targets.bincount().tolist() == [1000] * 10
     assert "JPEG copy" in test.note and test.images.shape == (10_000, 3, 32, 32)
     assert len(set(load("cifar10", "test", num=200).targets.tolist())) == 10
-    begin = time.perf_counter()
+    begin = time.process_time()
     load("cifar10", "test")
-    assert time.perf_counter() - begin < 60  # from the cache: about 0.2 s when nothing else runs
+    assert time.process_time() - begin < 10  # from the cache: about 0.2 s when nothing else runs
 
 
 @pytest.mark.slow

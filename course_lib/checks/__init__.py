@@ -30,6 +30,7 @@ from course_lib.checks.fcn.bilinear_weight import bilinear_weight
 from course_lib.checks.fcn.heat_map import heat_map
 from course_lib.checks.fcn.scatter import scatter
 from course_lib.checks.flow_2d.density_along import density_along
+from course_lib.checks.flow_2d.diagnose_flows import diagnose_flows
 from course_lib.checks.flow_2d.examine_density import examine_density
 from course_lib.checks.flow_2d.first_step import first_step
 from course_lib.checks.flow_2d.follow_field import follow_field
@@ -194,6 +195,7 @@ ALL: dict[str, Check] = {
         density_along,
         examine_density,
         paired_loss,
+        diagnose_flows,
         on_the_way,
         examine_way,
         flow_step,
@@ -240,6 +242,7 @@ __all__ = [
     "diagnose_codebooks",
     "diagnose_codes",
     "diagnose_detectors",
+    "diagnose_flows",
     "diagnose_games",
     "diagnose_training",
     "dice_from_iou",

@@ -16,6 +16,7 @@ from torchvision.ops import batched_nms, box_iou, roi_align
 from course_lib.checks.after_the_network import split_touching as marks
 from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.checks.cvae import told_both as told
+from course_lib.checks.flow_2d import diagnose_flows as flows
 from course_lib.checks.flow_2d import examine_density as by_density
 from course_lib.checks.flow_2d import paired_loss as pairing
 from course_lib.checks.flow_editing import examine_inversion as by_inversion
@@ -1070,6 +1071,7 @@ RIGHT_ANSWERS = {
     "swap_patches": [lambda: "b"],
     "examine_prior": [prior_by_logarithms],
     "diagnose_codebooks": [causes(codebooks)],
+    "diagnose_flows": [causes(flows)],
     "examine_ap": [ap_against_my_own, ap_in_single_calls],
     "nms_survivors": [lambda: 4],
     "suppress": [suppress_by_torchvision, suppress_by_lists, suppress_by_matrix],
@@ -1507,6 +1509,20 @@ WRONG_ANSWERS = {
         (lambda: {}, "says nothing"),
         (lambda: "moved aside", "wanted a dictionary"),
     ],
+    "diagnose_flows": [
+        (causes(flows, A="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(flows, A="data as target"), "not 'data as target'"),
+        (causes(flows, B="clock backwards"), "not 'clock backwards'"),
+        (causes(flows, C="noise on the way"), "not 'noise on the way'"),
+        (causes(flows, D="one step"), "not 'one step'"),
+        (causes(flows, E="noise drawn once"), "not 'noise drawn once'"),
+        (causes(flows, E="Data as target"), "wanted one of"),
+        (causes(flows, B=None), "your cause is None"),
+        (lambda: {"A": "noise drawn once"}, "says nothing about run 'B'"),
+        (lambda: list(flows.reference().items()), "wanted a dictionary"),
+        (lambda: {}, "says nothing"),
+        (lambda: "clock backwards", "wanted a dictionary"),
+    ],
     "diagnose_games": [
         (causes(games, A="no penalty"), "not 'no penalty'"),
         (causes(games, B="no penalty"), "not 'no penalty'"),
@@ -1560,6 +1576,7 @@ POINTS = {
     "draw_codes": {"left: the codes are unscaled": 3, "unchanged": 0, "vectors cut across": 3},
     "quantise": {"left: the nearest code is chosen": 3, "unchanged": 0},
     "examine_prior": {"the places alone sum to 1": 5, "changes alone": 9},
+    "diagnose_flows": {"every fault sought in the training": 3},
     "diagnose_codebooks": {"the falling errors taken for health": 3},
     "diagnose_detectors": {"the scores and the reports exchanged": 3},
     "examine_ap": {"no equal scores": 10, "a detector without faults": 4},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from course_lib.checks.flow_2d import diagnose_flows as flows
 from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.judging_objects import diagnose_detectors as detectors
 from course_lib.checks.kinds import recorded
 from course_lib.checks.vae import diagnose_codes as codes
 from course_lib.checks.vqvae import diagnose_codebooks as codebooks
-from tools.exercises import record
+from tools.exercises import points, record
 
 # With scores exchanged the area is the precision at the curve's end, where each false spot counts,
 # times the recall there; and another processor, which adds up in another order, finds other spots.
@@ -123,6 +124,7 @@ def test_every_run_has_a_recipe():
         detectors.diagnose_detectors,
         codes.diagnose_codes,
         codebooks.diagnose_codebooks,
+        flows.diagnose_flows,
     ):
         recipes = record.RECIPES[check.name][1]
         assert set(recipes) == {"sound", *(run.cause for run in check.runs.values())}
@@ -163,3 +165,40 @@ def test_what_is_said_of_the_codebooks():
     assert blank > ends["gradient cut"]["error"] > 0.7 * blank
     assert max(cut["codes moved"][1:]) - min(cut["codes moved"][1:]) < 0.02
     assert ends["gradient cut"]["perplexity"] > ends["sound"]["perplexity"]
+
+
+@pytest.mark.parametrize("cause", ["sound", "noise drawn once", "data as target"])
+def test_the_beginning_of_a_flow(monkeypatch, cause):
+    stored = recorded(flows.__file__)
+    letters = {run.cause: letter for letter, run in flows.RUNS.items()}
+    monkeypatch.setattr(points, "READ_EVERY", 50)  # the rate is that of the first 100 of 2,000
+    monkeypatch.setattr(points, "UPDATES", 100)
+    made = points.lead(**record.RECIPES["diagnose_flows"][1][cause])
+    wanted = stored[letters.get(cause, cause)]["loss"][0]
+    assert sum(made["loss"]) / 2 == pytest.approx(wanted, rel=0.06)
+
+
+def test_what_is_said_of_the_flows():
+    stored = recorded(flows.__file__)
+    runs = {"sound": stored["sound"]}
+    runs |= {run.cause: stored[letter] for letter, run in flows.RUNS.items()}
+    ends = {cause: run["loss"][-1] for cause, run in runs.items()}
+    fresh = {cause: np.array(run["by time"]) for cause, run in runs.items()}
+    away = {cause: np.linalg.norm(np.array(run["points"]), axis=1) for cause, run in runs.items()}
+    sound, radius = fresh["sound"], away["sound"]
+    for after in ("noise on the way", "clock backwards"):  # the network is the sound one
+        assert runs[after]["loss"] == runs["sound"]["loss"]
+        assert (fresh[after] == sound).all()
+    assert abs(np.median(radius) - 2) < 0.1 and radius.std() < 0.2
+    once = fresh["noise drawn once"]
+    assert ends["noise drawn once"] < 0.05 * ends["sound"]
+    assert (once > 1.8 * sound).all() and (once / sound).max() < 5
+    assert ends["time not told"] > 1.3 * ends["sound"]
+    assert (fresh["time not told"] > 1.1 * sound).all()
+    assert radius.min() > 1 and (away["time not told"] < 1).mean() > 0.1
+    assert np.quantile(away["clock backwards"], 0.9) < 1.9
+    haze = away["noise on the way"]
+    assert haze.std() > 2 * radius.std() and (haze > 2.5).mean() > 0.2
+    assert (haze < 1.5).mean() > 0.05
+    assert runs["data as target"]["loss"][-1] < 0.5 * ends["sound"]
+    assert fresh["data as target"][-1] < 0.02 and np.median(away["data as target"]) > 2.2

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_lib.checks.flow_2d.diagnose_flows import diagnose_flows
 from course_lib.checks.four_steps.diagnose_training import diagnose_training
 from course_lib.checks.gan_2d.diagnose_games import diagnose_games
 from course_lib.checks.judging_objects.diagnose_detectors import diagnose_detectors
@@ -41,6 +42,7 @@ from course_lib.ops import VectorQuantizer, boxes_of_masks
 from course_lib.ops.quantiser import Quantised
 from course_lib.post import split_touching
 from tools.common import ROOT, say, write_if_changed
+from tools.exercises.points import lead
 
 SIZE, NUM, NUM_VAL = (48, 64), 96, 24
 PASSES, STEPS, BATCH = 16, 12, 8
@@ -425,6 +427,17 @@ RECIPES: dict[str, tuple[Callable[..., dict[str, Any]], dict[str, dict[str, Any]
             "decoder frozen": {"decoder_learns": False},
         },
     ),
+    diagnose_flows.name: (
+        lead,
+        {
+            "sound": {},
+            "noise drawn once": {"noise": "once"},
+            "noise on the way": {"stirred": 1.0},
+            "time not told": {"tells_time": False},
+            "clock backwards": {"clock": "backward"},
+            "data as target": {"wanted": "data"},
+        },
+    ),
 }
 
 
@@ -444,6 +457,7 @@ def main() -> None:
         diagnose_detectors,
         diagnose_codes,
         diagnose_codebooks,
+        diagnose_flows,
     )
     for check in exercises:
         path: Path = ROOT / "course_lib" / "checks" / check.lab / f"{check.name}.json"

@@ -140,7 +140,20 @@ def add_run(head: dict[str, Any], run: dict[str, Any], directory: Path) -> None:
     with FileLock(directory / ".lock"):
         old = load(head["claim"], directory)
         kept = [r for r in old.runs if r["seed"] != run["seed"] and old.size == head["size"]]
-        store({**head, "runs": [*kept, run]}, directory)
+        store(_on_their_hardware(old, head, kept, run), directory)
+
+
+def _on_their_hardware(
+    old: Result, head: dict[str, Any], kept: list[dict[str, Any]], run: dict[str, Any]
+) -> dict[str, Any]:
+    """Name each hardware that measured a part; a run says which where there are several."""
+    own, before = head.get("hardware"), old.content.get("hardware")
+    runs = [{"hardware": before, **r} for r in kept] + [{**run, "hardware": own}]
+    places = list(dict.fromkeys(r["hardware"] for r in sorted(runs, key=lambda r: r["seed"])))
+    if len(places) == 1 or None in places:
+        runs = [{k: v for k, v in r.items() if k != "hardware"} for r in runs]
+        return {**head, "runs": runs}
+    return {**head, "hardware": "; ".join(places), "runs": runs}
 
 
 def store(content: dict[str, Any], directory: Path) -> None:

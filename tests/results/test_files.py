@@ -120,3 +120,23 @@ def test_a_number_that_json_cannot_hold_is_not_written(folder: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         files.store(bad, folder)
     assert list(folder.iterdir()) == []
+
+
+def test_seeds_of_different_machines_name_both(folder: Path) -> None:
+    """Also where the first one's seeds are measured again, one by one."""
+    head = {"claim": "unet-pets", "size": "full", "hardware": "a processor"}
+    for seed, place in ((0, "a processor"), (1, "a processor"), (2, "a card"), (1, "a card")):
+        run = {"seed": seed, "metrics": {"test_mean_iou": 0.5}}
+        files.add_run({**head, "hardware": place}, run, folder)
+        result = load("unet-pets")
+        if seed == 2:
+            assert result.content["hardware"] == "a processor; a card"
+            assert [r["hardware"] for r in result.runs] == ["a processor", "a processor", "a card"]
+        elif place == "a processor":
+            assert result.content["hardware"] == place and "hardware" not in result.runs[0]
+    assert [r["hardware"] for r in result.runs] == ["a processor", "a card", "a card"]
+    files.add_run(
+        {**head, "hardware": "a card"}, {"seed": 0, "metrics": {"test_mean_iou": 0.5}}, folder
+    )
+    again = load("unet-pets")
+    assert again.content["hardware"] == "a card" and "hardware" not in again.runs[0]

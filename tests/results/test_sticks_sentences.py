@@ -1,0 +1,84 @@
+"""What two chapters say about the papers' measuring sticks holds for the measured results.
+
+Each entry is a page, a sentence, word for word as it stands there, and a condition on the results.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from course_lib import results
+from course_lib.recipes.variational import BINARISED
+from course_lib.results.claims.variational import CODES, MANY_CODES, NUM_MANY
+
+MATH = Path(__file__).resolve().parents[2] / "book/math"
+VAE, LISTS = "vae.md", "vector-quantisation.md"
+
+
+def runs(claim: str, metric: str) -> list[float]:
+    """One value for each seed."""
+    return [float(run["metrics"][metric]) for run in results.load(claim).runs]
+
+
+SAID = [
+    (
+        VAE,
+        "the course's VAE there, with 50 numbers and two hidden layers of 500 units",
+        lambda: (
+            BINARISED.family.arguments
+            == {"latent_dim": 50, "hidden": (500, 500), "likelihood": "bernoulli"}
+        ),
+    ),
+    (
+        VAE,
+        "with $k = 500$, averaged over all test digits",
+        lambda: CODES == 500 and set(runs(BINARISED.name, "codes_per_image")) == {500},
+    ),
+    (
+        VAE,
+        "Minus the ELBO is larger by several nats",
+        lambda: all(
+            2.5 < elbo - nats < 8
+            for elbo, nats in zip(
+                runs(BINARISED.name, "nats_by_elbo"), runs(BINARISED.name, "nats"), strict=True
+            )
+        ),
+    ),
+    (
+        VAE,
+        "Five thousand codes gain little more. On the first 300 test digits",
+        lambda: (
+            (MANY_CODES, NUM_MANY) == (5000, 300)
+            and all(
+                0 < few - many < 0.6
+                for few, many in zip(
+                    runs(BINARISED.name, "nats_of_some"),
+                    runs(BINARISED.name, "nats_of_some_by_many"),
+                    strict=True,
+                )
+            )
+        ),
+    ),
+    (
+        LISTS,
+        "the course's VQ-VAE with $K = 512$ on CIFAR-10",
+        lambda: max(runs("vqvae-cifar10", "codes_used")) <= 512,
+    ),
+    (
+        LISTS,
+        "all that the trained prior saves lies between that and *bits per dim*",
+        lambda: (
+            max(runs("vqvae-cifar10", "bits_per_dim"))
+            < min(runs("vqvae-cifar10", "bits_per_dim_uniform"))
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("page", "sentence", "holds"), SAID, ids=[s[:50] for _, s, _ in SAID])
+def test_what_is_said_holds(page, sentence, holds):
+    assert sentence in re.sub(r"\s+", " ", (MATH / page).read_text("utf-8"))
+    assert holds(), f"no longer true: {sentence}"

@@ -167,7 +167,7 @@ def test_what_is_said_of_the_codebooks():
     assert ends["gradient cut"]["perplexity"] > ends["sound"]["perplexity"]
 
 
-@pytest.mark.parametrize("cause", ["sound", "noise drawn once", "data as target"])
+@pytest.mark.parametrize("cause", ["sound", "few lines", "data as target"])
 def test_the_beginning_of_a_flow(monkeypatch, cause):
     stored = recorded(flows.__file__)
     letters = {run.cause: letter for letter, run in flows.RUNS.items()}
@@ -190,9 +190,9 @@ def test_what_is_said_of_the_flows():
         assert runs[after]["loss"] == runs["sound"]["loss"]
         assert (fresh[after] == sound).all()
     assert abs(np.median(radius) - 2) < 0.1 and radius.std() < 0.2
-    once = fresh["noise drawn once"]
-    assert ends["noise drawn once"] < 0.05 * ends["sound"]
-    assert (once > 1.8 * sound).all() and (once / sound).max() < 5
+    once = fresh["few lines"]
+    assert ends["few lines"] < 0.05 * ends["sound"]
+    assert (once > 1.8 * sound).all() and (once / sound).max() < 5.5
     assert ends["time not told"] > 1.3 * ends["sound"]
     assert (fresh["time not told"] > 1.1 * sound).all()
     assert radius.min() > 1 and (away["time not told"] < 1).mean() > 0.1
@@ -200,5 +200,12 @@ def test_what_is_said_of_the_flows():
     haze = away["noise on the way"]
     assert haze.std() > 2 * radius.std() and (haze > 2.5).mean() > 0.2
     assert (haze < 1.5).mean() > 0.05
+    # One cloud and the best arrows, in closed form: how much of the spread each step's noise makes
+    h, parts = 1 / 32, []
+    factors = [1 + h * (t * points.STD**2 - (1 - t)) / ((t * points.STD) ** 2 + (1 - t) ** 2)
+               for t in np.arange(32) / 32]  # fmt: skip
+    for step in range(32):
+        parts.append(np.prod(factors[step + 1 :]) ** 2)
+    assert sum(parts[-5:]) / sum(parts) == pytest.approx(2 / 3, abs=0.02)
     assert runs["data as target"]["loss"][-1] < 0.5 * ends["sound"]
-    assert fresh["data as target"][-1] < 0.02 and np.median(away["data as target"]) > 2.2
+    assert fresh["data as target"][-1] < 0.02 and (away["data as target"] > 2.2).mean() > 0.6

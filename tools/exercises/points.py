@@ -14,7 +14,6 @@ from course_lib.ops import mix
 
 STD, NUM = 0.12, 20_000  # of the ring's clouds, points to learn from
 UPDATES, READ_EVERY, BATCH = 2000, 100, 128
-PAIRS = 256  # lines of a run that draws its noise once
 FIFTHS, JUDGED = 5, 4000  # parts of the time, fresh lines in each
 
 
@@ -22,7 +21,7 @@ def lead(
     *,
     tells_time: bool = True,
     wanted: str = "velocity",
-    noise: str = "anew",
+    num_lines: int = 0,
     clock: str = "forward",
     stirred: float = 0.0,
     steps: int = 32,
@@ -33,7 +32,7 @@ def lead(
     Args:
         tells_time: whether the network is told at which time it is asked.
         wanted: what it learns to say, "velocity" or "data", and what is followed all the same.
-        noise: drawn "anew" for each update, or "once": 256 lines, each with its time.
+        num_lines: drawn before the training, each with its time; 0: new ones for each update.
         clock: "forward", or "backward" while points are led.
         stirred: noise that is added to the points along the way, as a deviation over the whole.
         steps: of Euler's method.
@@ -54,13 +53,17 @@ def lead(
         aim = x1 if wanted == "data" else x1 - x0
         return (say(mix(x1, x0, t), t) - aim).square().mean()
 
-    kept = points[:PAIRS], torch.randn(PAIRS, 2, generator=rng), torch.rand(PAIRS, generator=rng)
+    kept = (
+        points[:num_lines],
+        torch.randn(num_lines, 2, generator=rng),
+        torch.rand(num_lines, generator=rng),
+    )
     curve, losses = [], []
     for step in range(UPDATES):
         for group in adam.param_groups:
             group["lr"] = lr * math.cos(math.pi / 2 * step / UPDATES)
-        if noise == "once":
-            chosen = torch.randint(PAIRS, (BATCH,), generator=rng)
+        if num_lines:
+            chosen = torch.randint(num_lines, (BATCH,), generator=rng)
             x1, x0, t = (part[chosen] for part in kept)
         else:
             x1 = points[torch.randint(NUM, (BATCH,), generator=rng)]
@@ -78,10 +81,8 @@ def lead(
     with torch.no_grad():
         x1, parts = ring(JUDGED, std=STD, seed=1), []
         for part in range(FIFTHS):
-            x0, t = (
-                torch.randn(JUDGED, 2, generator=rng),
-                (part + torch.rand(JUDGED, generator=rng)) / FIFTHS,
-            )
+            x0 = torch.randn(JUDGED, 2, generator=rng)
+            t = (part + torch.rand(JUDGED, generator=rng)) / FIFTHS
             parts.append(round(loss_on(x1, x0, t).item(), 3))
         x, h = torch.randn(200, 2, generator=rng), 1 / steps
         for step in range(steps):

@@ -431,7 +431,7 @@ RECIPES: dict[str, tuple[Callable[..., dict[str, Any]], dict[str, dict[str, Any]
         lead,
         {
             "sound": {},
-            "noise drawn once": {"noise": "once"},
+            "few lines": {"num_lines": 256},
             "noise on the way": {"stirred": 1.0},
             "time not told": {"tells_time": False},
             "clock backwards": {"clock": "backward"},

@@ -11,10 +11,11 @@ from course_lib.data import ring_centres
 CAUSES = {
     "time not told": "then one arrow has to serve for all times: both losses lie above the sound "
     "run's, and the points lie inside of the ring as well, up to its middle.",
-    "noise drawn once": "then the network learns its few lines by heart: its own loss falls far "
-    "below the sound run's, and the loss on fresh lines is far above it.",
+    "few lines": "then the network learns them by heart: its own loss falls far below the sound "
+    "run's, and the loss on fresh lines is far above it.",
     "data as target": "then the loss is nearly 0 late in time, where the data can all but be seen, "
-    "and the points end outside of the ring, for the noise is never subtracted.",
+    "and the points are scattered widely, most of them beyond the ring, for their noise is never "
+    "taken away.",
     "clock backwards": "then both losses are those of the sound run, and the ring of points is too "
     "small.",
     "noise on the way": "then both losses are those of the sound run, and the points are a haze on "
@@ -24,14 +25,15 @@ CAUSES = {
     "nothing is wrong": "then the curves and the points are those of the sound run.",
 }
 RUNS = {
-    "A": Run("noise drawn once", "In run A, compare the network's own loss with the one on fresh "
+    "A": Run("few lines", "In run A, compare the network's own loss with the one on fresh "
              "lines."),
-    "B": Run("noise on the way", "In run B, compare both losses with the sound run's before you "
-             "look at the points."),
+    "B": Run("noise on the way", "In run B both losses are the sound run's, so only the points can "
+             "tell: on which side of the ring do they lie?"),
     "C": Run("time not told", "In run C, compare both losses with the sound run's before you look "
              "at the points."),
     "D": Run("clock backwards", "In run D, measure the ring of points."),
-    "E": Run("data as target", "In run E, read the last bar of the loss by time."),
+    "E": Run("data as target", "In run E, look at the right end of the loss on fresh lines: what "
+             "is easy to say so near to the data?"),
 }  # fmt: skip
 
 
@@ -86,7 +88,7 @@ diagnose_flows = Diagnose(
 
 diagnose_flows.mistake(
     "every fault sought in the training",
-    lambda: {**reference(), "B": "time not told", "D": "noise drawn once"},
+    lambda: {**reference(), "B": "time not told", "D": "few lines"},
     hint="In two of your runs you blame the training, and their losses are those of the sound run "
     "to the last digit. What has gone wrong after the training leaves no trace in a loss.",
 )
@@ -97,14 +99,21 @@ diagnose_flows.mistake(
     "those of the sound run.",
 )
 diagnose_flows.mistake(
+    "the two sound trainings exchanged",
+    lambda: {**reference(), "B": "clock backwards", "D": "noise on the way"},
+    hint="Two of your runs have the sound run's losses, and you have exchanged them. In one the "
+    "points are spread, in the other moved inwards. Which of the faults spreads, which moves?",
+)
+diagnose_flows.mistake(
     "the lowest loss taken for health",
     lambda: {**reference(), "A": "nothing is wrong"},
-    hint="In run A the loss falls below the sound run's, and no flow that sees new lines can get "
-    "below the arrows' own disagreement. How does it do on lines that it has not seen?",
+    hint="In run A the loss falls below the sound run's, and no network that learns end minus "
+    "start from ever new lines can get so low, for the lines disagree with each other. How does it "
+    "do on lines that it has not seen?",
 )
 diagnose_flows.mistake(
     "the two small losses exchanged",
-    lambda: {**reference(), "A": "data as target", "E": "noise drawn once"},
+    lambda: {**reference(), "A": "data as target", "E": "few lines"},
     hint="You have exchanged two runs whose loss lies below the sound run's. One of them is as "
     "small on fresh lines, the other is not.",
 )

@@ -27,7 +27,8 @@ FAULTS = {  # what is added to the page, the views in which it is to be found, a
         "color-contrast",
     ),
     "no description": (
-        '<img src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">',
+        '<img src="data:image/gif;base64,'
+        'R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">',
         ("light", "dark", "phone"),
         "without alternative text",
     ),

@@ -5,8 +5,7 @@
 
 Faults are: a request to another host, a request that fails, a message on the error console,
 mathematics that is not rendered, a page that is wider than the screen, a picture that does not load
-or has no description, and whatever axe-core finds that keeps people out. A dark page is the light
-one in other colours, so there axe-core looks at colours alone: it takes most of the time.
+or has no description, and whatever axe-core finds that keeps people out (light and dark).
 """
 
 from __future__ import annotations
@@ -36,9 +35,8 @@ ARGUMENTS = (
 )
 AXE = ROOT / "tests" / "book" / "third_party" / "axe-core" / "axe.min.js"
 # Rules of accessibility that a page breaks, with the first two places where it does.
-BARRIERS = """async (tags) => {
-  const only = tags.length ? {runOnly: {type: "tag", values: tags}} : {};
-  const found = await axe.run(document, {resultTypes: ["violations"], ...only});
+BARRIERS = """async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
   return found.violations.map((rule) => `${rule.id} (${rule.nodes.length}): ${rule.help}: `
     + rule.nodes.slice(0, 2).map((node) => node.html.slice(0, 160)).join(" | "));
 }"""
@@ -67,15 +65,14 @@ class View:
     scheme: str
     width: int = 1280
     height: int = 900
-    barriers: bool = False  # look for them in this view,
-    tags: tuple[str, ...] = ()  # for these kinds alone, if any are named
+    barriers: bool = False  # look for them in this view
 
 
 VIEWS = {
     view.name: view
     for view in (
         View("light", "light", barriers=True),
-        View("dark", "dark", barriers=True, tags=("cat.color",)),
+        View("dark", "dark", barriers=True),
         View("phone", "light", 320, 690),
     )
 }
@@ -196,16 +193,11 @@ def answers(page: Any) -> list[str]:
     return faults
 
 
-def barriers(page: Any, tags: Sequence[str] = ()) -> list[str]:
-    """Return the rules of accessibility that the page that is open breaks.
-
-    Args:
-        page: that is open.
-        tags: axe-core's names of kinds of rules; empty: all.
-    """
+def barriers(page: Any) -> list[str]:
+    """Return the rules of accessibility that the page that is open breaks."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
-    return page.evaluate(BARRIERS, list(tags))
+    return page.evaluate(BARRIERS)
 
 
 def show(page: Any, view: View) -> None:
@@ -238,11 +230,7 @@ def inspect(
             open_page(page, address + name)
             for view in views:
                 show(page, view)
-                found = {
-                    *seen,
-                    *answers(page),
-                    *(barriers(page, view.tags) if view.barriers else ()),
-                }
+                found = {*seen, *answers(page), *(barriers(page) if view.barriers else ())}
                 faults += [f"{name} ({view.name}): {fault}" for fault in sorted(found)]
                 seen.clear()
                 if shots:

@@ -32,7 +32,7 @@ FAULTS = {  # what is added to the page, the views in which it is to be found, a
         ("light", "dark", "phone"),
         "without alternative text",
     ),
-    "a button without a name": ("<button></button>", ("light",), "button-name"),
+    "a button without a name": ("<button></button>", ("light", "dark"), "button-name"),
     "too wide": ('<div style="width: 700px">x</div>', ("phone",), "pixels wider"),
     "no such picture": ('<img alt="x" src="none.png">', ("light",), "404"),
     "another host": (

@@ -200,12 +200,11 @@ def test_what_is_said_of_the_flows():
     haze = away["noise on the way"]
     assert haze.std() > 2 * radius.std() and (haze > 2.5).mean() > 0.2
     assert (haze < 1.5).mean() > 0.05
-    # One cloud and the best arrows, in closed form: how much of the spread each step's noise makes
-    h, parts = 1 / 32, []
-    factors = [1 + h * (t * points.STD**2 - (1 - t)) / ((t * points.STD) ** 2 + (1 - t) ** 2)
-               for t in np.arange(32) / 32]  # fmt: skip
-    for step in range(32):
-        parts.append(np.prod(factors[step + 1 :]) ** 2)
-    assert sum(parts[-5:]) / sum(parts) == pytest.approx(2 / 3, abs=0.02)
+    # One cloud and its best arrows, in closed form: the variance that each step adds
+    t = np.arange(points.STEPS) / points.STEPS
+    slope = (t * points.STD**2 - (1 - t)) / ((t * points.STD) ** 2 + (1 - t) ** 2)
+    factors = 1 + slope / points.STEPS  # of a deviation, in each step
+    added = [np.prod(factors[step + 1 :]) ** 2 for step in range(points.STEPS)]
+    assert sum(added[-5:]) / sum(added) == pytest.approx(2 / 3, abs=0.02)
     assert runs["data as target"]["loss"][-1] < 0.5 * ends["sound"]
     assert fresh["data as target"][-1] < 0.02 and (away["data as target"] > 2.2).mean() > 0.6

@@ -14,6 +14,8 @@ from course_lib.ops import mix
 
 STD, NUM = 0.12, 20_000  # of the ring's clouds, points to learn from
 UPDATES, READ_EVERY, BATCH = 2000, 100, 128
+LR = 4e-3  # of Adam; it falls to 0 along a quarter of a wave
+STEPS = 32  # of Euler's method
 FIFTHS, JUDGED = 5, 4000  # parts of the time, fresh lines in each
 
 
@@ -24,8 +26,6 @@ def lead(
     num_lines: int = 0,
     clock: str = "forward",
     stirred: float = 0.0,
-    steps: int = 32,
-    lr: float = 4e-3,
 ) -> dict[str, Any]:
     """Learn arrows from noise to a ring of eight clouds, and let points follow them.
 
@@ -35,8 +35,6 @@ def lead(
         num_lines: drawn before the training, each with its time; 0: new ones for each update.
         clock: "forward", or "backward" while points are led.
         stirred: noise that is added to the points along the way, as a deviation over the whole.
-        steps: of Euler's method.
-        lr: learning rate of Adam, which falls to 0 along a quarter of a wave.
 
     Returns:
         The loss over the updates, the loss on fresh lines by fifth of the time, and 200 points.
@@ -44,7 +42,7 @@ def lead(
     torch.manual_seed(0)
     points, network = ring(NUM, std=STD, seed=0), PointField(width=64, num_layers=3)
     rng = torch.Generator().manual_seed(0)
-    adam = torch.optim.Adam(network.parameters(), lr=lr)
+    adam = torch.optim.Adam(network.parameters(), lr=LR)
 
     def say(x: Tensor, t: Tensor) -> Tensor:
         return network(x, t if tells_time else torch.full_like(t, 0.5))
@@ -61,7 +59,7 @@ def lead(
     curve, losses = [], []
     for step in range(UPDATES):
         for group in adam.param_groups:
-            group["lr"] = lr * math.cos(math.pi / 2 * step / UPDATES)
+            group["lr"] = LR * math.cos(math.pi / 2 * step / UPDATES)
         if num_lines:
             chosen = torch.randint(num_lines, (BATCH,), generator=rng)
             x1, x0, t = (part[chosen] for part in kept)
@@ -84,8 +82,8 @@ def lead(
             x0 = torch.randn(JUDGED, 2, generator=rng)
             t = (part + torch.rand(JUDGED, generator=rng)) / FIFTHS
             parts.append(round(loss_on(x1, x0, t).item(), 3))
-        x, h = torch.randn(200, 2, generator=rng), 1 / steps
-        for step in range(steps):
+        x, h = torch.randn(200, 2, generator=rng), 1 / STEPS
+        for step in range(STEPS):
             t = torch.full((200,), step * h if clock == "forward" else 1 - step * h)
             x = x + h * say(x, t)
             x = x + stirred * math.sqrt(h) * torch.randn(200, 2, generator=rng)

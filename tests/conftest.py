@@ -26,6 +26,7 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["COURSE_PROGRESS"] = "0"
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ["MPLCONFIGDIR"] = str(ROOT / "_build" / "matplotlib")  # not what this user has set
 MISSING = "missing capability"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 

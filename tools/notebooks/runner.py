@@ -29,6 +29,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tools.common import (
+    ROOT,
     ToolError,
     Tree,
     is_code,
@@ -144,7 +145,8 @@ def environment(scale: str, tree: Tree, **more: str) -> AbstractContextManager[A
     fixed = {"COURSE_SCALE": scale, "COURSE_PROGRESS": "0", "TQDM_DISABLE": "1"}
     fixed |= {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
     fixed |= {"COURSE_SAID": "strict"}  # a sentence that is not true of the run stops it
-    fixed |= {"MPLBACKEND": warm.BACKEND}  # inline figures, whatever the caller prefers
+    # Inline figures, whatever the caller prefers; settings and list of fonts are nobody else's.
+    fixed |= {"MPLBACKEND": warm.BACKEND, "MPLCONFIGDIR": str(ROOT / "_build" / "matplotlib")}
     return mock.patch.dict(os.environ, fixed | more)
 
 

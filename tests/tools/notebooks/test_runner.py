@@ -7,10 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
+from pathlib import Path
 
+import matplotlib
 import nbformat
 import pytest
+from matplotlib.font_manager import FontManager
 
 from tools.common import ROOT, ToolError, read
 from tools.notebooks import commands as notebooks
@@ -106,6 +110,28 @@ png = base64.b64decode(
 )
 display({"image/png": png, "text/plain": "a picture"}, raw=True)
 """
+
+
+def test_the_users_matplotlib_has_no_say(checkout, cells, tmp_path, monkeypatch):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "matplotlibrc").write_text("lines.linewidth: 77\n")
+    whole = Path(matplotlib.get_cachedir(), f"fontlist-v{FontManager.__version__}.json")
+    fonts = json.loads(whole.read_text())
+    fonts["ttflist"] = [font for font in fonts["ttflist"] if "STIX" not in font["name"]]
+    (mine / whole.name).write_text(json.dumps(fonts))  # as an interrupted installation leaves it
+    monkeypatch.setenv("MPLCONFIGDIR", str(mine))
+
+    code = """
+    import matplotlib
+    from matplotlib.font_manager import findfont
+    print(matplotlib.rcParams["lines.linewidth"], findfont("STIXGeneral").rsplit("/")[-1])
+    """
+    checkout.lab("a", cells.code("look", textwrap.dedent(code)))
+    paths = notebooks.execute("smoke", tree=checkout.tree)
+    assert [output.text for output in read(paths["a"]).cells[-1].outputs] == [
+        "1.5 STIXGeneral.ttf\n"
+    ]
 
 
 def test_a_failing_cell_is_named_and_kept(checkout, cells):

@@ -208,7 +208,7 @@ CONFIG = FlowConfig(
     precision="bf16",
     channels_last=True,
 )
-STEPS = {"digits": 8_000, "shapes": 16_000, "cifar10": 40_000}
+STEPS = {"digits": 8_000, "shapes": 6_000, "cifar10": 40_000}
 KINDS = {
     "flow": "Flow matching",
     "ddpm": "DDPM",

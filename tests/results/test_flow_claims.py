@@ -103,6 +103,14 @@ def test_solvers_are_asked_with_as_many_evaluations(context: Context) -> None:
     for solver in SOLVED:
         assert len(measured.curves[f"{solver}_cfd"]) == 2
         assert len(measured.curves[f"{solver}_seconds"]) == 2
+    assert "the flow of this seed" in measured.data
+
+
+@pytest.mark.slow
+def test_solvers_ask_the_shipped_flow_where_no_training_is_kept(context: Context) -> None:
+    measured = CLAIMS["flow-solvers-digits"].measure(context)
+    assert measured.curves["euler_cfd"] != measured.curves["midpoint_cfd"]
+    assert "the shipped flow" in measured.data
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "generation": (
         "Generation",
         (
-            *("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "digits-*", "generation-*"),
+            *("*gan*-*", "real-*", "score-*", "sample-*", "ring-*", "*-named", "generation-*"),
             *("vae-*", "cvae-*", "vqvae-*", "inversion-*", "flow-*", "*-flow-*", "ddpm-*"),
         ),
     ),

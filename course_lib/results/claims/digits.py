@@ -1,4 +1,4 @@
-"""Are the drawn digits like MNIST's, and are generated ones like the drawn ones?
+"""Are the drawn digits like MNIST's?
 
 A classifier that learned the one kind of digits is tested on the other, both ways. Training images,
 epoch and network are those of its own kind alone; the other kind's test images are read once, at
@@ -7,18 +7,11 @@ the end. The forms of the drawn digits were chosen by looking at MNIST's validat
 
 from functools import partial
 
-import torch
-from torch import Tensor
-
-from course_lib.data import to_float
 from course_lib.recipes import Recipe
 from course_lib.recipes.classifier import DIGITS, MNIST
-from course_lib.recipes.generation import COMPARED, NUM
 from course_lib.results.claim import Claim, Context, Measurement
-from course_lib.train import draw_samples, evaluate, load_checkpoint, train_supervised
-
-CLASSIFIER = "simple-cnn-digits"
-SURE = 0.9  # probability from which a digit counts as named
+from course_lib.results.claims.named import CLASSIFIERS
+from course_lib.train import evaluate, train_supervised
 
 
 def _cross(context: Context, recipe: Recipe, other: Recipe) -> Measurement:
@@ -47,38 +40,6 @@ def _cross(context: Context, recipe: Recipe, other: Recipe) -> Measurement:
     )
 
 
-@torch.no_grad()
-def named(images: Tensor) -> tuple[float, Tensor]:
-    """Return which share of images (N, 1, 32, 32) uint8 the classifier is sure of, and the names.
-
-    The names are (N,) int64, 0 to 9, for all images.
-    """
-    model, _ = load_checkpoint(CLASSIFIER)
-    logits = torch.cat([model(to_float(part)) for part in images.split(500)])
-    chance, name = logits.softmax(1).max(1)
-    return (chance > SURE).double().mean().item(), name
-
-
-def _named(context: Context) -> Measurement:
-    num = context.pick(smoke=64, full=NUM)
-    real = DIGITS.sets(context.root, smoke=context.smoke)[2]
-    pictures = {"real": real.images[:num]}
-    for family in COMPARED:
-        generator, _ = load_checkpoint(f"{family}-digits")
-        pictures[family] = draw_samples(generator, num, device=context.device)
-    metrics: dict[str, float] = {}
-    for who, images in pictures.items():
-        share, names = named(images)
-        counts = names.bincount(minlength=10) / len(names)
-        metrics |= {f"{who}_named": share, f"{who}_rarest": counts.min().item()}
-    return Measurement(
-        metrics=metrics,
-        data=f"{num} samples of each shipped generator of digits, and {num} drawn test images, "
-        f"shown to {CLASSIFIER}",
-        fingerprint=real.fingerprint,
-    )
-
-
 CLAIMS = (
     Claim(
         name=DIGITS.name,
@@ -87,7 +48,7 @@ CLAIMS = (
         main="cross_accuracy",
         percent=True,
         needs=("mnist",),
-        checkpoint=CLASSIFIER,
+        checkpoint=CLASSIFIERS["digits"],
         minutes=4,
         priority=35,
     ),
@@ -100,16 +61,5 @@ CLAIMS = (
         needs=("mnist",),
         minutes=4,
         priority=15,
-    ),
-    Claim(
-        name="digits-named",
-        title="Share of generated digits that a classifier of drawn digits is sure of",
-        measure=_named,
-        main="real_named",
-        percent=True,
-        seeds=(0,),
-        after=(DIGITS.name, *(f"{family}-digits" for family in COMPARED)),
-        minutes=1,
-        priority=10,
     ),
 )

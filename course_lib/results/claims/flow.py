@@ -38,7 +38,8 @@ from course_lib.recipes.generation import NUM, NUM_VAL, READINGS
 from course_lib.recipes.ring import networks as ring_networks
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.claims.generation import TITLES
-from course_lib.results.claims.variational import CLASSIFIERS, DRAWN, named
+from course_lib.results.claims.named import CLASSIFIERS, named
+from course_lib.results.claims.variational import DRAWN
 from course_lib.train import (
     PointFlowConfig,
     PointsConfig,

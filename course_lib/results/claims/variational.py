@@ -37,12 +37,11 @@ from course_lib.recipes.generation import NUM, NUM_VAL
 from course_lib.recipes.variational import BINARISED, LONG, RECIPES, VQ_CIFAR10
 from course_lib.results.bench.quantiser import bench
 from course_lib.results.claim import Claim, Context, Measurement, Published
-from course_lib.results.claims.digits import CLASSIFIER
 from course_lib.results.claims.generation import TITLES
+from course_lib.results.claims.named import CLASSIFIERS, SURE, named
 from course_lib.train import (
     draw_samples,
     evaluate,
-    load_checkpoint,
     pick_device,
     sample_features,
     sample_scores,
@@ -50,8 +49,6 @@ from course_lib.train import (
     train_supervised,
 )
 
-SURE = 0.9  # probability from which an object counts as named
-CLASSIFIERS = {"digits": CLASSIFIER, "shapes": "simple-cnn-shapes"}
 DRAWN = {"digits": digits, "shapes": shapes}
 FACTORS = {  # which of the causes of an image a code is asked for
     "digits": ("class", "slant", "breadth", "height", "x", "y", "width"),
@@ -60,18 +57,6 @@ FACTORS = {  # which of the causes of an image a code is asked for
 FACTOR_START = 300_000_000  # scenes beyond those of every split
 CODES, MANY_CODES = 500, 5000  # for each image, of the importance-weighted bound
 NUM_MANY = 300  # images that get many
-
-
-@torch.no_grad()
-def named(images: Tensor, task: str) -> tuple[float, Tensor]:
-    """Return which share of drawn objects (N, C, 32, 32) uint8 a classifier is sure of.
-
-    And the names of all, (N,) int64. The classifier learned from drawn images of that set alone.
-    """
-    model, _ = load_checkpoint(CLASSIFIERS[task])
-    logits = torch.cat([model(to_float(part)) for part in images.split(500)])
-    chance, name = logits.softmax(1).max(1)
-    return (chance > SURE).double().mean().item(), name
 
 
 def _classifier(context: Context, recipe: Recipe) -> Measurement:

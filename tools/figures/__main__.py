@@ -125,6 +125,8 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "generation-cifar10-sheets": partial(generation.sheets, "cifar10"),
     "generation-shapes-sheets": partial(generation.sheets, "shapes"),
     "codes-digits-sheets": partial(generation.sheets, "digits", generation.CODES),
+    "codes-cifar10-sheets": generation.coded,
+    "flow-shapes-sheets": partial(generation.sheets, "shapes", generation.FLOWS),
 }
 
 

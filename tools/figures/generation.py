@@ -104,6 +104,30 @@ CODES = {  # generators by a code, of drawn digits
 }
 
 
+FLOWS = {"Flow": "flow-shapes", "dcgan": "dcgan-shapes", "wgan-gp": "wgan-gp-shapes"}
+
+
+def coded(checkpoint: str = "vqvae-cifar10") -> Figure:
+    """Draw the first 64 test photographs, what their codes keep of them, and 64 samples.
+
+    Args:
+        checkpoint: name or file of a VQ-VAE with its prior, of photographs.
+    """
+    import torch
+
+    from course_lib.data import to_float, to_uint8
+    from course_lib.train import draw_samples, load_checkpoint
+
+    model, _ = load_checkpoint(checkpoint)
+    test = DATA["cifar10"].load("test").images[:SHEET]
+    with torch.no_grad():
+        again = to_uint8(model.codes.reconstruct(to_float(test)).clamp(-1, 1))
+    drawn = draw_samples(model, SHEET, seed=0)
+    pictures = [page(images.movedim(1, -1).numpy()) for images in (test, again, drawn)]
+    titles = ["test photographs", "the same, from their codes", "samples"]
+    return viz.image_grid(pictures, titles=titles, columns=3, scale=1)
+
+
 def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:
     """Draw the first 64 samples of each generator, and the first 64 test images beside them.
 

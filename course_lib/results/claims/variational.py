@@ -395,7 +395,6 @@ CLAIMS = (
         measure=partial(_binarised, recipe=BINARISED),
         main="nats",
         needs=("mnist",),
-        checkpoint=BINARISED.name,
         published=ONE_LAYER,
         minutes=60,
         priority=20,

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.models import DCGANGenerator
+from course_lib.data import to_float, to_uint8
+from course_lib.models import CodeGenerator, DCGANGenerator
+from course_lib.recipes.generation import DATA
 from course_lib.train import draw_samples, save_checkpoint
 from tools.common import ROOT
 from tools.figures.__main__ import PICTURES
 from tools.figures.failures import WORST, failures
-from tools.figures.generation import page, sheets
+from tools.figures.generation import coded, page, sheets
 from tools.figures.photographs import WORST as WORST_PETS
 from tools.figures.photographs import outlined
 from tools.figures.tasks import TITLES, borders, tasks
@@ -64,6 +66,26 @@ def test_pages_show_generators_beside_test_images(tmp_path: Path):
     shown = figure.axes[0].images[0].get_array()
     first = draw_samples(model, 64)[0].movedim(0, -1).numpy()
     assert np.array_equal(np.asarray(shown)[:32, :32], first)
+
+
+@pytest.mark.usefixtures("real_data")
+def test_photographs_stand_beside_what_their_codes_keep(tmp_path: Path):
+    torch.manual_seed(0)
+    codes = {"in_channels": 3, "size": 32, "width": 8, "dim": 4, "num_codes": 16}
+    prior = {"width": 16, "layers": 1, "heads": 2}
+    model = CodeGenerator(codes=codes, prior=prior).eval()
+    card = {"arguments": {"codes": codes, "prior": prior}, "classes": (), "task": "generation"}
+    card |= {"size": (32, 32), "data": "nothing"}
+    path = save_checkpoint(tmp_path / "codes.safetensors", model, card, half=False)
+    figure = coded(str(path))
+    photographs, again, drawn = (np.asarray(axes.images[0].get_array()) for axes in figure.axes)
+    first = DATA["cifar10"].load("test").images[:1]
+    assert np.array_equal(photographs[:32, :32], first[0].movedim(0, -1).numpy())
+    with torch.no_grad():
+        kept = to_uint8(model.codes.reconstruct(to_float(first)).clamp(-1, 1))[0]
+    assert np.abs(again[:32, :32].astype(int) - kept.movedim(0, -1).numpy()).max() <= 1
+    sample = draw_samples(model, 64)[0].movedim(0, -1).numpy()
+    assert np.array_equal(drawn[:32, :32], sample)
 
 
 def test_a_task_without_generators_is_named():

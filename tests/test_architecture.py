@@ -241,7 +241,7 @@ ANY_KEYWORDS = {
     ("checks/kinds.py", "candidate"),
     ("grading/inside/line.py", "__call__"),
     ("grading/inside/line.py", "forward"),
-    ("grading/judge.py", "__call__"),
+    ("grading/learner.py", "__call__"),
     # Jupyter's own interface.
     ("grading/sandbox.py", "pre_launch"),
     ("grading/sandbox.py", "launch_kernel"),

@@ -21,7 +21,7 @@ from course_lib.grading import (
     task,
 )
 from course_lib.grading.folder import Course
-from course_lib.grading.sandbox import GB, Limits
+from course_lib.grading.limits import GB, Limits
 
 Here = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
 

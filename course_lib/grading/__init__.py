@@ -3,9 +3,12 @@
 The order of things, one module each:
 
 * `rebuild` makes of whatever a learner handed in a notebook in the shape of the released one;
-* `sandbox` starts a Jupyter kernel that sees and reaches nothing (`cgroup` is its limit);
-* `judge` runs the learner's cells in it, and the released test cells here, in the grader's own
-  process, over stand-ins for the learner's functions and networks;
+* `sandbox` starts a Jupyter kernel that sees and reaches nothing: `bubblewrap` shuts it in,
+  `limits` and `cgroup` say how much it may use, `template` starts it in a fraction of a second;
+* `kernel` runs cells in it, and keeps what is reasonable of their `outputs`;
+* `learner` runs the learner's cells, again where their kernel ended, and makes stand-ins for the
+  learner's functions and networks;
+* `judge` runs the released test cells here, in the grader's own process, over these;
 * `inside` is the line between the two, through which nothing but bounded data passes.
 
 * `sets` reads graded sets, which lie outside of this package, and an instructor's overlay, and

@@ -2,7 +2,7 @@
 
 It can be had where this process may make groups below its own: as root, or in a unit that systemd
 delegates (`systemd-run --user --scope -p Delegate=yes ...`). Version 2 limits both; of version 1
-only `pids` is used. Where neither is there, `sandbox` watches the processes instead.
+only `pids` is used. Where neither is there, `limits.Watcher` watches the processes instead.
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ from typing import Any
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.scheduler import KilledWorker
 
+from course_lib.grading.bubblewrap import SandboxError
 from course_lib.grading.pool import SECONDS, TRIES
-from course_lib.grading.sandbox import SandboxError, refusal
+from course_lib.grading.sandbox import refusal
 from course_lib.grading.task import Assignment, Outcome, Task, failed
 from course_lib.grading.worker import Worker
 

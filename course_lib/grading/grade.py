@@ -23,8 +23,9 @@ from course_lib.grading import (
     submission,
 )
 from course_lib.grading.folder import Course, files_of, write_file
+from course_lib.grading.private import sweep
 from course_lib.grading.record import Record
-from course_lib.grading.sandbox import require_sandbox, sweep
+from course_lib.grading.sandbox import require_sandbox
 from course_lib.grading.task import Assignment, Outcome, Rules, Task, failed
 
 Runner = Callable[[Iterable[Task]], Generator[tuple[Task, Outcome], None, None]]

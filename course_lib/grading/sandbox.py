@@ -4,19 +4,20 @@
 start kernels through it without knowing (`JUPYTER_DEFAULT_PROVISIONER_NAME=course-sandbox`, or
 `metadata.kernel_provisioner` of a kernel spec). What is in the sandbox:
 
-* no network, not even loopback: Jupyter's sockets are files in a private folder, `PRIVATE`;
+* no network, not even loopback: Jupyter's sockets are files in a private folder (`private`);
 * the system's programs, Python and `course_lib` for reading, without its rooms `checks` and
-  `grading` (`HIDDEN_ROOMS`) and whatever else is named `hidden`; nothing else of this machine;
+  `grading` and whatever else is named `hidden`; nothing else of this machine;
 * a home and a /tmp of its own, in memory, of a limited size, gone afterwards;
 * no environment, no capabilities, no user namespaces, process numbers of its own: a signal, a
   debugger or /proc reaches nobody outside;
 * none of the system's calls that `inside.seccomp` forbids;
-* limits on memory, tasks, time and files. Memory and tasks of all processes together are held by a
-  control group where one can be had (`cgroup`), else by a thread that looks every `LOOK` seconds.
+* limits on memory, tasks, time and files (`limits`). Memory and tasks of all processes together are
+  held by a control group where one can be had (`cgroup`), else by a thread that looks at them.
 
 Everything in it dies with it, daemons included, and it dies with the process that started it.
 
-Where bubblewrap is missing or may not work, `refusal` says why, and what to do.
+`bubblewrap` has the command line that makes all this so. Where bubblewrap is missing or may not
+work, `refusal` says why, and what to do. A kernel is started cold, or forked from a `template`.
 """
 
 from __future__ import annotations
@@ -27,17 +28,11 @@ import os
 import select
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,36 +41,12 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Float, Integer, List, Unicode
 
-import course_lib
-from course_lib.grading.cgroup import Group, make_group, orphaned
-from course_lib.grading.cgroup import sweep as sweep_groups
+from course_lib.grading.bubblewrap import SandboxError, command, variables
+from course_lib.grading.cgroup import Group, make_group
 from course_lib.grading.inside import seccomp
-
-GB, MB = 1 << 30, 1 << 20
-TEMPLATE_SECONDS = 180.0  # until it has imported torch, on a busy machine
-LOOK = 0.1  # seconds between two looks of the watcher
-MAPPED = GB  # what a process with torch maps for writing and hardly touches
-PRIVATE_BYTES = 16 * MB  # what may lie in the private folder: sockets and a small file
-FILES = 4_096  # open in all processes together; each socket can hold memory that nobody counts
-PACKAGES = "/course"  # where course_lib is, in the sandbox
-HOME = "/learner"
-HIDDEN_ROOMS = ("checks", "grading")  # of course_lib: answers, and how they are judged
-SYSTEM = (
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib64",
-    "/etc/ld.so.cache",
-    "/etc/alternatives",
-    "/etc/fonts",
-    "/etc/localtime",
-)
-KEPT = ("LANG", "LC_ALL", "OMP_NUM_THREADS", "NBGRADER_EXECUTION", "NBGRADER_VALIDATING")
-
-
-class SandboxError(ValueError):
-    """There is no sandbox here, or it did not start."""
+from course_lib.grading.limits import GB, MAPPED, Limits, Watcher
+from course_lib.grading.private import private_folder, remove
+from course_lib.grading.template import Forked, Template
 
 
 def refusal() -> str:
@@ -118,358 +89,10 @@ def require_sandbox() -> None:
         )
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What the processes of one sandbox may use, all together unless it says otherwise."""
-
-    memory: int = 4 * GB  # bytes
-    tasks: int = 128  # processes and threads; a kernel with torch has about 15
-    cpu_seconds: int = 300  # of each process
-    seconds: float = 900.0  # by the clock, for the sandbox
-    file_bytes: int = 256 * MB  # of one file
-    disk_bytes: int = 512 * MB  # of each of home, /tmp and /dev/shm
-
-    def __post_init__(self) -> None:
-        """Refuse limits with which no kernel starts."""
-        if self.memory < GB or self.tasks < 32:
-            raise ValueError(
-                f"got memory={self.memory}, tasks={self.tasks}; a kernel with torch needs at least "
-                f"{GB} bytes and 32 tasks: raise them"
-            )
-
-
-def command(
-    inner: Sequence[str],
-    *,
-    private: str,
-    folder: str | None = None,
-    readable: Iterable[str] = (),
-    hidden: Iterable[str] = (),
-    limits: Limits | None = None,
-    environment: dict[str, str] | None = None,
-    template: bool = False,
-) -> list[str]:
-    """The command line that runs another one in the sandbox.
-
-    Args:
-        inner: The command to run.
-        private: Folder that is shared, for reading and writing: the sockets.
-        folder: Its files are copied into the working folder. None: it is empty.
-        readable: More files and folders that may be read.
-        hidden: Files and folders, below readable ones, that are empty in the sandbox; and modules
-            of course_lib, as "course_lib.metrics.confusion".
-        limits: What it may use.
-        environment: Of this process; only what is `KEPT` goes in.
-        template: Whether the command is trusted, and makes sandboxes in this one: it has
-            capabilities in it, and no limits.
-
-    Returns:
-        The command, to be run as it is.
-    """
-    limits = limits or Limits()
-    version = subprocess.run(["bwrap", "--help"], capture_output=True, text=True, check=False)
-    parts = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
-    parts += ["--cap-add" if template else "--cap-drop", "ALL", "--clearenv"]
-    parts += ["--hostname", "sandbox"]
-    if "--disable-userns" in version.stdout + version.stderr:  # from 0.8 on
-        parts.append("--disable-userns")
-    if os.geteuid() == 0:
-        parts += ["--uid", "65534", "--gid", "65534"]
-    size = ["--size", str(limits.disk_bytes)]
-    parts += [*size, "--tmpfs", "/tmp", *size, "--tmpfs", HOME]
-    for path in _outermost([*SYSTEM, *_python(), *readable]):
-        link = os.path.islink(path)
-        parts += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", path, path]
-    package, here = f"{PACKAGES}/course_lib", Path(course_lib.__file__).parent
-    parts += ["--ro-bind", str(here), package]
-    parts += ["--ro-bind", str(here / "grading" / "inside"), f"{PACKAGES}/course_inside"]
-    for path in _masked(package, hidden):
-        empty = ["--size", "4096", "--tmpfs", path, "--remount-ro", path]
-        # A path that is not there cannot be covered, and need not be.
-        real = path.replace(package, str(here), 1)
-        # It may come later: then it would not be covered. Where no package lies none is made up.
-        if path.endswith("/__pycache__") and os.path.isdir(os.path.dirname(real)):
-            with contextlib.suppress(OSError):
-                os.mkdir(real)
-        if os.path.isdir(real):
-            parts += empty
-        elif os.path.exists(real):
-            parts += ["--ro-bind", str(here / "py.typed"), path]  # it is empty
-    work = f"{HOME}/work"
-    # A kernel that root started is root's for the files in /proc, without capabilities: a line in
-    # /proc/sys/kernel/core_pattern would run a program outside, one in sysrq-trigger end it all.
-    if template:  # who is to mount a /proc of its own must see a whole one
-        parts += ["--ro-bind", "/proc", "/host"]
-    parts += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
-    parts += ["--dev-bind", "/dev/null", "/dev/zero"]  # mapped, it is memory that nobody counts
-    parts += [*size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--dir", work]
-    parts += ["--bind", private, private]
-    if folder is not None:
-        parts += ["--ro-bind", folder, "/submission"]
-    parts += ["--remount-ro", "/", "--chdir", work]
-    for name, value in _environment(environment or {}).items():
-        parts += ["--setenv", name, value]
-    if template:
-        return [*parts, "--", *inner]
-    capped = [
-        "prlimit",
-        f"--data={limits.memory + MAPPED}",
-        f"--nproc={limits.tasks}",
-        f"--cpu={limits.cpu_seconds}",
-        f"--fsize={limits.file_bytes}",
-        "--core=0",
-        "--nofile=1024",
-        *inner,
-    ]
-    copy = 'cp -rL /submission/. . 2>/dev/null; exec "$@"' if folder is not None else 'exec "$@"'
-    return [*parts, "--", "/bin/sh", "-c", copy, "sh", *capped]
-
-
-def _environment(given: dict[str, str]) -> dict[str, str]:
-    """The variables in the sandbox."""
-    inside = {name: given[name] for name in KEPT if name in given} | {
-        "HOME": HOME,
-        "USER": "learner",
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "PYTHONPATH": PACKAGES,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "IPYTHONDIR": f"{HOME}/.ipython",
-        "MPLCONFIGDIR": "/tmp/matplotlib",
-        "MPLBACKEND": "Agg",
-        "JPY_PARENT_PID": "1",
-    }
-    inside.setdefault("OMP_NUM_THREADS", "1")
-    return inside
-
-
-def _python() -> list[str]:
-    """Where Python and its packages are."""
-    paths = sysconfig.get_paths()
-    return [sys.prefix, sys.base_prefix, paths["purelib"], paths["platlib"], paths["stdlib"]]
-
-
-def _outermost(paths: Iterable[str]) -> list[str]:
-    """The paths that exist and lie below no other."""
-    found: list[str] = []
-    for path in sorted({os.path.abspath(p) for p in paths if os.path.exists(p)}, key=len):
-        if not any(path == other or path.startswith(f"{other}/") for other in found):
-            found.append(path)
-    return found
-
-
-def _masked(package: str, hidden: Iterable[str]) -> list[str]:
-    """The paths to cover, seen in the sandbox."""
-    copies = {package, f"{sysconfig.get_paths()['purelib']}/course_lib"}
-    masked = [f"{copy}/{room}" for copy in sorted(copies) for room in HIDDEN_ROOMS]
-    for name in hidden:
-        if name.startswith("course_lib."):
-            stem = name.replace(".", "/").removeprefix("course_lib/")
-            masked += [f"{copy}/{stem}{end}" for copy in sorted(copies) for end in ("", ".py")]
-            # What Python made of a module lies beside it, and can be run without it.
-            parent = str(Path(stem).parent / "__pycache__")
-            masked += [str(Path(copy, parent)) for copy in sorted(copies)]
-        else:
-            masked.append(os.path.abspath(name))
-    return list(dict.fromkeys(masked))
-
-
-class Watcher(threading.Thread):
-    """Ends a sandbox that uses more than it may, and knows why it ended.
-
-    Attributes:
-        reason: What was used up, in words for the learner; empty while nothing is.
-    """
-
-    def __init__(
-        self, init: psutil.Process, private: str, limits: Limits, kill: Callable[[], None]
-    ) -> None:
-        """Watch the sandbox whose first process is `init`; `kill` ends it."""
-        super().__init__(daemon=True, name="sandbox watcher")
-        self.init, self.private, self.limits, self._kill = init, private, limits, kill
-        self.reason, self.peak = "", 0
-        self._over = threading.Event()
-        self._until = time.monotonic() + limits.seconds
-
-    def run(self) -> None:
-        """Look until it is over."""
-        while not self.reason and not self._over.wait(LOOK):
-            with contextlib.suppress(psutil.Error, OSError):
-                self.reason = self._look()
-        if self.reason:
-            self._kill()
-
-    def stop(self) -> None:
-        """No longer look."""
-        self._over.set()
-
-    def _look(self) -> str:
-        limits = self.limits
-        if time.monotonic() > self._until:
-            return f"it ran longer than {limits.seconds:g} s"
-        memory = tasks = opened = 0
-        everyone = [self.init, *self.init.children(recursive=True)]
-        for process in everyone:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                used = process.memory_info()
-                memory += used.rss - used.shared
-                tasks += process.num_threads()
-                opened += process.num_fds()
-        if memory > limits.memory / 2:  # what forked processes share was counted for each of them
-            memory = 0
-            for process in everyone:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    memory += process.memory_full_info().pss
-        self.peak = max(self.peak, memory)
-        if memory > limits.memory:
-            return f"it used more than {limits.memory / GB:.1f} GB of memory"
-        if tasks > limits.tasks:
-            return f"it started more than {limits.tasks} processes and threads"
-        if opened > FILES:
-            return f"it opened more than {FILES} files and sockets"
-        with os.scandir(self.private) as entries:
-            lies = [
-                (e.is_dir(follow_symlinks=False), e.stat(follow_symlinks=False)) for e in entries
-            ]
-        size = sum(found.st_blocks * 512 for _, found in lies)
-        if size > PRIVATE_BYTES or len(lies) > 100 or any(folder for folder, _ in lies):
-            return "it filled the folder of its sockets"
-        return ""
-
-
-class Template:
-    """A warm process in a sandbox, from which kernels are forked in a fraction of a second.
-
-    `inside.template` says what it does. One for each worker; it dies with this process.
-    """
-
-    def __init__(self, *, readable: Iterable[str] = (), hidden: Iterable[str] = ()) -> None:
-        """Start it; `readable` and `hidden` as in `command`.
-
-        Raises:
-            SandboxError: It did not start: kernels have to be started cold.
-        """
-        self.folder = private_folder()
-        line = command(
-            [sys.executable, "-m", "course_inside.template", self.folder],
-            private=self.folder,
-            readable=readable,
-            hidden=hidden,
-            environment=dict(os.environ),
-            template=True,
-        )
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
-        self.process = subprocess.Popen(
-            line, cwd="/", stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said
-        )
-        until = time.monotonic() + TEMPLATE_SECONDS
-        while not os.path.exists(f"{self.folder}/template"):
-            if self.process.poll() is not None or time.monotonic() > until:
-                self._said.seek(0)
-                said = self._said.read()[-300:].decode(errors="replace")
-                self.close()
-                raise SandboxError(f"the warm process did not start: {said}")
-            time.sleep(0.05)
-
-    def connect(self) -> socket.socket:
-        """Ask for another kernel."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        connection.settimeout(30)
-        try:
-            connection.connect(f"{self.folder}/template")
-        except OSError as error:
-            raise SandboxError(f"the warm process is gone ({error})") from error
-        return connection
-
-    def close(self) -> None:
-        """End it, and every kernel that it forked."""
-        self.process.kill()
-        self.process.wait()
-        self._said.close()
-        remove(self.folder)
-
-
-class _Forked:
-    """A forked kernel, to Jupyter what `subprocess.Popen` is."""
-
-    stdin = stdout = stderr = None
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.keeper = self._next("keeper")
-        self.pid: int = self.keeper.pid
-        self.returncode: int | None = None
-
-    def start(self, request: dict[str, Any]) -> tuple[psutil.Process, psutil.Process]:
-        """Send what is wanted; returns the first process and the kernel."""
-        self._connection.sendall(json.dumps(request).encode() + b"\n")
-        return self._next("first"), self._next("kernel")
-
-    def _next(self, word: str) -> psutil.Process:
-        """The process that says this word, by the system's own account."""
-        try:
-            said, extra, _, _ = self._connection.recvmsg(len(word) + 1, 256)
-        except OSError as error:
-            raise SandboxError(f"no kernel was forked: {error}") from error
-        pids = [
-            struct.unpack("3i", data)[0]
-            for level, kind, data in extra
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS)
-        ]
-        if said != f"{word}\n".encode() or not pids:
-            with contextlib.suppress(OSError):
-                said += self._connection.recv(500)
-            raise SandboxError(f"no kernel was forked: {said!r}")
-        return psutil.Process(pids[0])
-
-    def lock(self) -> None:
-        """Have the folder of the kernel's sockets made read-only for it.
-
-        Raises:
-            SandboxError: It is not.
-        """
-        try:
-            self._connection.sendall(b"lock\n")
-            said = self._connection.recv(500)
-        except OSError as error:
-            said = str(error).encode()
-        if said != b"locked\n":
-            raise SandboxError(f"the folder of a kernel's sockets is not locked: {said!r}")
-
-    def poll(self) -> int | None:
-        """None while it runs."""
-        if self.returncode is None and not _runs(self.keeper):
-            self.returncode = 0
-            self._connection.close()
-        return self.returncode
-
-    def wait(self) -> int | None:
-        """Wait for its end."""
-        while self.poll() is None:
-            time.sleep(0.02)
-        return self.returncode
-
-    def send_signal(self, number: int) -> None:
-        """Signal the process that waits for the kernel: all die with it."""
-        with contextlib.suppress(psutil.Error):
-            self.keeper.send_signal(number)
-
-    def kill(self) -> None:
-        """End all of it."""
-        self.send_signal(signal.SIGKILL)
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
 class BubblewrapProvisioner(LocalProvisioner):
     """Starts a kernel in the sandbox; the module's docstring says what that is.
 
-    The traits are the fields of `Limits`, and `readable` and `hidden` of `command`.
+    The traits are the fields of `Limits`, and `readable` and `hidden` of `bubblewrap.command`.
 
     Attributes:
         template: Where kernels are forked; None: they are started cold. Its `readable` and `hidden`
@@ -586,7 +209,7 @@ class BubblewrapProvisioner(LocalProvisioner):
             SandboxError: It could not be locked. (Of a kernel that was started cold it cannot; the
                 watcher looks at its size.)
         """
-        if isinstance(self.process, _Forked):
+        if isinstance(self.process, Forked):
             self.process.lock()
 
     def _watch(self) -> None:
@@ -601,14 +224,14 @@ class BubblewrapProvisioner(LocalProvisioner):
         assert self.private is not None
         if folder is not None:
             _pack(folder, f"{self.private}/files.tar", self.disk_bytes)
-        forked: Any = _Forked(template.connect())
+        forked: Any = Forked(template.connect())
         self.group = make_group(self.memory, self.tasks)
         if self.group is not None:
             self.group.enter.write_text(str(forked.pid), encoding="ascii")
         request = {
             "private": self.private,
             "arguments": cmd[cmd.index("-f") :],
-            "environment": _environment(environment),
+            "environment": variables(environment),
             "disk_bytes": self.disk_bytes,
             "rlimits": {
                 "RLIMIT_DATA": self.memory + MAPPED,
@@ -705,48 +328,6 @@ def _pack(folder: str, archive: str, limit: int) -> None:
             size += path.stat().st_size + 1024 if kept else 0
             if kept and size <= limit:
                 files.add(path, str(path.relative_to(folder)), recursive=False)
-
-
-def private_folder(base: str | None = None) -> str:
-    """Make a folder for sockets, whose path leaves them short enough (107 bytes)."""
-    if base is not None:
-        return tempfile.mkdtemp(prefix="k", dir=base)
-    prefix = f"course-{os.getpid()}-"
-    for base in _bases():
-        if os.access(base, os.W_OK) and len(base) < 55:
-            return tempfile.mkdtemp(prefix=prefix, dir=base)
-    return tempfile.mkdtemp(prefix=prefix)
-
-
-def _bases() -> list[str]:
-    """Where private folders are made."""
-    run = os.environ.get("XDG_RUNTIME_DIR", "")
-    return [base for base in (run, "/dev/shm", tempfile.gettempdir()) if os.path.isdir(base)]
-
-
-def remove(folder: str) -> None:
-    """Remove a folder in which a learner's code may have made others, however deep."""
-    with contextlib.suppress(RecursionError):
-        shutil.rmtree(folder, ignore_errors=True)
-    if os.path.isdir(folder):
-        # Deeper than one process can open folders: a program that changes into them can.
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(["rm", "-rf", "--", folder], timeout=60, check=False)
-
-
-def sweep() -> int:
-    """Remove what graders left that were killed: folders of sockets, and control groups.
-
-    Returns:
-        How many; those of processes that run stay.
-    """
-    removed = sweep_groups()
-    for base in _bases():
-        for folder in Path(base).glob("course-*-*"):
-            if orphaned(folder.name) and folder.is_dir() and not folder.is_symlink():
-                remove(str(folder))
-                removed += not folder.exists()
-    return removed
 
 
 def _first_child(process: psutil.Process) -> psutil.Process:

@@ -436,7 +436,7 @@ def overlay_problems(overlay: Path, public: Path | None) -> list[str]:
 def hidden_modules(notebook: NotebookNode) -> list[str]:
     """The modules of course_lib that are not importable while a notebook is graded.
 
-    They go into `judge.Settings.hidden`, and, where kernels are forked, into `Template(hidden=)`:
+    They go into `Settings.hidden`, and, where kernels are forked, into `Template(hidden=)`:
     a template's own list is the one that counts.
 
     Raises:

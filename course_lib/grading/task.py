@@ -19,10 +19,13 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib.grading import clean, record
-from course_lib.grading.judge import Judged, Settings, is_test, judge, rules
+from course_lib.grading.bubblewrap import SandboxError
+from course_lib.grading.judge import Judged, is_test, judge, rules
+from course_lib.grading.limits import Limits
 from course_lib.grading.rebuild import rebuild
 from course_lib.grading.record import Notebook, Question, Record
-from course_lib.grading.sandbox import Limits, SandboxError, Template
+from course_lib.grading.settings import Settings
+from course_lib.grading.template import Template
 
 NOT_HANDED_IN = "this notebook was not handed in"
 
@@ -50,7 +53,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Rules:
-    """How submissions are run: `judge.Settings`, without what cannot be sent."""
+    """How submissions are run: `settings.Settings`, without what cannot be sent."""
 
     sandbox: bool = True
     limits: Limits = field(default_factory=Limits)

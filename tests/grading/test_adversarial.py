@@ -19,8 +19,10 @@ import psutil
 import pytest
 
 from course_lib.checks import ALL
-from course_lib.grading.judge import Settings, judge
-from course_lib.grading.sandbox import GB, MB, Limits, Template
+from course_lib.grading.judge import judge
+from course_lib.grading.limits import GB, MB, Limits
+from course_lib.grading.settings import Settings
+from course_lib.grading.template import Template
 from tests.grading import kit
 from tests.grading.attacks import ATTACKS, EQUAL, Attack
 

@@ -17,7 +17,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from course_lib.cli import main
-from course_lib.grading import cgroup, grade, gradebook, intake, pool, record, release, sandbox
+from course_lib.grading import cgroup, grade, gradebook, intake, pool, private, record, release
 from course_lib.grading import submission as submissions
 from course_lib.grading.record import Notebook, Question, Record
 from course_lib.grading.submission import Submission
@@ -255,12 +255,12 @@ def test_a_worker_that_hangs_costs_only_its_learner(course, monkeypatch):
 def test_what_killed_graders_left_is_swept(tmp_path, monkeypatch):
     gone = subprocess.Popen(["true"])
     gone.wait()
-    monkeypatch.setattr(sandbox, "_bases", lambda: [str(tmp_path)])
+    monkeypatch.setattr(private, "_bases", lambda: [str(tmp_path)])
     (tmp_path / f"course-{gone.pid}-abc" / "k1").mkdir(parents=True)
     (tmp_path / f"course-{os.getpid()}-abc").mkdir()
     (tmp_path / "course-work").mkdir()
     (tmp_path / f"course-{gone.pid}-link").symlink_to(tmp_path / "course-work")
-    sandbox.sweep()
+    private.sweep()
     assert {p.name for p in tmp_path.iterdir()} == {
         f"course-{os.getpid()}-abc",
         "course-work",

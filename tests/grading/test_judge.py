@@ -10,8 +10,11 @@ import torch
 
 from course_lib.checks import ALL
 from course_lib.grading import judge as judging
-from course_lib.grading.judge import Limits, Settings, judge
-from course_lib.grading.sandbox import SandboxError
+from course_lib.grading import learner
+from course_lib.grading.bubblewrap import SandboxError
+from course_lib.grading.judge import judge
+from course_lib.grading.limits import Limits
+from course_lib.grading.settings import Settings
 from tests.grading import kit
 
 pytestmark = pytest.mark.sandbox
@@ -166,7 +169,7 @@ def test_all_of_a_submission_has_a_time(monkeypatch):
 
 @pytest.mark.slow
 def test_outputs_of_all_cells_together_are_bounded(monkeypatch):
-    monkeypatch.setattr(judging, "KEPT_BYTES", 300_000)
+    monkeypatch.setattr(learner, "KEPT_BYTES", 300_000)
     notebook = kit.submission(IOU, kit.RIGHT)
     more = [nbformat.v4.new_code_cell("print('x' * 100_000)", id=f"my-own-{i}") for i in range(8)]
     notebook.cells[1:1] = more

@@ -18,9 +18,13 @@ import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
-from course_lib.grading import cgroup, sandbox
+from course_lib.grading import bubblewrap, cgroup, sandbox
+from course_lib.grading.bubblewrap import SandboxError
 from course_lib.grading.inside import seccomp
-from course_lib.grading.sandbox import GB, BubblewrapProvisioner, Limits, SandboxError
+from course_lib.grading.limits import GB, Limits
+from course_lib.grading.private import remove
+from course_lib.grading.sandbox import BubblewrapProvisioner
+from course_lib.grading.template import Template
 
 ROOT = Path(__file__).parents[2]
 PATHS = sysconfig.get_paths()
@@ -31,7 +35,7 @@ def inside(code: str, tmp_path: Path, timeout: float = 60, **options):
     """Run Python in the sandbox, without Jupyter; returns what it printed as JSON."""
     private = tmp_path / "private"
     private.mkdir(exist_ok=True)
-    line = sandbox.command(
+    line = bubblewrap.command(
         [sys.executable, "-c", textwrap.dedent(code)], private=str(private), **options
     )
     done = subprocess.run(line, capture_output=True, text=True, timeout=timeout, check=False)
@@ -217,7 +221,7 @@ class Kernel:
 @pytest.fixture(scope="module")
 def warm():
     """The process from which kernels are forked."""
-    template = sandbox.Template()
+    template = Template()
     yield template
     template.close()
 
@@ -435,7 +439,7 @@ def test_folders_in_folders_without_end_are_removed(tmp_path):
     place.mkdir()
     made = "import os\nfor _ in range(5000): os.mkdir('x'); os.chdir('x')"
     subprocess.run([sys.executable, "-c", made], cwd=place, check=True)
-    sandbox.remove(str(place))
+    remove(str(place))
     assert not place.exists()
 
 
@@ -448,7 +452,7 @@ def test_the_bytecode_of_a_hidden_module_is_hidden(tmp_path, monkeypatch):
         path.write_text("answer = 1")
     (package / "grading" / "inside").mkdir(parents=True)
     (package / "py.typed").touch()
-    monkeypatch.setattr(sandbox.course_lib, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(bubblewrap.course_lib, "__file__", str(package / "__init__.py"))
     (package / "losses" / "__pycache__").mkdir()
     (package / "losses" / "__pycache__" / "secret.cpython-311.pyc").write_text("answer")
     seen = inside(
@@ -466,9 +470,11 @@ def test_the_bytecode_of_a_hidden_module_is_hidden(tmp_path, monkeypatch):
 
 def test_no_package_is_made_up_where_there_is_none(tmp_path, monkeypatch):
     """An empty folder of the package's name would be found in place of one installed to change."""
-    monkeypatch.setattr(sandbox.sysconfig, "get_paths", lambda: {**PATHS, "purelib": str(tmp_path)})
+    monkeypatch.setattr(
+        bubblewrap.sysconfig, "get_paths", lambda: {**PATHS, "purelib": str(tmp_path)}
+    )
     hidden = ["course_lib.metrics.confusion"]
-    sandbox.command(["true"], private=str(tmp_path), hidden=hidden, environment={})
+    bubblewrap.command(["true"], private=str(tmp_path), hidden=hidden, environment={})
     assert not list(tmp_path.iterdir())
 
 
@@ -571,7 +577,7 @@ def test_a_forked_kernel_reads_what_was_shown_below_tmp_and_nothing_else_there(t
         hidden.mkdir(parents=True)
         for name in ("shown/a.txt", "shown/hidden/b.txt", "one.txt", "other.txt"):
             Path(place, name).write_text("it is read")
-        template = sandbox.Template(readable=[str(shown), f"{place}/one.txt"], hidden=[str(hidden)])
+        template = Template(readable=[str(shown), f"{place}/one.txt"], hidden=[str(hidden)])
         try:
             with Kernel(tmp_path, template) as kernel:
                 said = kernel.run(f"""
@@ -597,7 +603,7 @@ def test_a_forked_kernel_reads_what_was_shown_below_tmp_and_nothing_else_there(t
 @needs
 @pytest.mark.slow
 def test_a_warm_process_that_is_gone_is_said_to_be(tmp_path):
-    template = sandbox.Template()
+    template = Template()
     with Kernel(tmp_path, template) as kernel:
         template.close()
         assert gone(kernel.provisioner.init)

@@ -18,7 +18,8 @@ from course_lib.checks.report import NOT_WRITTEN
 from course_lib.cli import main
 from course_lib.grading import judge, personal, rebuild, release, sets
 from course_lib.grading.folder import Course
-from course_lib.grading.sandbox import Template
+from course_lib.grading.settings import Settings
+from course_lib.grading.template import Template
 from tests.grading import graded
 
 ROOT = graded.ROOT
@@ -348,7 +349,7 @@ def template():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", graded.NAMES)
 def test_judged_in_the_sandbox(name, template):
-    settings = judge.Settings(template=template)
+    settings = Settings(template=template)
     source, released = graded.variant(name, "ada").source, graded.handed_out(name, "ada")
     totals = {
         graded.rules(c)["grade_id"]: graded.rules(c)["points"]
@@ -381,7 +382,7 @@ def test_hidden_modules_are_not_there_while_it_is_graded(warm, template):
     name = "segmentation"
     hidden = sets.hidden_modules(graded.graded(name).notebook)
     assert "course_lib.metrics" in hidden
-    settings = judge.Settings(hidden=hidden, template=template if warm else None)
+    settings = Settings(hidden=hidden, template=template if warm else None)
     spy = graded.solved(name, "ada")
     lines = ["found = []"]
     for module in [*hidden, "course_lib.checks", "course_lib.grading"]:

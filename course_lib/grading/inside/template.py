@@ -13,7 +13,7 @@ child
 Once the kernel is connected with the grader, the folder of its sockets is made read-only.
 
 The grader learns each process's number from the kernel of the system (`SCM_CREDENTIALS`): numbers
-in here mean nothing there. Its side is `course_lib.grading.sandbox.Template`.
+in here mean nothing there. Its side is `course_lib.grading.template.Template`.
 
 `python -m course_inside.template FOLDER` listens at FOLDER/template.
 """

@@ -307,10 +307,11 @@ def _cifar10(context: Context, recipe: CodeRecipe) -> Measurement:
     )
     assert isinstance(model, CodeGenerator)
     model.to(device).eval()
-    images = test.images[:num]
-    mse, ssim = reconstruction_scores(
-        images, _reconstruct(model, images, test.targets[:num], device)
-    )
+    images, classes = test.images[:num], test.targets[:num]
+    again = _reconstruct(model, images, classes, device)
+    mse, ssim = reconstruction_scores(images, again)
+    looks = {"test": images, "reconstructed": again, "samples": draw_samples(model, num)}
+    read = {name: named(some, recipe.data.name) for name, some in looks.items()}
     with torch.no_grad():
         x = to_float(images.to(device))
         uniform = (
@@ -327,6 +328,11 @@ def _cifar10(context: Context, recipe: CodeRecipe) -> Measurement:
             "bits_per_dim_uniform": bits_per_dim(likely + uniform, numbers).mean().item(),
             "reconstruction_mse": mse.mean().item(),
             "reconstruction_ssim": ssim.mean().item(),
+            **{f"named_{name}": share for name, (share, _) in read.items()},
+            **{
+                f"accuracy_{name}": (read[name][1] == classes).double().mean().item()
+                for name in ("test", "reconstructed")
+            },
             "cfd": scores["cfd"],
             "val_score": -histories[-1].steps[-1]["val_bits"],
             "train_seconds": sum(h.steps[-1]["seconds"] for h in histories),

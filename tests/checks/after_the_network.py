@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 from skimage import measure
+from torchvision.ops import batched_nms, box_iou
 
 from course_lib.checks.after_the_network import label_regions as regions
+from course_lib.checks.after_the_network import split_touching as marks
+from course_lib.checks.after_the_network import suppress as suppressing
 from course_lib.ops import connected_components
+from tests.checks.shared import letters
 
 
 def by_scipy(mask, connectivity):
@@ -78,8 +85,65 @@ def eats_the_mask(mask, connectivity):
     return right
 
 
+def suppress_by_torchvision(boxes, scores, labels, threshold):
+    return batched_nms(boxes, scores, labels, threshold)
+
+
+def suppress_by_lists(boxes, scores, labels, threshold):
+    """One class after the other, in plain Python."""
+    kept = []
+    for label in labels.unique().tolist():
+        left = [k for k in scores.argsort().tolist() if labels[k] == label]
+        while left:
+            best = left.pop()
+            kept.append(best)
+            iou = box_iou(boxes[best][None], boxes)[0]
+            left = [k for k in left if not iou[k] > threshold]
+    return torch.tensor(sorted(kept, key=lambda k: -scores[k]))
+
+
+def suppress_by_matrix(boxes, scores, labels, threshold):
+    """All overlaps first; then each box asks the better ones that are kept."""
+    order = scores.argsort(descending=True)
+    overlaps = (box_iou(boxes, boxes) > threshold) & (labels[:, None] == labels)
+    kept: list[int] = []
+    for k in order.tolist():
+        if not overlaps[k, kept].any():
+            kept.append(k)
+    return torch.tensor(kept)
+
+
+def suppress_changed(**changes):
+    return lambda *arguments: suppressing._suppress(*arguments, **changes)
+
+
+def suppress_all_at_once(boxes, scores, labels, threshold):
+    """A box that is worse than any overlapping one goes."""
+    worse = (scores[:, None] < scores) & (labels[:, None] == labels)
+    kept = ~((box_iou(boxes, boxes) > threshold) & worse).any(1)
+    order = scores.argsort(descending=True)
+    return order[kept[order]]
+
+
+def round_peaks():
+    """The largest distance of a disc."""
+
+    def mark(distance):
+        padded, best = F.pad(distance, (2, 2, 2, 2)), torch.zeros_like(distance)
+        for i in range(-2, 3):
+            for j in range(-2, 3):
+                if i * i + j * j <= 5:
+                    best = torch.maximum(best, padded[2 + i : 66 + i, 2 + j : 66 + j])
+        return (distance == best) & (distance > 0)
+
+    return mark
+
+
 RIGHT_ANSWERS = {
     "label_regions": [by_scipy, by_skimage, by_the_course, by_spreading],
+    "nms_survivors": [lambda: 4],
+    "suppress": [suppress_by_torchvision, suppress_by_lists, suppress_by_matrix],
+    "split_touching": [round_peaks, lambda: partial(marks._peaks, reach=1, sigma=0.9)],
 }
 
 WRONG_ANSWERS = {
@@ -99,8 +163,43 @@ WRONG_ANSWERS = {
         (given(lambda mask, c: (mask[:-1], c)), "has shape"),
         (lambda mask, c: torch.from_numpy(np.cumsum(mask.numpy(), 1)), "is wrong in"),
     ],
+    "nms_survivors": [
+        *[(letters(n), "you committed") for n in (1, 2, 3, 5, 6, 8, 9)],
+        *[(letters(n), "nothing is committed") for n in (0, 10, 4.0, "4", True, [4])],
+    ],
+    "suppress": [
+        (suppress_all_at_once, "FAIL a removed box removes nobody"),
+        (suppress_changed(**{**suppressing.BUGS, "numbers": "of the input"}), "1 of 8 points"),
+        (suppress_changed(descending=False, classes=False), "FAIL a class leaves"),
+        (suppress_changed(at_threshold="removed", removed_remove=True), "exactly 0.5"),
+        (lambda *a: suppressing.reference(*a).tolist(), "wanted a torch.Tensor"),
+        (lambda *a: a[0][suppressing.reference(*a)], "FAIL"),
+        (lambda *a: suppressing.reference(*a).float(), "wanted an int"),
+        (lambda *a: suppressing.reference(*a).flip(0), "FAIL of many boxes"),
+        (lambda *a: suppressing.reference(*a[:3], 0.75), "FAIL"),
+        (lambda *a: suppressing.reference(a[0], a[1], 0 * a[2], a[3]), "different classes"),
+        (lambda *a: a[1].argsort(descending=True), "3 are kept, wanted 1"),
+        (lambda *a: a[1].argmax(), "FAIL"),
+        (lambda *a: None, "wanted a torch.Tensor"),
+    ],
+    "split_touching": [
+        (lambda: 3, "wanted a function"),
+        (lambda: lambda distance: 3, "gives a int, wanted a bool tensor"),
+        (lambda: lambda distance: distance, "gives torch.float32, wanted a bool tensor"),
+        (lambda: lambda distance: distance[None] > 0, "gives shape (1, 64, 64)"),
+        (lambda: lambda distance: distance < 0, "cells have none of their own"),
+        (lambda: lambda distance: distance >= 0, "wrong marks"),
+        (lambda: lambda distance: distance == distance.max(), "cells have none of their own"),
+        (lambda: lambda distance: distance > 3, "wrong marks"),
+        (lambda: lambda: 0, "TypeError"),
+        (lambda: partial(marks._peaks, reach=3), "wanted at most 2"),
+        (lambda: partial(marks._peaks, reach=1, sigma=0.5), "wanted at most 2"),
+        (lambda: torch.zeros(64, 64), "wanted a function"),
+    ],
 }
 
 POINTS = {
     "label_regions": {"always 4": 6, "never joined": 4, "round the corner": 3},
+    "suppress": {"left: a removed box removes nobody": 5, "unchanged": 0},
+    "split_touching": {"every little peak": 0, "the mask itself": 0},
 }

@@ -6,13 +6,17 @@ import math
 from functools import partial
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch.distributions import Normal
 
 from course_lib.checks.flow_2d import density_along as density
+from course_lib.checks.flow_2d import diagnose_flows as flows
 from course_lib.checks.flow_2d import examine_density as by_density
 from course_lib.checks.flow_2d import follow_field as follow
 from course_lib.checks.flow_2d import marginal_velocity as marginal
-from course_lib.ops import optimal_velocity, path_log_density, solve, time_steps
+from course_lib.checks.flow_2d import paired_loss as pairing
+from course_lib.ops import optimal_velocity, pair_by_transport, path_log_density, solve, time_steps
+from tests.checks.shared import by_the_name, causes, letters, with_an_error
 
 
 def marginal_by_the_package(x, t, points):
@@ -95,6 +99,64 @@ def density_of(change):
     return lambda velocity, x, steps: change(density.reference(velocity, x, steps))
 
 
+def density_against_the_bell(density_along):
+    """A field with a known end in closed form, a product of factors, and a clock that matters."""
+    matrix = torch.tensor([[0.4, 1.0], [0.2, -0.9]]).double()
+
+    def velocity(x, t):
+        return (2 * t - 0.2) * (x @ matrix.T) + 3 * t
+
+    x = torch.tensor([[0.3, -1.0], [2.0, 0.5], [-0.4, 0.1]]).double()
+    end, volume = x, 0.0
+    for t in (1.0, 2 / 3, 1 / 3):
+        end = end - velocity(end, t) / 3
+        volume += (2 * t - 0.2) * (0.4 - 0.9) / 3
+    wanted = Normal(0.0, 1.0).log_prob(end).sum(1) - volume
+    assert torch.allclose(density_along(velocity, x, 3).double(), wanted, atol=1e-3)
+
+
+def density_only_shapes(density_along):
+    assert density_along(by_density._velocity, by_density.POINTS.clone(), 4).shape == (3,)
+
+
+def density_swallows(density_along):
+    try:
+        by_density.reference(density_along)
+    except AssertionError:
+        print("wrong!")
+
+
+def density_wants_float32(density_along):
+    by_density.reference(density_along)
+    got = density_along(by_density._velocity, by_density.POINTS.clone(), 4)
+    assert got.dtype == torch.float32
+
+
+def density_returns(density_along):
+    return by_density.reference(density_along) is None
+
+
+def paired_changed(**changes):
+    return partial(pairing._loss, **changes)
+
+
+def paired_by_the_rows(network, points, noise, t):
+    """Pairs by SciPy, one after the other."""
+    ways = (points[:, None] - noise[None]).square().sum(-1).double().numpy()
+    _, order = linear_sum_assignment(ways)
+    start = torch.stack([noise[i] for i in order])
+    x = torch.lerp(start, points, t[:, None])
+    return torch.nn.functional.mse_loss(network(x, t), points - start)
+
+
+def paired_by_the_end(network, points, noise, t):
+    """The target from where x is: the rest of the way by the rest of the time."""
+    start = noise[pair_by_transport(noise, points)]
+    x = start + t[:, None] * (points - start)
+    line = points.sub(start)
+    return ((network(x, t) - line) ** 2).sum() / points.numel()
+
+
 RIGHT_ANSWERS = {
     "marginal_velocity": [marginal_by_the_package, marginal_by_a_loop, marginal_by_products],
     "follow_field": [follow_by_the_package, follow_by_a_list, follow_by_itself],
@@ -104,6 +166,10 @@ RIGHT_ANSWERS = {
         by_density._by_differences,
         density_in_single_precision,
     ],
+    "paired_loss": [paired_by_the_rows, paired_by_the_end],
+    "examine_density": [density_against_the_bell],
+    "first_step": [lambda: "c"],
+    "diagnose_flows": [causes(flows)],
 }
 
 WRONG_ANSWERS = {
@@ -148,10 +214,56 @@ WRONG_ANSWERS = {
         (partial(density._density, spread="all"), "all four derivatives"),
         (partial(density._density, spread="forgotten"), "gathers points"),
     ],
+    "paired_loss": [
+        (paired_changed(**{**pairing.BUGS, "pairs": "noise in order"}), "FAIL t = 0 is noise"),
+        (paired_changed(wanted="back"), "FAIL the network learns a velocity"),
+        (paired_changed(wanted="noise"), "FAIL the network learns a velocity"),
+        (paired_changed(pairs="as they came"), "belong to the shortest pairs"),
+        (paired_changed(way="to the noise", told="all the first"), "away from the noise"),
+        (paired_changed(over="sum"), "FAIL"),
+        (lambda network, points, noise, t: network(points, t), "wanted one number"),
+        (lambda network, points, noise, t: 0.0, "wanted a torch.Tensor"),
+        (lambda network, points, noise, t: points.mean(), "the network was not asked"),
+        (lambda *a: pairing.reference(*a).detach(), "no gradient at all"),
+        (lambda *a: pairing.reference(*a).sqrt(), "FAIL"),
+    ],
+    "examine_density": [
+        (with_an_error, "RuntimeError"),
+        (by_the_name, "rejects a right function"),
+        (density_returns, "returns True"),
+        (density_swallows, "accepts every wrong one"),
+        (density_wants_float32, "rejects a right function"),
+        (density_only_shapes, "accepts it"),
+        (lambda d: d(by_density._velocity, by_density.POINTS), "TypeError"),
+        (lambda d: d(None, by_density.POINTS, 4), "TypeError"),
+        (lambda d: 0, "returns 0"),
+        (lambda d: by_density._compare(by_density._velocity, by_density.POINTS[:1])(d), "accepts"),
+    ],
+    "first_step": [
+        *[(letters(n), "you committed") for n in "abd"],
+        *[(letters(n), "nothing is committed") for n in ("C", "e", 3, "", ["c"], None, b"c")],
+    ],
+    "diagnose_flows": [
+        (causes(flows, A="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(flows, A="data as target"), "not 'data as target'"),
+        (causes(flows, B="clock backwards"), "not 'clock backwards'"),
+        (causes(flows, C="noise on the way"), "not 'noise on the way'"),
+        (causes(flows, D="one step"), "not 'one step'"),
+        (causes(flows, E="few lines"), "not 'few lines'"),
+        (causes(flows, E="Data as target"), "wanted one of"),
+        (causes(flows, B=None), "your cause is None"),
+        (lambda: {"A": "few lines"}, "says nothing about run 'B'"),
+        (lambda: list(flows.reference().items()), "wanted a dictionary"),
+        (lambda: {}, "says nothing"),
+        (lambda: "clock backwards", "wanted a dictionary"),
+    ],
 }
 
 POINTS = {
     "marginal_velocity": {"the exponentials by hand": 4, "all points count alike": 2},
     "follow_field": {"the last step overshoots": 3, "the length forgotten": 0},
     "density_along": {"all four derivatives": 2, "the divergence forgotten": 2},
+    "paired_loss": {"left: t = 0 is noise and t = 1 is data": 3, "unchanged": 0},
+    "examine_density": {"one point": 9, "nothing moves": 3},
+    "diagnose_flows": {"every fault sought in the training": 3},
 }

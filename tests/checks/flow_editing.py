@@ -8,6 +8,8 @@ import torch
 
 from course_lib.checks.flow_editing import back_to_noise as back
 from course_lib.checks.flow_editing import between_images as between
+from course_lib.checks.flow_editing import examine_inversion as by_inversion
+from course_lib.checks.flow_editing import fill_in as filling
 from course_lib.checks.flow_editing import keep_known as keep
 from course_lib.checks.flow_editing import restyle as style
 from course_lib.ops import mix, solve
@@ -118,11 +120,97 @@ def backs_in_images(velocity, images, steps):
     return images
 
 
+def filled_by_where(velocity, images, known, noise, steps):
+    there = known.bool().expand_as(images)
+    x = noise.clone()
+    for k in range(steps):
+        t = torch.tensor(k / steps)
+        x = torch.where(there, torch.lerp(noise, images, k / steps), x)
+        x += velocity(x, t) / steps
+    return torch.where(there, images, x)
+
+
+def filled_in_residuals(velocity, images, known, noise, steps):
+    """What is known is added as a difference."""
+    times = torch.linspace(0, 1, steps + 1)
+    x = noise
+    for k in range(steps):
+        t = times[k]
+        x = x + known * (t * images + (1 - t) * noise - x)
+        x = x + (times[k + 1] - t) * velocity(x, t)
+    return x + known * (images - x)
+
+
+def filled(change):
+    return lambda *arguments: change(filling.reference(*arguments))
+
+
+def filled_given(change):
+    return lambda *arguments: filling.reference(*change(*arguments))
+
+
+def inversion_against_my_own(invert):
+    """A velocity of both, three steps, against the steps written out."""
+
+    def field(x, t):
+        return torch.sin(x) + 2 * t**2
+
+    x0 = torch.tensor([[0.3, -2.0, 1.0]])
+    x = x0.double()
+    for k in range(3):
+        t = torch.tensor(1 - k / 3).double()
+        x = x - field(x - field(x, t) / 6, t - 1 / 6) / 3
+    assert torch.allclose(invert(field, x0, 3).double(), x, atol=1e-5)
+
+
+def inversion_by_a_product(invert):
+    """One step with velocity x t: half the step to x / 2, and 3/4 x at the end."""
+    x = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
+    assert torch.allclose(invert(lambda y, t: y * t, x, 1), 0.75 * x, atol=1e-6)
+
+
+def inversion_returns(invert):
+    by_inversion.reference(invert)
+    return True
+
+
+def inversion_swallows(invert):
+    try:
+        by_inversion.reference(invert)
+    except AssertionError:
+        print("lost!")
+
+
+def inversion_wants_single(invert):
+    by_inversion.reference(invert)
+    x = torch.zeros(1, 2, dtype=torch.float64)
+    assert invert(lambda y, t: 0 * y, x, 1).dtype == torch.float32
+
+
+def inversion_is_exact(invert):
+    """No solver with few steps is."""
+    x = torch.ones(1, 2, dtype=torch.float64)
+    assert torch.allclose(invert(lambda y, t: y, x, 4), x * math.exp(-1), atol=1e-6)
+
+
+def inversion_moves(invert):
+    x = torch.ones(1, 2)
+    assert not torch.equal(invert(lambda y, t: y + t, x, 2), x)
+
+
+def inversion_goes_back(invert):
+    x = torch.ones(1, 2)
+    assert float(invert(lambda y, t: torch.ones_like(y), x, 2).max()) < 1
+
+
 RIGHT_ANSWERS = {
     "keep_known": [kept_by_where, kept_in_place],
     "restyle": [styled_by_the_package, styled_by_counting],
     "back_to_noise": [back_by_the_package, back_by_counting],
     "between_images": [between_one_by_one, between_by_cosines],
+    "fill_in": [filled_by_where, filled_in_residuals],
+    "examine_inversion": [inversion_against_my_own, inversion_by_a_product],
+    "likeliest": [lambda: "c"],
 }
 
 WRONG_ANSWERS = {
@@ -182,6 +270,45 @@ WRONG_ANSWERS = {
         (laid_given(lambda i, d, a, b, s: (i, d, a, a.roll(1, 0), s)), "FAIL"),
         (laid_given(lambda i, d, a, b, s: (d, i, a, b, s)), "FAIL through codes"),
     ],
+    "fill_in": [
+        (filled(lambda x: None), "None"),
+        (filled(lambda x: x[0]), "FAIL"),
+        (filled(lambda x: x.tolist()), "FAIL"),
+        (filled(lambda x: x.clamp(-1, 1)), "FAIL known pixels come out"),
+        (filled_given(lambda v, i, k, n, s: (v, i, 1 - k, n, s)), "they were looked up"),
+        (filled_given(lambda v, i, k, n, s: (v, i, k, n, s + 1)), "FAIL there are as many steps"),
+        (filled_given(lambda v, i, k, n, s: (v, i, k, n, 2 * s)), "FAIL there are as many steps"),
+        (filled_given(lambda v, i, k, n, s: (v, i, k, -n, s)), "FAIL known pixels are as noisy"),
+        (filled_given(lambda v, i, k, n, s: (v, i, k, i, s)), "FAIL known pixels are as noisy"),
+        (filled_given(lambda v, i, k, n, s: (v, n, k, n, s)), "FAIL known pixels come out"),
+        (lambda v, i, k, n, s: k * i + (1 - k) * n, "the velocity is never asked"),
+    ],
+    "examine_inversion": [
+        (inversion_returns, "your test returns True"),
+        (inversion_swallows, "no points for that"),
+        (inversion_wants_single, "your test rejects a right function"),
+        (inversion_is_exact, "your test rejects a right function"),
+        (inversion_moves, "no points for that"),
+        (inversion_goes_back, "FAIL rejects: Euler"),
+        (lambda invert: by_inversion._by_hand, "your test returns"),
+        (by_inversion._constant, "FAIL rejects: Euler"),
+        (by_inversion._without_time, "FAIL rejects: the clock forwards"),
+        (by_inversion._generous, "FAIL rejects: Euler"),
+        (lambda f: f(3), "your test rejects a right function"),
+    ],
+    "likeliest": [
+        (lambda: "a", "FAIL the answer is what the run shows"),
+        (lambda: "b", "FAIL the answer is what the run shows"),
+        (lambda: "d", "nothing is committed yet"),
+        (lambda: "C", "nothing is committed yet"),
+        (lambda: 512, "nothing is committed yet"),
+        (lambda: 512.0, "nothing is committed yet"),
+        (lambda: ["c"], "nothing is committed yet"),
+        (lambda: ("c",), "nothing is committed yet"),
+        (lambda: "it is higher by about 500 nats", "nothing is committed yet"),
+        (lambda: True, "nothing is committed yet"),
+        (lambda: None, "nothing is committed yet"),
+    ],
 }
 
 POINTS = {
@@ -189,4 +316,5 @@ POINTS = {
     "restyle": {"time from 0": 2, "the velocity of the next time": 1},
     "back_to_noise": {"Euler": 1},
     "between_images": {"a straight line": 1, "a straight line, stretched": 1},
+    "fill_in": {"left: hidden pixels stay hidden": 4, "unchanged": 0},
 }

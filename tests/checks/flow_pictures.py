@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 
+from course_lib.checks.flow_pictures import examine_way as by_way
+from course_lib.checks.flow_pictures import flow_step as flowing
 from course_lib.checks.flow_pictures import guided_answer as guide
 from course_lib.checks.flow_pictures import on_the_way as way
 from course_lib.checks.flow_pictures import time_waves as waves
 from course_lib.checks.flow_pictures import undo_noise as undo
 from course_lib.models.time_unet import waves_of
 from course_lib.ops import guided, mix, target
+from tests.checks.shared import by_the_name, letters, with_an_error
 
 
 def way_by_the_package(images, noise, t):
@@ -138,11 +142,99 @@ def undone_in_place(say_noise, x, betas, fresh):
     return right
 
 
+def flow_by_lists(layers, pixels, labels, noise, t, coins):
+    """Image by image, each with its own share."""
+    away = coins(len(labels)).tolist()
+    told = torch.tensor([-1 if gone else k for k, gone in zip(labels.tolist(), away, strict=True)])
+    images = 2 * pixels.float() / 255 - 1
+    x = torch.stack([torch.lerp(e, i, s) for e, i, s in zip(noise, images, t, strict=True)])
+    for layer in layers:
+        x = layer(x, t, told)
+    return F.mse_loss(x, images - noise)
+
+
+def flow_by_the_package(layers, pixels, labels, noise, t, coins):
+    from course_lib.data import to_float
+    from course_lib.ops import mix, target
+
+    images = to_float(pixels)
+    told = torch.where(coins(len(labels)), -1, labels)
+    h = mix(images, noise, t)
+    for layer in layers:
+        h = layer(h, t, told)
+    return (h - target(images, noise, t, "velocity")).square().flatten(1).mean(1).mean()
+
+
+def flow_changed(**changes):
+    return lambda *arguments: flowing._step(*arguments, **changes)
+
+
+def flow_of(change):
+    return lambda *arguments: change(flowing.reference(*arguments))
+
+
+def flow_given(change):
+    return lambda *arguments: flowing.reference(*change(*arguments))
+
+
+def way_against_my_own(way):
+    """Other sizes, by torch.lerp, in double precision."""
+    generator = torch.Generator().manual_seed(3)
+    for size in ((2, 3, 4, 2), (3, 1, 2, 3)):
+        images, noise = torch.randn(2, *size, generator=generator)
+        t = torch.linspace(0.1, 0.7, len(images))
+        x, velocity = way(images, noise, t)
+        share = t.double().view(-1, 1, 1, 1)
+        wanted = torch.lerp(noise.double(), images.double(), share)
+        assert torch.allclose(x.double(), wanted, atol=1e-3)
+        assert torch.allclose(velocity.double(), images.double() - noise.double(), atol=1e-3)
+
+
+def way_by_a_step(way):
+    """Where the velocity leads in the rest of the time, and in the time so far."""
+    t = torch.tensor([0.3, 0.6])
+    x, velocity = way(by_way.IMAGES, by_way.NOISE, t)
+    at = t.view(-1, 1, 1, 1)
+    assert torch.allclose((x + (1 - at) * velocity).float(), by_way.IMAGES, atol=1e-3)
+    assert torch.allclose((x - at * velocity).float(), by_way.NOISE, atol=1e-3)
+
+
+def way_returns(way):
+    by_way.reference(way)
+    return True
+
+
+def way_wants_float32(way):
+    by_way.reference(way)
+    assert way(by_way.IMAGES, by_way.NOISE, by_way.T)[0].dtype == torch.float32
+
+
+def way_swallows(way):
+    try:
+        by_way.reference(way)
+    except AssertionError:
+        print("wrong!")
+
+
+def way_of_shapes(way):
+    x, velocity = way(by_way.IMAGES, by_way.NOISE, by_way.T)
+    assert x.shape == velocity.shape == by_way.IMAGES.shape
+
+
+def way_backwards(way):
+    """As papers on diffusion count."""
+    x, _ = way(by_way.IMAGES, by_way.NOISE, torch.zeros(2))
+    assert torch.allclose(x.double(), by_way.IMAGES.double(), atol=1e-3)
+
+
 RIGHT_ANSWERS = {
     "on_the_way": [way_by_the_package, way_by_lerp, way_image_by_image],
     "time_waves": [waves_by_the_package, waves_column_by_column, waves_as_complex_numbers],
     "guided_answer": [guided_by_the_package, guided_in_one_call, guided_as_the_paper],
     "undo_noise": [undone_by_the_image, undone_with_zeros],
+    "flow_step": [flow_by_lists, flow_by_the_package],
+    "examine_way": [way_against_my_own, way_by_a_step],
+    "paper_weight": [lambda: "c"],
 }
 
 WRONG_ANSWERS = {
@@ -203,6 +295,38 @@ WRONG_ANSWERS = {
         (lambda n, x, b, z: x - n(x, len(b) - 1), "is wrong in"),
         (undone_in_place, "you changed your input `fresh`"),
     ],
+    "flow_step": [
+        (flow_changed(**{**flowing.BUGS, "values": "-1 to 1"}), "1 of 7 points"),
+        (flow_changed(values="0 to 1", way="image at 0"), "grey level 0"),
+        (flow_changed(thrown="in each layer", not_told=0), "the three layers are told"),
+        (flow_changed(wanted="noise - image", not_told=0), "the loss 16.000"),
+        (flow_changed(thrown="for all", mean=False), "FAIL loss and gradients"),
+        (flow_of(lambda loss: None), "wanted a torch.Tensor"),
+        (flow_of(lambda loss: loss.item()), "is a float, wanted a torch.Tensor"),
+        (flow_of(lambda loss: loss.detach()), "no gradient at all"),
+        (flow_of(lambda loss: loss.expand(3)), "wanted one number"),
+        (flow_of(lambda loss: 2 * loss), "FAIL loss and gradients"),
+        (flow_given(lambda n, p, y, e, t, c: (n[:1], p, y, e, t, c)), "not every layer"),
+        (flow_given(lambda n, p, y, e, t, c: (n, 255 - p, y, e, t, c)), "a black pixel"),
+        (flow_given(lambda n, p, y, e, t, c: (n, p, y, 0 * e, t, c)), "at time 0.9"),
+    ],
+    "examine_way": [
+        (with_an_error, "RuntimeError"),
+        (way_returns, "returns True"),
+        (way_wants_float32, "rejects a right function"),
+        (way_swallows, "accepts every wrong one"),
+        (way_of_shapes, "accepts every wrong one"),
+        (way_backwards, "rejects a right function"),
+        (by_the_name, "rejects a right function"),
+        (lambda w: w(by_way.IMAGES, by_way.NOISE), "TypeError"),
+        (lambda w: 0, "returns 0"),
+        (lambda w: by_way._the_mixture_alone(w), "accepts it"),
+        (lambda w: by_way._at_the_half(w), "accepts it"),
+    ],
+    "paper_weight": [
+        *[(letters(n), "you committed") for n in "abd"],
+        *[(letters(n), "nothing is committed") for n in ("C", "e", 4.0, "4", ["c"], None, "")],
+    ],
 }
 
 POINTS = {
@@ -210,4 +334,6 @@ POINTS = {
     "time_waves": {"t as it is": 1, "in turns": 1},
     "guided_answer": {"w for 1 + w": 0, "class 0 for not told": 1},
     "undo_noise": {"noise in the last step": 0, "no noise at all": 2},
+    "flow_step": {"left: not told is no class": 4, "unchanged": 0},
+    "examine_way": {"the two ends": 9, "half of the way": 7},
 }

@@ -10,7 +10,9 @@ from scipy import ndimage
 from torchvision.transforms import v2
 
 from course_lib.checks.four_steps import clean_mask as clean
+from course_lib.checks.four_steps import diagnose_training as training
 from course_lib.checks.four_steps import resize_pair as resize
+from tests.checks.shared import causes
 
 
 def clean_by_flood(mask, min_pixels):
@@ -147,6 +149,7 @@ def resize_after(change):
 RIGHT_ANSWERS = {
     "resize_pair": [resize_by_index, resize_by_torchvision, resize_mask_by_pillow],
     "clean_mask": [clean_by_flood, clean_by_skimage, clean_by_sizes],
+    "diagnose_training": [causes(training)],
 }
 
 WRONG_ANSWERS = {
@@ -186,6 +189,19 @@ WRONG_ANSWERS = {
             "keep[0] = False",
         ),
     ],
+    "diagnose_training": [
+        (causes(training, A="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(training, B="few images"), "not 'few images'"),
+        (causes(training, D="mask left behind"), "not 'mask left behind'"),
+        (causes(training, C="overfitting"), "wanted one of"),
+        (causes(training, E=None), "your cause is None"),
+        (causes(training, F=["rate too low"]), "wanted one of"),
+        (lambda: {"A": "mask left behind"}, "says nothing about run 'B'"),
+        (lambda: {k.lower(): v for k, v in training.reference().items()}, "says nothing"),
+        (lambda: list(training.reference().values()), "wanted a dictionary"),
+        (lambda: {v: k for k, v in training.reference().items()}, "says nothing"),
+        (lambda: dict.fromkeys("ABCDEF", "other scale"), "not 'other scale'"),
+    ],
 }
 
 POINTS = {
@@ -197,4 +213,5 @@ POINTS = {
         "labels interpolated": 3,
     },
     "clean_mask": {"removed first, filled later": 4},
+    "diagnose_training": {"the two rates exchanged": 4},
 }

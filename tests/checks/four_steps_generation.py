@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from course_lib.checks.four_steps_generation import find_code as code
+from course_lib.checks.four_steps_generation import vaegan_turn as turn
 
 
 def found_by_sgd(generator, image, z, steps, lr):
@@ -70,7 +72,60 @@ def moves_z(generator, image, z, steps, lr):
     return right[0] + 1, right[1]
 
 
-RIGHT_ANSWERS = {"find_code": [found_by_sgd, found_by_backward]}
+def turn_by_backward(encoder, decoder, judge, images, noise, fresh):
+    """Each loss is followed to the parameters that it is for."""
+    mean, logvar = encoder(images)
+    again = decoder(mean + torch.exp(logvar / 2) * noise)
+    wanted = judge(images)[1].detach()
+    score, features = judge(again)
+    like = (features - wanted).pow(2).sum(1).mean() / 2
+    divergence = -0.5 * (1 + logvar - mean.pow(2) - logvar.exp()).sum(1).mean()
+    taken = F.softplus(-score).mean() / 2 + F.softplus(-judge(decoder(fresh))[0]).mean() / 2
+    (like + divergence).backward(inputs=list(encoder.parameters()), retain_graph=True)
+    (like + taken).backward(inputs=list(decoder.parameters()))
+
+
+def turn_with_a_frozen_judge(encoder, decoder, judge, images, noise, fresh):
+    """Two passes: one for the encoder through a decoder that is cleared, one for the decoder."""
+    judge.requires_grad_(False)
+    with torch.no_grad():
+        wanted = judge(images)[1]
+    mean, logvar = encoder(images)
+    z = mean + (0.5 * logvar).exp() * noise
+    like = 0.5 * (judge(decoder(z))[1] - wanted).square().sum(1).mean()
+    (like + 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(1).mean()).backward()
+    decoder.zero_grad()
+    score, features = judge(decoder(z.detach()))
+    loss = 0.5 * (features - wanted).square().sum(1).mean()
+    for logits in (score, judge(decoder(fresh))[0]):
+        loss = loss - 0.5 * F.logsigmoid(logits).mean()
+    loss.backward()
+    judge.requires_grad_(True)
+
+
+def turn_changed(**changes):
+    return lambda *arguments: turn._turn(*arguments, **changes)
+
+
+def turn_given(change):
+    return lambda *arguments: turn._turn(*change(*arguments))
+
+
+def turn_steps(encoder, decoder, judge, images, noise, fresh):
+    """Clears the gradients that it was asked to leave."""
+    turn.reference(encoder, decoder, judge, images, noise, fresh)
+    encoder.zero_grad()
+    decoder.zero_grad()
+
+
+def turn_swapped(encoder, decoder, judge, images, noise, fresh):
+    return turn.reference(encoder, decoder, judge, images, fresh, noise)
+
+
+RIGHT_ANSWERS = {
+    "find_code": [found_by_sgd, found_by_backward],
+    "vaegan_turn": [turn_by_backward, turn_with_a_frozen_judge],
+}
 
 WRONG_ANSWERS = {
     "find_code": [
@@ -90,6 +145,23 @@ WRONG_ANSWERS = {
         (trains_the_generator, "you changed your input `generator`"),
         (moves_z, "you changed your input `z`"),
     ],
+    "vaegan_turn": [
+        (turn_changed(**{**turn.BUGS, "aim": "real"}), "1 of 7 points"),
+        (turn_changed(encoder_hears="everything", judged="reconstructions"), "encoder's gradient"),
+        (turn_changed(judge_spared=False, features="cut"), "the judge is left with gradients"),
+        (turn_changed(aim="drawn", judged="reconstructions"), "look less real"),
+        (turn_changed(encoder_hears="no divergence", judged="reconstructions"), "codes from the"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, x, 0 * n, f)), "FAIL all gradients"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, x, n, 0 * f)), "the same"),
+        (turn_given(lambda e, d, j, x, n, f: (e, d, j, -x, n, f)), "FAIL all gradients"),
+        (turn_steps, "no gradient is left anywhere"),
+        (turn_swapped, "FAIL all gradients"),
+        (lambda *a: None, "no gradient at all"),
+        (lambda e, d, j, x, n, f: j(d(f))[0].mean().backward(), "the judge is left"),
+    ],
 }
 
-POINTS = {"find_code": {"the last code": 4, "uphill": 1}}
+POINTS = {
+    "find_code": {"the last code": 4, "uphill": 1},
+    "vaegan_turn": {"left: the encoder does not hear the verdict": 4, "unchanged": 0},
+}

@@ -8,11 +8,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from course_lib.checks.gan_2d import diagnose_games as games
 from course_lib.checks.gan_2d import generator_gradient as heard
 from course_lib.checks.gan_2d import modes_covered as modes
 from course_lib.checks.gan_2d import optimal_discriminator as best
 from course_lib.losses import generator_loss
 from course_lib.metrics import mode_coverage
+from course_lib.train import PointsConfig
+from tests.checks.shared import causes
 
 
 def best_by_sigmoid(p, q):
@@ -137,10 +140,18 @@ def modes_manhattan(points, centres, std):
     return len(nearest[good].unique()), float(good.double().mean())
 
 
+def schedule(**options):
+    return lambda: PointsConfig(**{"batch_size": 128, "penalty": "r1", **options})
+
+
 RIGHT_ANSWERS = {
     "optimal_discriminator": [best_by_sigmoid, best_by_numpy, best_in_one_tensor_of_two],
     "generator_gradient": [heard_by_autograd, heard_by_cross_entropy, heard_by_log_sigmoid],
     "modes_covered": [modes_by_the_package, modes_by_loops, modes_by_numpy],
+    "diagnose_games": [causes(games)],
+    "cheapest_game": [
+        schedule(steps=580, lr=4e-3, lr_discriminator=8e-3, penalty_weight=0.05),
+    ],
 }
 
 WRONG_ANSWERS = {
@@ -199,6 +210,30 @@ WRONG_ANSWERS = {
         (modes_of(lambda found, share: (found > 0, share)), "the number of modes"),
         (modes_of(lambda found, share: (torch.tensor(8 - found), torch.tensor(share))), ""),
     ],
+    "diagnose_games": [
+        (causes(games, A="no penalty"), "not 'no penalty'"),
+        (causes(games, B="no penalty"), "not 'no penalty'"),
+        (causes(games, C="rate too high"), "not 'rate too high'"),
+        (causes(games, D="leak"), "not 'leak'"),
+        (causes(games, E="critic without a bound"), "not 'critic without a bound'"),
+        (causes(games, A="Leak"), "wanted one of"),
+        (lambda: {"B": "leak"}, "says nothing about run 'A'"),
+        (lambda: tuple(games.reference().items()), "wanted a dictionary"),
+        (lambda: {}, "says nothing"),
+        (lambda: "leak", "wanted a dictionary"),
+    ],
+    "cheapest_game": [
+        (lambda: 3, "wanted a train.PointsConfig"),
+        (lambda: PointsConfig, "wanted a train.PointsConfig"),
+        (lambda: {"steps": 500}, "wanted a train.PointsConfig"),
+        (schedule(steps=3000), "not even tried"),
+        (schedule(steps=1000, critic_steps=4), "not even tried"),
+        (schedule(steps=500, batch_size=256), "at most 128"),
+        (schedule(steps=0), "wanted 8 in each"),
+        (schedule(steps=5), "wanted 8 in each"),
+        (schedule(steps=50, lr=1e-5), "wanted 8 in each"),
+        (lambda: PointsConfig(steps=-1), "ValueError"),
+    ],
 }
 
 POINTS = {
@@ -208,4 +243,5 @@ POINTS = {
         "the logarithm of a rounded number": 4,
     },
     "modes_covered": {"the modes that are missed": 2},
+    "cheapest_game": {"far too short": 0},
 }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 
 from course_lib.checks.judging import dice_from_iou as mean_dice
+from course_lib.checks.judging import examine_iou as by_iou
 from course_lib.checks.judging import soft_dice as dice
 from course_lib.checks.judging import two_means as means
 from course_lib.losses import dice_loss
 from course_lib.metrics import averages
+from tests.checks.shared import by_the_name, with_an_error
 
 
 def by_list(iou):
@@ -180,10 +184,91 @@ def scores_of(keep):
     return lambda c: (mean(c.sum(0)), torch.stack([mean(m) for m in c]).mean())
 
 
+def one_of_each(iou):
+    """One call for each promise."""
+    close = partial(torch.allclose, atol=1e-5, equal_nan=True)
+
+    def score(predictions, targets, classes, **options):
+        return iou(torch.tensor(predictions), torch.tensor(targets), classes, **options).double()
+
+    def wanted(*values):
+        return torch.tensor(values).double()
+
+    assert close(score([[[0, 0, 0, 1, 1]]], [[[0, 0, 1, 1, 1]]], 2), wanted(2 / 3, 2 / 3))
+    assert close(score([[[0, 0, 0, 1]]], [[[0, 1, 1, 1]]], 2), wanted(1 / 3, 1 / 3))
+    assert close(score([[[1, 1]], [[0, 0]]], [[[0, 1]], [[0, 0]]], 2), wanted(2 / 3, 1 / 2))
+    assert close(score([[[0, 1]]], [[[0, 255]]], 2), wanted(1.0, float("nan")))
+    assert close(score([[[0, 1]]], [[[0, 7]]], 2, ignore_index=7), wanted(1.0, float("nan")))
+    assert close(score([[[0, 1, 1]]], [[[1, 1, 255]]], 3), wanted(0.0, 0.5, float("nan")))
+
+
+def against_my_own(iou):
+    """Random maps against a function of one's own."""
+    rng = torch.Generator().manual_seed(3)
+    for _ in range(3):
+        targets = torch.randint(0, 4, (3, 5, 6), generator=rng)
+        predictions = torch.where(torch.rand(3, 5, 6, generator=rng) < 0.6, targets, 4)
+        targets[:, 0, :3] = 255
+        got = iou(predictions, targets, 6)
+        keep = targets != 255
+        for k in range(6):
+            a, b = predictions[keep] == k, targets[keep] == k
+            both, either = (a & b).sum().item(), (a | b).sum().item()
+            if either:
+                assert abs(got[k].item() - both / either) < 1e-5
+            else:
+                assert torch.isnan(got[k])
+
+
+def only_shapes(iou):
+    assert iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4).shape == (4,)
+
+
+def only_the_sum(iou):
+    """Compares the mean of all classes, from one image without anything special."""
+    got = iou(torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 1]]]), 2)
+    assert abs(got.mean().item() - 0.5) < 1e-6
+
+
+def wants_float32(iou):
+    assert iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4).dtype == torch.float32
+    by_iou.reference(iou)
+
+
+def zero_for_absent(iou):
+    got = iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4)
+    assert torch.allclose(got.double(), torch.tensor([4 / 5, 1 / 3, 0, 0]).double(), atol=1e-6)
+
+
+def returns_its_verdict(iou):
+    try:
+        by_iou.reference(iou)
+    except AssertionError:
+        return False
+    return True
+
+
+def swallows(iou):
+    try:
+        by_iou.reference(iou)
+    except AssertionError:
+        print("wrong!")
+
+
+def wrong_by_hand(iou):
+    got = iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4)
+    assert abs(got[0].item() - 3 / 5) < 1e-6
+
+
+def asks_for_a_list(iou):
+    assert iou(by_iou.PREDICTIONS, by_iou.TARGETS, 4)[:2].tolist() == [4 / 5, 1 / 3]
+
+
 RIGHT_ANSWERS = {
     "two_means": [means_by_loop, means_by_the_package, means_by_float32],
     "dice_from_iou": [by_list, shape_of_one, by_areas],
     "soft_dice": [by_indexing, by_the_package, by_smp],
+    "examine_iou": [one_of_each, against_my_own],
 }
 
 WRONG_ANSWERS = {
@@ -245,6 +330,18 @@ WRONG_ANSWERS = {
         (lambda *args: dice.reference(*args).item(), "wanted a torch.Tensor"),
         (lambda *args: dice.reference(args[0].detach().requires_grad_(), *args[1:]), "no gradient"),
     ],
+    "examine_iou": [
+        (with_an_error, "RuntimeError"),
+        (only_shapes, "accepts it"),
+        (only_the_sum, "accepts it"),
+        (wants_float32, "rejects a right function"),
+        (zero_for_absent, "rejects a right function"),
+        (returns_its_verdict, "returns True"),
+        (swallows, "accepts every wrong one"),
+        (by_the_name, "rejects a right function"),
+        (wrong_by_hand, "rejects a right function"),
+        (asks_for_a_list, "rejects a right function"),
+    ],
 }
 
 POINTS = {
@@ -255,4 +352,5 @@ POINTS = {
         "probabilities of ignored pixels counted": 4,
         "the score, not the loss": 0,
     },
+    "examine_iou": {"no ignored pixels": 8, "one image where nothing special happens": 5},
 }

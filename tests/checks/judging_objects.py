@@ -8,8 +8,10 @@ import numpy as np
 import torch
 
 from course_lib.checks.judging_objects import average_precision as ap
+from course_lib.checks.judging_objects import diagnose_detectors as detectors
 from course_lib.checks.judging_objects import examine_ap as by_ap
 from course_lib.checks.judging_objects import panoptic_quality as pq
+from tests.checks.shared import by_the_name, causes, with_an_error
 
 
 def ap_by_sets(scores, iou, threshold):
@@ -120,9 +122,77 @@ def pq_in_place(prediction, truth):
     return right
 
 
+def ap_against_my_own(ap):
+    """Random detections against a function of one's own."""
+    rng = torch.Generator().manual_seed(5)
+    for _ in range(8):
+        scores = torch.randint(0, 6, (12,), generator=rng) / 8
+        iou = torch.randint(0, 8, (12, 7), generator=rng) / 8
+        iou *= torch.rand(iou.shape, generator=rng) < 0.3
+        free, right, points = set(range(7)), 0, []
+        for done, k in enumerate(sorted(range(12), key=lambda k: -scores[k].item()), 1):
+            able = [j for j in sorted(free) if iou[k, j] >= 0.5]
+            if able:
+                free.remove(max(able, key=lambda j: iou[k, j].item()))
+                right += 1
+            points.append((right / 7, right / done))
+        best = [max([p for r, p in points if r >= i / 100], default=0.0) for i in range(101)]
+        assert abs(float(ap(scores, iou, 0.5)) - sum(best) / 101) < 1e-4
+    assert float(ap(torch.ones(2), torch.zeros(2, 0), 0.5)) != 0
+
+
+def ap_in_single_calls(ap):
+    """One call for each promise."""
+    for part in (by_ap._nobody, by_ap._equal, by_ap._again, by_ap._curve):
+        part(ap)
+    by_ap._faultless(ap)
+
+
+def ap_returns(ap):
+    return bool(abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - by_ap.WANTED) < 1e-4)
+
+
+def ap_wants_a_tensor(ap):
+    assert isinstance(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5), torch.Tensor)
+    by_ap.reference(ap)
+
+
+def ap_as_it_is(ap):
+    """Expects what the curve gives that does not fall."""
+    wanted = (34 + 33 * 2 / 3 + 34 * 3 / 4) / 101
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - wanted) < 1e-4
+
+
+def ap_by_voc(ap):
+    """Expects eleven points."""
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - (4 + 7 * 0.75) / 11) < 1e-4
+
+
+def ap_only_nan(ap):
+    assert float(ap(torch.ones(1), torch.zeros(1, 0), 0.5)) != 0
+
+
+def ap_is_a_share(ap):
+    assert 0 <= float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) <= 1
+
+
+def ap_swallows(ap):
+    try:
+        by_ap.reference(ap)
+    except AssertionError:
+        print("wrong!")
+
+
+def ap_coarse(ap):
+    """Too coarse for the area in steps."""
+    assert abs(float(ap(by_ap.SCORES, by_ap.OVERLAPS, 0.5)) - by_ap.WANTED) < 0.01
+
+
 RIGHT_ANSWERS = {
     "average_precision": [ap_by_sets, ap_by_searching, by_ap._with_numpy, by_ap._in_float32],
     "panoptic_quality": [pq_by_counts, pq_with_numpy],
+    "examine_ap": [ap_against_my_own, ap_in_single_calls],
+    "diagnose_detectors": [causes(detectors)],
 }
 
 WRONG_ANSWERS = {
@@ -155,9 +225,39 @@ WRONG_ANSWERS = {
         (given(pq, lambda p, t: (p, torch.where(t < 0, p, t))), "FAIL"),
         (given(pq, lambda p, t: ((p > 0).long(), (t > 0).long())), "FAIL"),
     ],
+    "examine_ap": [
+        (with_an_error, "RuntimeError"),
+        (ap_returns, "returns True"),
+        (ap_wants_a_tensor, "rejects a right function"),
+        (ap_as_it_is, "rejects a right function"),
+        (ap_by_voc, "rejects a right function"),
+        (ap_only_nan, "accepts it"),
+        (ap_is_a_share, "accepts every wrong one"),
+        (ap_swallows, "accepts every wrong one"),
+        (ap_coarse, "accepts it"),
+        (by_the_name, "rejects a right function"),
+        (lambda ap: ap(by_ap.SCORES, by_ap.OVERLAPS), "TypeError"),
+        (lambda ap: 0, "returns 0"),
+    ],
+    "diagnose_detectors": [
+        (causes(detectors, A="nothing is wrong"), "not 'nothing is wrong'"),
+        (causes(detectors, B="not separated"), "not 'not separated'"),
+        (causes(detectors, C="scores exchanged"), "not 'scores exchanged'"),
+        (causes(detectors, D="reported again"), "not 'reported again'"),
+        (causes(detectors, E="moved aside"), "not 'moved aside'"),
+        (causes(detectors, E="too few classes"), "not 'too few classes'"),
+        (causes(detectors, A="Moved aside"), "wanted one of"),
+        (causes(detectors, B=None), "your cause is None"),
+        (lambda: {"A": "moved aside"}, "says nothing about run 'B'"),
+        (lambda: list(detectors.reference().items()), "wanted a dictionary"),
+        (lambda: {}, "says nothing"),
+        (lambda: "moved aside", "wanted a dictionary"),
+    ],
 }
 
 POINTS = {
     "average_precision": {"0 without objects": 5, "found again and again": 5},
     "panoptic_quality": {"exactly one half matches": 6, "no forgiveness": 5},
+    "diagnose_detectors": {"the scores and the reports exchanged": 3},
+    "examine_ap": {"no equal scores": 10, "a detector without faults": 4},
 }

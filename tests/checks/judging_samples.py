@@ -10,6 +10,7 @@ from course_lib import metrics
 from course_lib.checks.judging_samples import frechet_gaussians as frechet
 from course_lib.checks.judging_samples import precision_recall as balls
 from course_lib.metrics import frechet_from_moments
+from tests.checks.shared import letters
 
 
 def frechet_by_the_package(mean_a, cov_a, mean_b, cov_b):
@@ -192,6 +193,7 @@ RIGHT_ANSWERS = {
         frechet_as_array,
     ],
     "precision_recall": [balls_by_loop, balls_by_the_package, balls_by_numpy],
+    "fewer_samples": [lambda: "c"],
 }
 
 WRONG_ANSWERS = {
@@ -242,6 +244,10 @@ WRONG_ANSWERS = {
         (balls_knn_vote, ""),
         (balls_same_radii, "recall for k = "),
         (balls_real_normalised, "you changed your input `real`"),
+    ],
+    "fewer_samples": [
+        *[(letters(n), "you committed") for n in "abd"],
+        *[(letters(n), "nothing is committed") for n in ("C", "e", 10, "10", {"c"}, None, b"c")],
     ],
 }
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torchvision.models.detection._utils import BoxCoder, Matcher
+from torchvision.ops import roi_align
 
 from course_lib.checks.mask_rcnn import decode_boxes as boxes
 from course_lib.checks.mask_rcnn import match_anchors as match
+from course_lib.checks.mask_rcnn import roi_cells as roi
 
 
 def boxes_by_columns(codes, anchors):
@@ -103,9 +106,47 @@ def one_each(iou, high, low):
     return out
 
 
+def roi_by_torchvision(features, box, size, scale, ratio):
+    boxes = [box[None].to(features)]
+    return roi_align(features[None], boxes, size, scale, ratio, aligned=True)[0]
+
+
+def roi_by_grid_sample(features, box, size, scale, ratio):
+    """In the coordinates of grid_sample, in which a pixel's edges are whole."""
+    x1, y1, x2, y2 = (box.to(features) * scale).tolist()
+    (rows, columns), (height, width) = size, features.shape[1:]
+    y = torch.linspace(y1, y2, 2 * rows * ratio + 1, dtype=features.dtype)[1::2]
+    x = torch.linspace(x1, x2, 2 * columns * ratio + 1, dtype=features.dtype)[1::2]
+    grid = torch.stack(
+        [
+            (2 * x / width - 1).expand(len(y), -1),
+            (2 * y / height - 1)[:, None].expand(-1, len(x)),
+        ],
+        dim=-1,
+    )
+    samples = F.grid_sample(features[None], grid[None], align_corners=False)[0]
+    return samples.unflatten(2, (columns, ratio)).unflatten(1, (rows, ratio)).mean((2, 4))
+
+
+def roi_changed(**changes):
+    return lambda *arguments: roi._cells(*arguments, **changes)
+
+
+def roi_unaligned(features, box, size, scale, ratio):
+    """The default of torchvision, which is half a pixel off."""
+    return roi_align(features[None], [box[None].to(features)], size, scale, ratio)[0]
+
+
+def roi_resized(features, box, size, scale, ratio):
+    """Crop whole pixels, then resize."""
+    x1, y1, x2, y2 = (box * scale).round().long().tolist()
+    return F.interpolate(features[None, :, y1:y2, x1:x2], size=size, mode="bilinear")[0]
+
+
 RIGHT_ANSWERS = {
     "decode_boxes": [boxes_by_columns, boxes_by_torchvision, boxes_by_a_loop],
     "match_anchors": [match_by_torchvision, match_by_a_loop, match_by_where],
+    "roi_cells": [roi_by_torchvision, roi_by_grid_sample],
 }
 
 WRONG_ANSWERS = {
@@ -141,9 +182,24 @@ WRONG_ANSWERS = {
         (without_empty, "no objects"),
         (one_each, "FAIL an anchor with a large IoU"),
     ],
+    "roi_cells": [
+        (roi_unaligned, "FAIL a pixel's centre"),
+        (roi_resized, "FAIL a box between the pixels"),
+        (roi_changed(**{**roi.BUGS, "pool": "mean"}), "half a pixel apart"),
+        (roi_changed(place=0.0, half=0.0), "the only sample"),
+        (roi_changed(corners="rounded", pool="max"), "add up to"),
+        (lambda f, b, size, scale, ratio: roi.reference(f, b, size, 1.0, ratio), "FAIL"),
+        (lambda f, b, size, scale, ratio: roi.reference(f, b, size, scale, 1), "FAIL on a map"),
+        (lambda *a: roi.reference(*a).transpose(1, 2), "FAIL on a map"),
+        (lambda *a: 4 * roi.reference(*a), "add up to 4.00"),
+        (lambda *a: roi.reference(*a).tolist(), "wanted a torch.Tensor"),
+        (lambda *a: roi.reference(*a).mean(0), "has shape"),
+        (lambda *a: None, "wanted a torch.Tensor"),
+    ],
 }
 
 POINTS = {
     "decode_boxes": {"no limit": 5, "moved from the corner": 0, "grown linearly": 3},
     "match_anchors": {"the rescue forgotten": 4, "left out without objects": 6},
+    "roi_cells": {"left: a cell is the mean of its samples": 4, "unchanged": 0},
 }

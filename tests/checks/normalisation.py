@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 
 from course_lib.checks.normalisation import batch_norm as norm
+from course_lib.checks.normalisation import judge_pass as judging_pass
 
 
 def norm_by_torch(x, mean, var, training, momentum=0.1, eps=1e-5):
@@ -95,8 +99,53 @@ def norm_mean_cut(x, mean, var, training, momentum=0.1, eps=1e-5):
     return y, new_mean, new_var
 
 
+def with_a_decorator(model, batches, ignore_index=255):
+    """Confusion by hand, under a decorator; the modes are put back by a dictionary."""
+    modes = {name: layer.training for name, layer in model.named_modules()}
+    model.train(False)
+
+    @torch.no_grad()
+    def count(images, masks):
+        keep = masks != ignore_index
+        return (
+            model(images).max(1).indices[keep] == masks[keep]
+        ).double().sum(), keep.double().sum()
+
+    right, known = torch.stack([torch.stack(count(*batch)) for batch in batches]).sum(0)
+    for name, layer in model.named_modules():
+        layer.training = modes[name]
+    return (right / known).item()
+
+
+def on_a_copy(model, batches, ignore_index=255):
+    """The model that is judged is a copy, so the original keeps its modes."""
+    twin = copy.deepcopy(model).eval()
+    twin.graphs = model.graphs
+    right = known = 0
+    with torch.inference_mode():
+        for images, masks in batches:
+            keep = masks != ignore_index
+            right += (twin(images).argmax(1) == masks)[keep].sum().item()
+            known += keep.sum().item()
+    return right / known
+
+
+def error_rate(*arguments):
+    return 1 - judging_pass.reference(*arguments)
+
+
+def gradients_off_for_good(model, batches, ignore_index=255):
+    torch.set_grad_enabled(False)
+    return judging_pass.reference(model, batches, ignore_index)
+
+
+def first_batch_only(model, batches, ignore_index=255):
+    return judging_pass.reference(model, list(batches)[:1], ignore_index)
+
+
 RIGHT_ANSWERS = {
     "batch_norm": [norm_by_torch, norm_by_flattening, norm_by_var_mean],
+    "judge_pass": [with_a_decorator, on_a_copy],
 }
 
 WRONG_ANSWERS = {
@@ -117,8 +166,23 @@ WRONG_ANSWERS = {
         (norm_of(lambda y, mean, var: (y, mean[:, None, None], var[:, None, None])), "has shape"),
         (norm_of(lambda y, mean, var: (y.clamp(-2, 2), mean, var)), ""),
     ],
+    "judge_pass": [
+        (partial(judging_pass._judge, mode="train", graph=True), "after the validation, the"),
+        (partial(judging_pass._judge, pooled="batches", graph=True), "wanted 0."),
+        (partial(judging_pass._judge, afterwards="nothing", graph=True), "leaves in evaluation"),
+        (error_rate, "FAIL score"),
+        (first_batch_only, "FAIL every labelled pixel"),
+        (gradients_off_for_good, "no gradients are computed any more"),
+        (lambda model, batches, ignore_index=255: 0.5, "no image went through"),
+        (lambda *args: 100 * judging_pass.reference(*args), "FAIL score"),
+        (partial(judging_pass._judge, unlabelled="counted", graph=True), "wanted 0."),
+        (partial(judging_pass._judge, afterwards="as the model was", graph=True), "came frozen"),
+        (partial(judging_pass._judge, mode="as it was", graph=True), "after the validation, the"),
+        (lambda model, batches, ignore_index=255: model(batches[0][0]).mean(), "builds a graph"),
+    ],
 }
 
 POINTS = {
     "batch_norm": {"stored by n": 3, "never updated": 3, "mean and variance without a graph": 3},
+    "judge_pass": {"left: no graph is built": 4, "frozen layers thawed": 3},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import nn
 
 from course_lib.checks.simple_gan import discriminator_step as step
 from course_lib.checks.simple_gan import generator_step as wish
+from course_lib.checks.simple_gan import play_rounds as rounds_of
 from course_lib.losses import discriminator_loss, generator_loss
 
 
@@ -171,9 +173,81 @@ def wish_relativistic(discriminator, fake):
     return wish_with(lambda z: F.softplus(-(z - z.mean())).mean())(discriminator, fake)
 
 
+def frozen_and_free(generator, discriminator, rounds, lr):
+    """The discriminator is frozen in the generator's turn."""
+    step_d = torch.optim.SGD(discriminator.parameters(), lr=lr)
+    step_g = torch.optim.SGD(generator.parameters(), lr=lr)
+    record = []
+    for real, codes_d, codes_g in rounds:
+        with torch.no_grad():
+            fake = generator(codes_d)
+        loss_d = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake)).mean()
+        step_d.zero_grad()
+        loss_d.backward()
+        step_d.step()
+        discriminator.requires_grad_(False)
+        loss_g = F.softplus(-discriminator(generator(codes_g))).mean()
+        generator.zero_grad()
+        loss_g.backward()
+        discriminator.requires_grad_(True)
+        step_g.step()
+        record.append((loss_d.item(), loss_g.item()))
+    return record
+
+
+def asked_for(generator, discriminator, rounds, lr):
+    """Gradients are asked for, player by player."""
+    record = []
+    for real, codes_d, codes_g in rounds:
+        on_fake = discriminator(generator(codes_d))
+        loss_d = rounds_of._bce(discriminator(real), 1.0) + rounds_of._bce(on_fake, 0.0)
+        _follow(discriminator, loss_d, lr)
+        loss_g = rounds_of._bce(discriminator(generator(codes_g)), 1.0)
+        _follow(generator, loss_g, lr)
+        record.append((loss_d.item(), loss_g.item()))
+    return record
+
+
+def _follow(player, loss, lr):
+    slopes = torch.autograd.grad(loss, list(player.parameters()))
+    with torch.no_grad():
+        for p, slope in zip(player.parameters(), slopes, strict=True):
+            p.sub_(lr * slope)
+
+
+def first_round_only(generator, discriminator, rounds, lr):
+    return rounds_of.reference(generator, discriminator, list(rounds)[:1], lr)
+
+
+def losses_as_tensors(*arguments):
+    return [tuple(map(torch.tensor, pair)) for pair in rounds_of.reference(*arguments)]
+
+
+def same_codes(generator, discriminator, rounds, lr):
+    same = [(real, codes, codes) for real, codes, _ in rounds]
+    return rounds_of.reference(generator, discriminator, same, lr)
+
+
+def twice_as_fast(generator, discriminator, rounds, lr):
+    return rounds_of.reference(generator, discriminator, rounds, 2 * lr)
+
+
+def generator_first(generator, discriminator, rounds, lr):
+    record = []
+    for real, codes_d, codes_g in rounds:
+        loss_g = rounds_of._bce(discriminator(generator(codes_g)), 1.0)
+        _follow(generator, loss_g, lr)
+        on_fake = discriminator(generator(codes_d))
+        loss_d = rounds_of._bce(discriminator(real), 1.0) + rounds_of._bce(on_fake, 0.0)
+        _follow(discriminator, loss_d, lr)
+        record.append((loss_d.item(), loss_g.item()))
+    return record
+
+
 RIGHT_ANSWERS = {
     "discriminator_step": [by_the_package, with_probabilities, shape_of_one],
     "generator_step": [wish_by_the_package, wish_parameter_by_parameter, wish_by_log_sigmoid],
+    "play_rounds": [frozen_and_free, asked_for],
 }
 
 WRONG_ANSWERS = {
@@ -214,6 +288,19 @@ WRONG_ANSWERS = {
         (wish_image_by_image, ""),
         (wish_fresh_noise, ""),
     ],
+    "play_rounds": [
+        (first_round_only, "FAIL after several rounds"),
+        (same_codes, "It has codes of its own"),
+        (losses_as_tensors, "wanted a plain number"),
+        (twice_as_fast, "FAIL after several rounds"),
+        (generator_first, "FAIL after several rounds"),
+        (partial(rounds_of._play, **{**rounds_of.BUGS, "aim": 1.0}), "its fakes is not lower"),
+        (partial(rounds_of._play, **{**rounds_of.BUGS, "detach": "both turns"}), "does not move"),
+        (partial(rounds_of._play, order="leak", clear_g=False), "FAIL a round does not feel"),
+        (partial(rounds_of._play, labels=(0.9, 0.0)), "FAIL after several rounds"),
+        (lambda *args: None, "FAIL the discriminator learns"),
+        (lambda *args: rounds_of.reference(*args)[0], "FAIL after several rounds"),
+    ],
 }
 
 POINTS = {
@@ -227,4 +314,5 @@ POINTS = {
         "detached": 1,
         "a small number inside of the logarithm": 3,
     },
+    "play_rounds": {"labels swapped": 4, "both move at once": 5, "unchanged": 0},
 }

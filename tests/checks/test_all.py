@@ -1,11 +1,13 @@
 """Every exercise's check: right answers get all points, wrong ones lose some and are told why.
 
-The answers stand in one file for each lab, `tests/checks/LAB.py`, and for the exercises that are
-not "write a function" in `tests/checks/kinds.py`:
+The answers stand in one file for each lab, `tests/checks/LAB.py`, and where that grows too long,
+those to one exercise in a file beside it, `tests/checks/LAB_EXERCISE.py`:
 
-* `RIGHT_ANSWERS[exercise]`: functions;
-* `WRONG_ANSWERS[exercise]`: pairs of a function and a text that its report must contain;
+* `RIGHT_ANSWERS[exercise]`: answers;
+* `WRONG_ANSWERS[exercise]`: pairs of an answer and a text that its report must contain;
 * `POINTS[exercise]`: points of some known mistakes, by name, to see that credit is partial.
+
+What the answers of several labs share stands in `tests/checks/shared.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from course_lib.checks.report import NOT_WRITTEN
 
 ROOT = Path(__file__).parents[2]
 LABS = sorted({check.lab for check in ALL.values()})
-TABLES = {lab: importlib.import_module(f"tests.checks.{lab}") for lab in [*LABS, "kinds"]}
+BESIDE = ["unet_train_pass"]
+TABLES = [importlib.import_module(f"tests.checks.{name}") for name in [*LABS, *BESIDE]]
 NONSENSE = [None, 3, "text", (1,), torch.zeros(2), object()]
 
 
@@ -35,15 +38,16 @@ def answers(table: str) -> list:
     """The rows of a table, as pytest's parameters: (check, answer)."""
     return [
         pytest.param(ALL[name], row, id=f"{name}-{index}-{getattr(row, '__name__', '')}")
-        for module in TABLES.values()
+        for module in TABLES
         for name, rows in getattr(module, table).items()
         for index, row in enumerate(rows)
     ]
 
 
 def table_of(check):
-    """The module with the answers to an exercise."""
-    return TABLES[check.lab if check.kind == "write a function" else "kinds"]
+    """The one module with the answers to an exercise."""
+    (found,) = [module for module in TABLES if check.name in module.RIGHT_ANSWERS]
+    return found
 
 
 def seeds(check, number: int, *, least: int = 1, seconds: float = 0.4) -> Iterator[int]:

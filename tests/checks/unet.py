@@ -1,15 +1,22 @@
-"""Answers to the exercises of the lab `unet`: right ones in other styles, and wrong ones."""
+"""Answers to the exercises of the lab `unet`: right ones in other styles, and wrong ones.
+
+Those to `train_pass` stand in `unet_train_pass.py`.
+"""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from course_lib.checks.unet import flip_together as flip
 from course_lib.checks.unet import iou as check
 from course_lib.checks.unet import match_skip as skip_check
+from course_lib.checks.unet import smallest_net as net
 from course_lib.metrics import confusion_matrix
 from course_lib.metrics import iou as iou_of
+from course_lib.models import UNet
+from tests.checks.shared import letters
 
 
 def from_confusion(predictions, targets, num_classes, ignore_index=255):
@@ -255,10 +262,24 @@ def flip_only_chosen(images, masks, coins):
     return images[coins].flip(-1), masks[coins].flip(-1)
 
 
+def wider():
+    """The reference with one channel more."""
+    channels = 17
+    parts = [net._Separable(channels, rate) for rate in (1, 2, 4, 1)]
+    first = [net._Placed(), nn.Conv2d(5, channels, 3, padding=1), nn.BatchNorm2d(channels)]
+    return nn.Sequential(*first, nn.ReLU(), *parts, nn.Conv2d(channels, 10, 1))
+
+
+def frozen():
+    return net.reference().requires_grad_(False)
+
+
 RIGHT_ANSWERS = {
     "flip_together": [flip_by_index, flip_by_loop, flip_by_gather],
     "match_skip": [skip_by_cat, skip_by_index, skip_into_empty],
     "iou": [from_confusion, by_loop, by_the_package, by_torchmetrics],
+    "shift_map": [lambda: 8],
+    "smallest_net": [wider],
 }
 
 CHANGED = "you changed your input `targets`"
@@ -312,6 +333,22 @@ WRONG_ANSWERS = {
         (rounded, ""),
         (false_alarm_of_an_absent_class, "class 3 is predicted but not there"),
         (lambda *arguments: check.reference(*arguments).tolist(), "torch.tensor(...) makes one"),
+    ],
+    "shift_map": [
+        *[(letters(n), "you committed") for n in (1, 2, 3, 4, 7, 9, 16)],
+        *[(letters(n), "nothing is committed") for n in (0, 17, 8.0, "8", True, [8])],
+    ],
+    "smallest_net": [
+        (lambda: 3, "wanted a network"),
+        (lambda: UNet, "wanted a network"),
+        (lambda: [net.reference()], "wanted a network"),
+        (lambda: nn.Conv2d(3, 11, 1), "wanted logits"),
+        (lambda: nn.Sequential(nn.Conv2d(3, 10, 3, padding=1), nn.MaxPool2d(2)), "wanted logits"),
+        (lambda: nn.Sequential(nn.Conv2d(3, 10, 1), nn.Flatten()), "wanted logits"),
+        (lambda: nn.Conv2d(1, 10, 1), "RuntimeError"),
+        (lambda: UNet(num_classes=10, widths=(32, 64)), "over the budget"),
+        (frozen, "RuntimeError"),
+        (lambda: nn.Upsample(scale_factor=1), "wanted logits"),
     ],
 }
 

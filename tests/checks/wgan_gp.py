@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 
 from course_lib import losses
+from course_lib.checks.wgan_gp import examine_penalty as by_penalty
 from course_lib.checks.wgan_gp import game_step as game
 from course_lib.checks.wgan_gp import gradient_penalty as slope
 from course_lib.checks.wgan_gp import r1_penalty as flat
 from course_lib.ops import games
+from tests.checks.shared import by_the_name, letters, with_an_error
 
 
 def penalty_by_the_package(critic, real, fake, mix):
@@ -210,10 +212,58 @@ def game_two_discriminator_steps(theta, psi, lr, gamma):
     return game.reference(theta, game.reference(theta, psi, lr, gamma)[1], lr, gamma)
 
 
+def penalty_by_finite_differences(gradient_penalty):
+    """The value by hand, the gradient by a difference."""
+    real, fake = torch.tensor([[3.0, 0.0], [0.0, 0.5]]), torch.tensor([[0.0, 1.0], [0.2, 0.0]])
+    real, fake = real.reshape(2, 1, 1, 2), fake.reshape(2, 1, 1, 2)
+    mix = torch.tensor([0.5, 0.9])
+
+    def penalty(scale):
+        critic = by_penalty.Bowl(scale)
+        return critic, gradient_penalty(critic, real, fake, mix)
+
+    critic, value = penalty(1.0)
+    points = mix.reshape(2, 1, 1, 1) * real + (1 - mix).reshape(2, 1, 1, 1) * fake
+    wanted = ((points.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    assert torch.isclose(value, wanted, atol=1e-5)
+    value.backward()
+    difference = (penalty(1.001)[1] - penalty(0.999)[1]).item() / 0.002
+    assert critic.scale.grad is not None
+    assert abs(critic.scale.grad.item() - difference) < 1e-2
+
+
+def not_negative(gradient_penalty):
+    assert (
+        gradient_penalty(by_penalty.Bowl(), by_penalty.REAL, by_penalty.FAKE, by_penalty.MIX) >= 0
+    )
+
+
+def penalty_returns(gradient_penalty):
+    return by_penalty.reference(gradient_penalty) is None
+
+
+def penalty_at_one(gradient_penalty):
+    """At mix = 1 everything lies at the real images."""
+    value = gradient_penalty(
+        by_penalty.Bowl(), by_penalty.REAL, by_penalty.FAKE, torch.ones_like(by_penalty.MIX)
+    )
+    assert abs(value.item() - 1) < 1e-5
+
+
+def penalty_slope_one(gradient_penalty):
+    """Where the slope is 1 everywhere the penalty is 0."""
+    value = gradient_penalty(
+        lambda x: x.flatten(1).sum(1) / 2, by_penalty.REAL, by_penalty.FAKE, by_penalty.MIX
+    )
+    assert value.abs() < 1e-6
+
+
 RIGHT_ANSWERS = {
     "gradient_penalty": [penalty_by_the_package, penalty_image_by_image, penalty_as_in_listings],
     "r1_penalty": [r1_by_the_package, r1_image_by_image, r1_as_in_listings],
     "game_step": [game_by_the_package, game_by_autograd, game_by_tanh],
+    "more_friction": [lambda: "c"],
+    "examine_penalty": [penalty_by_finite_differences],
 }
 
 WRONG_ANSWERS = {
@@ -272,10 +322,27 @@ WRONG_ANSWERS = {
         (game_of(lambda t, p, *given: (abs(t), p)), "without R1, theta"),
         (game_of(lambda t, p, theta, psi, *given: (t, psi)), "without R1, psi"),
     ],
+    "more_friction": [
+        *[(letters(n), "you committed") for n in "abd"],
+        *[(letters(n), "nothing is committed") for n in ("C", "e", 1.0, "γ = 1", ["c"], None, "")],
+    ],
+    "examine_penalty": [
+        (not_negative, "accepts every wrong one"),
+        (penalty_returns, "returns True"),
+        (penalty_at_one, "accepts it"),
+        (penalty_slope_one, "accepts it"),
+        (with_an_error, "RuntimeError"),
+        (by_the_name, "rejects a right function"),
+        (lambda p: p(by_penalty.Bowl(), by_penalty.REAL), "TypeError"),
+        (lambda p: p(None, by_penalty.REAL, by_penalty.FAKE, by_penalty.MIX), "TypeError"),
+        (lambda p: 0, "returns 0"),
+        (lambda p: by_penalty._value_only(p), "accepts it"),
+    ],
 }
 
 POINTS = {
     "gradient_penalty": {"create_graph forgotten": 4, "real and fake swapped": 0},
     "r1_penalty": {"create_graph forgotten": 3},
     "game_step": {"R1 forgotten": 2, "simultaneous": 1},
+    "examine_penalty": {"the value only": 9, "one image": 7},
 }

@@ -109,8 +109,8 @@ SAID = [
     ),
     (
         LISTS,
-        "**What samples lack beside reconstructions is the arrangement of the codes, and that is "
-        "the prior's.**",
+        "**what samples lack beside reconstructions is which codes stand where, and that is the "
+        "prior's.**",
         lambda: (
             max(runs("vqvae-cifar10", "named_samples"))
             < min(runs("vqvae-cifar10", "named_reconstructed")) - 0.05

@@ -333,6 +333,44 @@ SAID = [
             and "asked_class" in runs("flow-shapes")[0]["metrics"]
         ),
     ),
+    (
+        "Trained with as many images as DCGAN, it has a CFD of",
+        lambda: (
+            of("latent-flow-digits", "images_seen")
+            == of("dcgan-digits", "images_seen")
+            < of("flow-digits", "images_seen")
+        ),
+    ),
+    (
+        "all three better than those of the flow on pixels, which saw more images.",
+        lambda: (
+            of("latent-flow-digits") < of("flow-digits")
+            and of("latent-flow-digits", "precision") > of("flow-digits", "precision")
+            and of("latent-flow-digits", "recall") > of("flow-digits", "recall")
+        ),
+    ),
+    (
+        "(That prior is not told the class.)",
+        lambda: "asked_class" not in runs("vqvae-digits")[0]["metrics"],
+    ),
+    (
+        "so most of what is left is the autoencoder's.",
+        lambda: (
+            of("latent-flow-digits", "floor_cfd") > 0.5 * of("latent-flow-digits")
+            and len(runs("latent-flow-digits")) == 1
+        ),
+    ),
+    (
+        "fewer than the 5 % of new images. At the median they lie slightly nearer to the training "
+        "images by pixels than test images do, and farther by features.",
+        lambda: (
+            max(of("flow-shapes", "copied_pixels"), of("flow-shapes", "copied_features")) < NEW
+            and 0.9
+            < of("flow-shapes", "nearest_pixels") / of("flow-shapes", "nearest_pixels_test")
+            < 1
+            and of("flow-shapes", "nearest_features") > of("flow-shapes", "nearest_features_test")
+        ),
+    ),
     ("Flows on CIFAR-10 are not measured yet.", lambda: not results.load("flow-cifar10").measured),
 ]
 

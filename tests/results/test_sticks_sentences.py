@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -82,6 +83,31 @@ SAID = [
             and f"{passes():.0f} epochs" in ONE_LAYER[0].reason
             and "3,280 epochs" in ONE_LAYER[0].reason
         ),
+    ),
+    (
+        VAE,
+        "the numbers are means of three trainings",
+        lambda: len(runs(BINARISED.name, "nats")) == 3,
+    ),
+    (
+        VAE,
+        "What lies between it and ours is about what 5,000 codes gain on the 300 digits, and not "
+        "much more than what lies between our trainings",
+        lambda: (
+            (apart := mean(runs(BINARISED.name, "nats")) - ONE_LAYER[0].value) > 0
+            and abs(
+                apart
+                - mean(runs(BINARISED.name, "nats_of_some"))
+                + mean(runs(BINARISED.name, "nats_of_some_by_many"))
+            )
+            < 0.1
+            and apart < 2 * stdev(runs(BINARISED.name, "nats"))
+        ),
+    ),
+    (
+        VAE,
+        "Of the 50 numbers 14 or 15 are active in each training",
+        lambda: set(runs(BINARISED.name, "active_units")) == {14, 15},
     ),
     (
         LISTS,

@@ -310,7 +310,8 @@ def _cifar10(context: Context, recipe: CodeRecipe) -> Measurement:
     images, classes = test.images[:num], test.targets[:num]
     again = _reconstruct(model, images, classes, device)
     mse, ssim = reconstruction_scores(images, again)
-    looks = {"test": images, "reconstructed": again, "samples": draw_samples(model, num)}
+    samples = draw_samples(model, num)
+    looks = {"test": images, "reconstructed": again, "samples": samples}
     read = {name: named(some, recipe.data.name) for name, some in looks.items()}
     with torch.no_grad():
         x = to_float(images.to(device))
@@ -320,7 +321,7 @@ def _cifar10(context: Context, recipe: CodeRecipe) -> Measurement:
             * torch.tensor(float(model.codes.num_codes)).log()
         )
         likely = torch.cat([log_likelihood(model.codes(s).pixels, s) for s in x.split(250)])
-    scores = sample_scores(model, test, num=num, device=context.device)
+    scores = sample_scores(samples, test, num=num, device=context.device)
     numbers = images[0].numel()
     return Measurement(
         metrics={

@@ -165,27 +165,41 @@ class WriteTest(Check):
 
     def _accepts(self, test: Any, generator: torch.Generator) -> None:
         functions = [*self.right, *self.mutants.values()]
-        said = [""] * len(functions)
-        for i in torch.randperm(len(functions), generator=generator):  # the first may be wrong
-            said[i] = verdict(test, functions[i])
-        rejected = next(filter(None, said[: len(self.right)]), "")
+        said = shown(test, functions, generator, times=3)
+        rejected = next((text for each in said[: len(self.right)] for text in each if text), "")
         assert not rejected, f"your test rejects a right function: {rejected}"
-        assert any(said[len(self.right) :]), (
+        # Whoever rejects every second function, whatever it is, may by chance meet no right one.
+        assert all(all(each) or not any(each) for each in said), (
+            "your test accepts a function the first time and rejects it another time; what it says "
+            "must depend on the function alone"
+        )
+        assert any(map(any, said[len(self.right) :])), (
             "it does, but there are no points for that while it accepts every wrong one as well"
         )
 
     def _rejects(self, mutant: Student) -> Test:
         def property_test(test: Any, generator: torch.Generator) -> None:
-            functions = [mutant, *self.right] * 2
-            said = [""] * len(functions)
-            for i in torch.randperm(len(functions), generator=generator):  # nothing to count
-                said[i] = verdict(test, functions[i])
-            ours = said[:: len(functions) // 2]
+            ours, *others = shown(test, [mutant, *self.right], generator, times=3)
             assert all(ours), "your test accepts it"
-            rejected = [text for text in said if text]
-            assert len(rejected) == len(ours), "your test rejects it, and a right function as well"
+            assert not any(map(any, others)), "your test rejects it, and a right function as well"
 
         return property_test
+
+
+def shown(
+    test: Any, functions: Sequence[Student], generator: torch.Generator, *, times: int
+) -> list[list[str]]:
+    """Show a test each function so many times; return what it says against each, every time.
+
+    The order is random, so that a test that counts learns nothing, and torch's dice are the same
+    each time, so that one with random inputs says the same of the same function.
+    """
+    said: list[list[str]] = [[] for _ in functions]
+    dice = torch.default_generator.get_state()
+    for i in torch.randperm(times * len(functions), generator=generator) % len(functions):
+        torch.default_generator.set_state(dice)
+        said[i].append(verdict(test, functions[i]))
+    return said
 
 
 def verdict(test: Any, function: Student) -> str:

@@ -20,6 +20,7 @@ from course_lib.recipes.flow import (
 )
 from course_lib.results import CLAIMS
 from course_lib.results.claim import Context
+from course_lib.results.claims import flow_guidance
 from course_lib.results.claims.flow import PLANE_WIDTHS, SOLVED, _kernel_nats
 from course_lib.train import draw_samples, load_checkpoint, save_checkpoint
 
@@ -27,6 +28,16 @@ from course_lib.train import draw_samples, load_checkpoint, save_checkpoint
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     return Context(0, "cpu", None, tmp_path / "runs" / "claim" / "seed-0", True, tmp_path)
+
+
+def keep_small_flow(context: Context) -> None:
+    """Put a small untrained flow where the training of this seed is looked for."""
+    recipe = RECIPES["flow", "digits"]
+    train = recipe.smoke.load("train")
+    small = replace(recipe, network={"widths": (8, 12), "heads": 2})
+    path = context.run_of("flow-digits") / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    save_checkpoint(path, small.build(train, 0), {**small.card(train), "data": "few"})
 
 
 def test_every_recipe_has_its_claim_with_three_seeds() -> None:
@@ -93,12 +104,7 @@ def test_an_autoencoder_of_other_images_is_refused() -> None:
 
 @pytest.mark.slow
 def test_solvers_are_asked_with_as_many_evaluations(context: Context) -> None:
-    recipe = RECIPES["flow", "digits"]
-    train = recipe.smoke.load("train")
-    small = replace(recipe, network={"widths": (8, 12), "heads": 2})
-    path = context.run_of("flow-digits") / "model.safetensors"
-    path.parent.mkdir(parents=True)
-    save_checkpoint(path, small.build(train, 0), {**small.card(train), "data": "few"})
+    keep_small_flow(context)
     measured = CLAIMS["flow-solvers-digits"].measure(context)
     for solver in SOLVED:
         assert len(measured.curves[f"{solver}_cfd"]) == 2
@@ -111,6 +117,33 @@ def test_solvers_ask_the_shipped_flow_where_no_training_is_kept(context: Context
     measured = CLAIMS["flow-solvers-digits"].measure(context)
     assert measured.curves["euler_cfd"] != measured.curves["midpoint_cfd"]
     assert "the shipped flow" in measured.data
+
+
+def test_guidance_is_chosen_on_validation_images(context: Context, monkeypatch) -> None:
+    seen: list[str] = []
+
+    def scores(samples, real, context):
+        seen.append(real.split)
+        k = len(seen) - 1
+        return {"cfd": (5.0, 3.0, 4.0)[k], "named": (0.9, 0.2, 0.3)[k]}
+
+    monkeypatch.setattr(flow_guidance, "_scores", scores)
+    keep_small_flow(context)
+    measured = CLAIMS["flow-guidance-digits"].measure(context)
+    assert seen == ["val", "val", "test"]
+    assert measured.metrics["guidance"] == 2.0 and measured.metrics["cfd"] == 4.0
+    assert measured.metrics["surest_guidance"] == 1.5
+    assert measured.curves["cfd"] == [5.0, 3.0]
+    assert "the flow of this seed" in measured.data
+
+
+def test_classes_are_asked_in_turn(context: Context) -> None:
+    """Real digits, their classes in turn, are what was asked for; in another order they are not."""
+    test = RECIPES["flow", "digits"].smoke.load("test")
+    first = [int((test.targets == k).nonzero()[0]) for k in range(test.num_classes)]
+    images = test.images[first].repeat(4, 1, 1, 1)
+    assert flow_guidance._scores(images, test, context)["asked_class"] > 0.8
+    assert flow_guidance._scores(images.roll(1, 0), test, context)["asked_class"] < 0.2
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from course_lib.results.claims import (
     digits,
     flow,
     flow_gap,
+    flow_guidance,
     foundation,
     gan_compute,
     generation,
@@ -56,6 +57,7 @@ CLAIMS: dict[str, Claim] = {
         variational,
         flow,
         flow_gap,
+        flow_guidance,
         inversion,
     )
     for claim in part.CLAIMS

@@ -106,6 +106,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "generation-shapes": partial(generation.progress, "shapes"),
     "generation-mnist-long": partial(generation.progress, "mnist-long"),
     "flow-digits-curve": generation.by_images,
+    "flow-guidance-shapes": generation.by_guidance,
 }
 FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider -> frame
     "anchors-threshold": object_frames.anchors,
@@ -127,6 +128,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "codes-digits-sheets": partial(generation.sheets, "digits", generation.CODES),
     "codes-cifar10-sheets": generation.coded,
     "flow-shapes-sheets": partial(generation.sheets, "shapes", generation.FLOWS),
+    "flow-guidance-sheets": generation.guided,
 }
 
 

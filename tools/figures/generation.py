@@ -15,7 +15,7 @@ from course_lib.recipes.generation import DATA
 from course_lib.results import load
 from course_lib.results.claims.generation import LONGER, checkpoint_name
 from tools.figures.comparison import finish
-from tools.figures.drawing import BLUE, GREEN, ORANGE, PURPLE, sheet, ticks
+from tools.figures.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, sheet, ticks
 
 # Each family has a colour, and a mark as the second cue.
 LOOKS = {
@@ -84,6 +84,35 @@ def by_images(folder: Path | None = None) -> Figure:
     return figure
 
 
+BY_GUIDANCE = {  # curve: look
+    "named": {"label": "sure of", "color": PURPLE, "marker": "D"},
+    "precision": {"label": "precision", "color": BLUE, "marker": "o"},
+    "recall": {"label": "recall", "color": ORANGE, "marker": "s"},
+    "coverage": {"label": "coverage", "color": GREEN, "marker": "^"},
+}
+
+
+def by_guidance(folder: Path | None = None) -> Figure:
+    """CFD and four shares on validation shapes against guidance, mean over the seeds."""
+    figure = sheet(300)
+    left, right = figure.subplots(1, 2)
+    result = load("flow-guidance-shapes", folder)
+    looks = {"cfd": {"label": "CFD", "color": INK, "marker": "v"}, **BY_GUIDANCE}
+    for curve, look in looks.items() if result.measured else ():
+        guidance, scores = result.curves("guidance")[0], result.curves(curve)
+        spread = scores.std(0, ddof=1) if len(scores) > 1 else np.full(len(guidance), np.nan)
+        axes = left if curve == "cfd" else right
+        axes.errorbar(guidance, scores.mean(0), spread, **look)
+    for axes in (left, right):
+        axes.set(xscale="log", xlim=(0.9, 9), xlabel="guidance $w$")
+    left.set(title="CFD, validation", ylim=(0, None))
+    right.set(title="share, validation", ylim=(0.5, 1))
+    ticks(left, [1, 1.5, 2, 3, 5, 8], range(0, 9, 2))
+    ticks(right, [1, 1.5, 2, 3, 5, 8], [0.5, 0.6, 0.7, 0.8, 0.9, 1])
+    finish(figure, right, columns=5)
+    return figure
+
+
 def page(images: np.ndarray, gap: int = 2) -> np.ndarray:
     """Lay 64 pictures (64, H, W, C) out as one, eight in a row, on white."""
     num, height, width, channels = images.shape
@@ -125,6 +154,25 @@ def coded(checkpoint: str = "vqvae-cifar10") -> Figure:
     drawn = draw_samples(model, SHEET, seed=0)
     pictures = [page(images.movedim(1, -1).numpy()) for images in (test, again, drawn)]
     titles = ["test photographs", "the same, from their codes", "samples"]
+    return viz.image_grid(pictures, titles=titles, columns=3, scale=1)
+
+
+SHOWN = (1.0, 3.0, 8.0)  # guidances
+
+
+def guided(checkpoint: str = "flow-shapes") -> Figure:
+    """Draw the first 64 samples of one flow, from the same noise, with less and more guidance.
+
+    Args:
+        checkpoint: name or file of a flow with classes, of colour images.
+    """
+    from course_lib.train import draw_samples, load_checkpoint
+
+    model, _ = load_checkpoint(checkpoint)
+    pictures = []
+    for model.guidance in SHOWN:
+        pictures.append(page(draw_samples(model, SHEET, seed=0).movedim(1, -1).numpy()))
+    titles = [f"$w = {guidance:g}$" for guidance in SHOWN]
     return viz.image_grid(pictures, titles=titles, columns=3, scale=1)
 
 

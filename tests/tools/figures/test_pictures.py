@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from course_lib.data import to_float, to_uint8
-from course_lib.models import CodeGenerator, DCGANGenerator
+from course_lib.models import CodeGenerator, DCGANGenerator, Flow
 from course_lib.recipes.generation import DATA
 from course_lib.train import draw_samples, save_checkpoint
 from tools.common import ROOT
 from tools.figures.__main__ import PICTURES
 from tools.figures.failures import WORST, failures
-from tools.figures.generation import coded, page, sheets
+from tools.figures.generation import SHOWN, coded, guided, page, sheets
 from tools.figures.photographs import WORST as WORST_PETS
 from tools.figures.photographs import outlined
 from tools.figures.tasks import TITLES, borders, tasks
@@ -86,6 +86,24 @@ def test_photographs_stand_beside_what_their_codes_keep(tmp_path: Path):
     assert np.abs(again[:32, :32].astype(int) - kept.movedim(0, -1).numpy()).max() <= 1
     sample = draw_samples(model, 64)[0].movedim(0, -1).numpy()
     assert np.array_equal(drawn[:32, :32], sample)
+
+
+def test_one_flow_is_drawn_with_less_and_more_guidance(tmp_path: Path):
+    torch.manual_seed(0)
+    network = {"in_channels": 3, "num_classes": 10, "widths": (8, 12), "heads": 2, "size": 32}
+    arguments = {"network": network, "steps": 2}
+    model = Flow(**arguments).eval()
+    for parameter in model.parameters():  # an untrained one says 0, with any label
+        torch.nn.init.normal_(parameter, std=0.1)
+    card = {"arguments": arguments, "classes": (), "task": "generation"}
+    card |= {"size": (32, 32), "data": "nothing"}
+    path = save_checkpoint(tmp_path / "flow.safetensors", model, card, half=False)
+    figure = guided(str(path))
+    assert [text.get_text() for text in figure.texts] == ["$w = 1$", "$w = 3$", "$w = 8$"]
+    shown = [np.asarray(axes.images[0].get_array())[:32, :32] for axes in figure.axes]
+    for picture, model.guidance in zip(shown, SHOWN, strict=True):
+        assert np.array_equal(picture, draw_samples(model, 64)[0].movedim(0, -1).numpy())
+    assert len({picture.tobytes() for picture in shown}) == 3
 
 
 def test_a_task_without_generators_is_named():

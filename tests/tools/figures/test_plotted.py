@@ -155,10 +155,26 @@ def test_the_flows_curve_beside_those_of_gans_shows_the_results():
         assert (points < [axes.get_xlim()[1], axes.get_ylim()[1]]).all()
 
 
+def test_what_guidance_gains_and_loses_shows_the_results():
+    left, right = drawn("flow-guidance-shapes").axes
+    (run,) = runs("flow-guidance-shapes")
+    curves = run["curves"]
+    names = {"named": "sure of", **{name: name for name in ("precision", "recall", "coverage")}}
+    assert list(error_bars(left)) == ["CFD"]
+    assert list(error_bars(right)) == list(names.values())
+    for axes, shown in ((left, {"cfd": "CFD"}), (right, names)):
+        for curve, label in shown.items():
+            points, _ = error_bars(axes)[label]
+            assert points == pytest.approx(np.stack([curves["guidance"], curves[curve]], axis=1))
+            assert (points > [axes.get_xlim()[0], axes.get_ylim()[0]]).all()
+            assert (points < [axes.get_xlim()[1], axes.get_ylim()[1]]).all()
+
+
 @pytest.mark.parametrize(
     "chart",
     [comparison.compute, comparison.night, comparison.data, comparison.classes,
-     lambda folder: generation.progress("mnist", folder), generation.by_images],
+     lambda folder: generation.progress("mnist", folder), generation.by_images,
+     generation.by_guidance],
 )  # fmt: skip
 def test_without_results_a_chart_says_so(chart, tmp_path):
     assert plotted(chart(tmp_path))["words"].count("not measured yet") == 1

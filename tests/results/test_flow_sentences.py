@@ -8,13 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from inspect import signature
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from course_lib import results
-from course_lib.recipes.flow import PLANE, PLANE_GANS, PLANE_PASSES, PLANE_POINTS, PLANE_STD
+from course_lib.recipes.flow import (
+    PLANE,
+    PLANE_GANS,
+    PLANE_PASSES,
+    PLANE_POINTS,
+    PLANE_STD,
+    RECIPES,
+)
 from course_lib.results.claims.flow import PLANE_DRAWN
+from course_lib.results.claims.flow_guidance import GUIDANCES, NUM_EACH
 from course_lib.train import sample_scores
 
 PAGE = Path(__file__).resolve().parents[2] / "book/comparison-flows.md"
@@ -62,6 +71,24 @@ def named() -> list[float]:
     """The largest share of each kind's samples that the classifier names."""
     metrics = [m for run in runs("digits-named") for m in run["metrics"].items()]
     return [value for name, value in metrics if name.endswith("_named") and name != "real_named"]
+
+
+def measured(kind: str, task: str) -> bool:
+    return results.load(f"{kind}-{task}").measured
+
+
+def guided(name: str) -> list[float]:
+    """A measure on validation shapes, by guidance."""
+    return curve("flow-guidance-shapes", name)
+
+
+def rises(values: list[float]) -> bool:
+    return all(a < b for a, b in pairwise(values))
+
+
+def gain(metric: str) -> float:
+    """What the chosen guidance adds to a share, on test shapes."""
+    return of("flow-guidance-shapes", metric) - of("flow-shapes", metric)
 
 
 SAID = [
@@ -331,6 +358,81 @@ SAID = [
             )
             and of("flow-shapes", "guidance") != 1
             and "asked_class" in runs("flow-shapes")[0]["metrics"]
+        ),
+    ),
+    (
+        "The flows of pictures above, and the one on codes, draw with guidance $w = 1.5$",
+        lambda: (
+            {of(f"{kind}-{task}", "guidance") for kind, task in RECIPES if measured(kind, task)}
+            == {1.5}
+        ),
+    ),
+    (
+        "with six values of $w$. Beside 1,000 validation images they are judged, and one is chosen",
+        lambda: len(GUIDANCES) == 6 and NUM_EACH == 1000,
+    ),
+    (
+        "Left, CFD: a valley, from 3.7 at 1 down to 2.5 at 2 and 3 and up to 4.4 at 8. Right, four "
+        "shares: sure of, rising from 0.8 to 0.91; recall, falling from 0.93 to 0.75; precision "
+        "and coverage, rising a little up to 2 and falling to between 0.6 and 0.65 at 8.",
+        lambda: (
+            [round(x, 1) for x in guided("cfd")][::5] == [3.7, 4.4]
+            and [round(x, 1) for x in guided("cfd")[2:4]] == [2.5, 2.5]
+            and [round(x, 2) for x in guided("named")][::5] == [0.8, 0.91]
+            and [round(x, 2) for x in guided("recall")][::5] == [0.93, 0.75]
+            and all(0.6 < guided(name)[-1] < 0.65 for name in ("precision", "coverage"))
+        ),
+    ),
+    (
+        "**The classifier is sure of more and more; recall falls all the way; precision and "
+        "coverage rise up to $w = 2$ and then fall.**",
+        lambda: (
+            rises(guided("named"))
+            and rises(guided("recall")[::-1])
+            and all(
+                rises(guided(name)[:3]) and rises(guided(name)[2:][::-1])
+                for name in ("precision", "coverage")
+            )
+            and guided("guidance")[2] == 2
+        ),
+    ),
+    (
+        "and is least at $w = {result}`flow-guidance-shapes:guidance:.0f`$, closely before",
+        lambda: (
+            sorted(guided("cfd"))[:2] == [guided("cfd")[3], guided("cfd")[2]]
+            and guided("cfd")[2] < 1.03 * guided("cfd")[3]
+            and guided("guidance")[3] == of("flow-guidance-shapes", "guidance")
+        ),
+    ),
+    (
+        "What is gained is bought with recall and coverage. (CFD of 1,000 samples is larger than "
+        "of 5,000 of the same kind",
+        lambda: (
+            all(gain(name) > 0.04 for name in ("named", "asked_class"))
+            and of("flow-guidance-shapes") < of("flow-shapes")
+            and all(gain(name) < -0.02 for name in ("recall", "coverage"))
+            and abs(gain("precision")) < 0.01
+            and min(guided("cfd")) > of("flow-guidance-shapes")
+        ),
+    ),
+    (
+        "the classifier is sure of {result}`flow-guidance-shapes:surest_named:percent`, the most "
+        "of all.",
+        lambda: (
+            max(guided("named")) == guided("named")[-1]
+            and of("flow-guidance-shapes", "surest_guidance") == guided("guidance")[-1]
+            and of("flow-guidance-shapes", "surest_named") > of("flow-guidance-shapes", "named")
+        ),
+    ),
+    (
+        "precision is the lowest of all six",
+        lambda: min(guided("precision")) == guided("precision")[-1],
+    ),
+    (
+        "What guidance does is measured on one flow, of shapes, with one solver",
+        lambda: (
+            len(runs("flow-guidance-shapes")) == 1
+            and not results.load("flow-guidance-digits").measured
         ),
     ),
     (

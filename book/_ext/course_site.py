@@ -2,7 +2,8 @@
 
 On writing a page: scripts that are unwanted or doubled are dropped, and the header gets buttons
 that download the lab. On reading a page: a displayed equation without a label, a picture without
-alternative text and a second main heading are warnings, which `-W` turns into failures.
+alternative text, a role inside of a formula and a second main heading are warnings; `-W` makes them
+failures.
 
 The directive {pair} NAME shows a figure that `python -m tools.figures` drew, as a {figure} with its
 options and its caption: on a light page book/figures/NAME-light.svg, on a dark one NAME-dark.svg.
@@ -11,6 +12,7 @@ options and its caption: on a light page book/figures/NAME-light.svg, on a dark 
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # Live kernels are not offered. sphinx-thebe adds its script to every page nevertheless.
 UNWANTED_SCRIPTS = ("sphinx-thebe.js", "THEBE_JS_URL")
+
+ROLE = re.compile(r"\{[a-z:]+\}`")  # what Markdown leaves as it is within $...$
 
 
 def clean_scripts(scripts: list[Any]) -> list[Any]:
@@ -108,6 +112,14 @@ def page_faults(document: nodes.document, source: str) -> list[tuple[nodes.Node 
             start = " ".join(equation.astext().split())[:60]
             faults.append(
                 (equation, f"displayed equation without a label: {start!r}; use :label: eq-NAME")
+            )
+    for formula in document.findall(nodes.math):
+        if ROLE.search(formula.astext()):
+            faults.append(
+                (
+                    formula,
+                    f"a role inside of a formula: {formula.astext()!r}; end the formula first",
+                )
             )
     for image in document.findall(nodes.image):
         alt = (image.get("alt") or "").strip()

@@ -35,6 +35,7 @@ def test_scripts_without_thebe_and_inline_ones_once(extension) -> None:
     [
         ("# A\n\n$$ a = b $$", "displayed equation without a label: 'a = b'"),
         ("# A\n\n```{math}\na = b\n```", "displayed equation without a label"),
+        ("# A\n\n$w = {result}`some-claim:seconds:minutes`$", "a role inside of a formula: 'w = {"),
         ("# A\n\n![](x.png)", "picture without alternative text"),
         ("# A\n\n![x.png](x.png)", "picture without alternative text"),
         ("# A\n\ntext\n\n# B\n", "a page has one main heading, this one has 2"),

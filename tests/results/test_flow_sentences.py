@@ -397,7 +397,7 @@ SAID = [
         ),
     ),
     (
-        "and is least at $w = {result}`flow-guidance-shapes:guidance:.0f`$, closely before",
+        "and is least at $w =$ {result}`flow-guidance-shapes:guidance:.0f`, closely before",
         lambda: (
             sorted(guided("cfd"))[:2] == [guided("cfd")[3], guided("cfd")[2]]
             and guided("cfd")[2] < 1.03 * guided("cfd")[3]

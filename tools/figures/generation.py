@@ -105,9 +105,9 @@ def by_guidance(folder: Path | None = None) -> Figure:
         axes.errorbar(guidance, scores.mean(0), spread, **look)
     for axes in (left, right):
         axes.set(xscale="log", xlim=(0.9, 9), xlabel="guidance $w$")
-    left.set(title="CFD, validation", ylim=(0, None))
+    left.set(title="CFD, validation", ylim=(0, 5))
     right.set(title="share, validation", ylim=(0.5, 1))
-    ticks(left, [1, 1.5, 2, 3, 5, 8], range(0, 9, 2))
+    ticks(left, [1, 1.5, 2, 3, 5, 8], range(6))
     ticks(right, [1, 1.5, 2, 3, 5, 8], [0.5, 0.6, 0.7, 0.8, 0.9, 1])
     finish(figure, right, columns=5)
     return figure

@@ -86,6 +86,7 @@ def by_images(folder: Path | None = None) -> Figure:
 
 BY_GUIDANCE = {  # curve: look
     "named": {"label": "sure of", "color": PURPLE, "marker": "D"},
+    "asked_class": {"label": "as asked", "color": INK, "marker": "P"},
     "precision": {"label": "precision", "color": BLUE, "marker": "o"},
     "recall": {"label": "recall", "color": ORANGE, "marker": "s"},
     "coverage": {"label": "coverage", "color": GREEN, "marker": "^"},
@@ -93,11 +94,11 @@ BY_GUIDANCE = {  # curve: look
 
 
 def by_guidance(folder: Path | None = None) -> Figure:
-    """CFD and four shares on validation shapes against guidance, mean over the seeds."""
+    """CFD and five shares on validation shapes against guidance, mean over the seeds."""
     figure = sheet(300)
     left, right = figure.subplots(1, 2)
     result = load("flow-guidance-shapes", folder)
-    looks = {"cfd": {"label": "CFD", "color": INK, "marker": "v"}, **BY_GUIDANCE}
+    looks = {"cfd": {"label": "_CFD", "color": INK, "marker": "v"}, **BY_GUIDANCE}
     for curve, look in looks.items() if result.measured else ():
         guidance, scores = result.curves("guidance")[0], result.curves(curve)
         spread = scores.std(0, ddof=1) if len(scores) > 1 else np.full(len(guidance), np.nan)

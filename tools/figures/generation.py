@@ -95,7 +95,7 @@ BY_GUIDANCE = {  # curve: look
 
 def by_guidance(folder: Path | None = None) -> Figure:
     """CFD and five shares on validation shapes against guidance, mean over the seeds."""
-    figure = sheet(300)
+    figure = sheet(320)
     left, right = figure.subplots(1, 2)
     result = load("flow-guidance-shapes", folder)
     looks = {"cfd": {"label": "_CFD", "color": INK, "marker": "v"}, **BY_GUIDANCE}
@@ -110,7 +110,7 @@ def by_guidance(folder: Path | None = None) -> Figure:
     right.set(title="share, validation", ylim=(0.5, 1))
     ticks(left, [1, 1.5, 2, 3, 5, 8], range(6))
     ticks(right, [1, 1.5, 2, 3, 5, 8], [0.5, 0.6, 0.7, 0.8, 0.9, 1])
-    finish(figure, right, columns=5)
+    finish(figure, right, columns=3)
     return figure
 
 

@@ -165,7 +165,7 @@ def guided(checkpoint: str = "flow-shapes") -> Figure:
     """Draw the first 64 samples of one flow, from the same noise, with less and more guidance.
 
     Args:
-        checkpoint: name or file of a flow with classes, of colour images.
+        checkpoint: name or file of a flow of shapes, with classes.
     """
     from course_lib.train import draw_samples, load_checkpoint
 
@@ -173,8 +173,9 @@ def guided(checkpoint: str = "flow-shapes") -> Figure:
     pictures = []
     for model.guidance in SHOWN:
         pictures.append(page(draw_samples(model, SHEET, seed=0).movedim(1, -1).numpy()))
-    titles = [f"$w = {guidance:g}$" for guidance in SHOWN]
-    return viz.image_grid(pictures, titles=titles, columns=3, scale=1)
+    pictures.append(page(DATA["shapes"].load("test").images[:SHEET].movedim(1, -1).numpy()))
+    titles = [*(f"$w = {guidance:g}$" for guidance in SHOWN), "test images"]
+    return viz.image_grid(pictures, titles=titles, columns=2, scale=1)
 
 
 def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:

@@ -99,8 +99,10 @@ def test_one_flow_is_drawn_with_less_and_more_guidance(tmp_path: Path):
     card |= {"size": (32, 32), "data": "nothing"}
     path = save_checkpoint(tmp_path / "flow.safetensors", model, card, half=False)
     figure = guided(str(path))
-    assert [text.get_text() for text in figure.texts] == ["$w = 1$", "$w = 3$", "$w = 8$"]
-    shown = [np.asarray(axes.images[0].get_array())[:32, :32] for axes in figure.axes]
+    titles = [text.get_text() for text in figure.texts]
+    assert titles == ["$w = 1$", "$w = 3$", "$w = 8$", "test images"]
+    *shown, real = [np.asarray(axes.images[0].get_array())[:32, :32] for axes in figure.axes]
+    assert np.array_equal(real, DATA["shapes"].load("test").images[0].movedim(0, -1).numpy())
     for picture, model.guidance in zip(shown, SHOWN, strict=True):
         assert np.array_equal(picture, draw_samples(model, 64)[0].movedim(0, -1).numpy())
     assert len({picture.tobytes() for picture in shown}) == 3

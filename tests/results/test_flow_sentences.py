@@ -513,6 +513,20 @@ SAID = [
             and of("flow-shapes", "nearest_features") > of("flow-shapes", "nearest_features_test")
         ),
     ),
+    (
+        "at equal widths and blocks and with the same weights as the `UNet2DModel` of the library",
+        lambda: all(
+            run["metrics"]["difference"] < 1e-4 and run["metrics"]["ratio"] < 1.05
+            for run in runs("flow-step-time")
+        ),
+    ),
+    (
+        "On the processor of this measurement, which does not, it takes",
+        lambda: (
+            "no bfloat16" in results.load("flow-step-time").content["hardware"]
+            and of("flow-step-time", "quick_share") > 2
+        ),
+    ),
     ("Flows on CIFAR-10 are not measured yet.", lambda: not results.load("flow-cifar10").measured),
 ]
 

@@ -127,7 +127,7 @@ def test_guidance_is_chosen_on_validation_images(context: Context, monkeypatch) 
         k = len(seen) - 1
         return {"cfd": (5.0, 3.0, 4.0)[k], "named": (0.9, 0.2, 0.3)[k]}
 
-    monkeypatch.setattr(flow_guidance, "_scores", scores)
+    monkeypatch.setattr(flow_guidance, "_judged", scores)
     keep_small_flow(context)
     measured = CLAIMS["flow-guidance-digits"].measure(context)
     assert seen == ["val", "val", "test"]
@@ -142,8 +142,8 @@ def test_classes_are_asked_in_turn(context: Context) -> None:
     test = RECIPES["flow", "digits"].smoke.load("test")
     first = [int((test.targets == k).nonzero()[0]) for k in range(test.num_classes)]
     images = test.images[first].repeat(4, 1, 1, 1)
-    assert flow_guidance._scores(images, test, context)["asked_class"] > 0.8
-    assert flow_guidance._scores(images.roll(1, 0), test, context)["asked_class"] < 0.2
+    assert flow_guidance._judged(images, test, context)["asked_class"] > 0.8
+    assert flow_guidance._judged(images.roll(1, 0), test, context)["asked_class"] < 0.2
 
 
 @pytest.mark.slow

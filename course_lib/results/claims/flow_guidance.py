@@ -24,7 +24,7 @@ NUM_SURE = 2000  # samples of which only the named share is asked
 SCORES = ("cfd", "precision", "recall", "coverage")
 
 
-def _scores(samples: Tensor, real: ImageSet, context: Context) -> dict[str, float]:
+def _judged(samples: Tensor, real: ImageSet, context: Context) -> dict[str, float]:
     """Return what samples (N, C, 32, 32), their classes in turn, are worth beside real images."""
     found = sample_scores(samples, real, num=len(samples), device=context.device)
     share, names = named(samples, real.name)
@@ -53,14 +53,14 @@ def _guided(context: Context, recipe: FlowRecipe) -> Measurement:
     found: list[dict[str, float]] = []
     for model.guidance in asked:
         samples = draw_samples(model, num, seed=context.seed)
-        found.append(_scores(samples, val, context))
+        found.append(_judged(samples, val, context))
     nearest = min(range(len(asked)), key=lambda k: found[k]["cfd"])
     surest = max(range(len(asked)), key=lambda k: found[k]["named"])
 
     # Other noise than that which chose.
     model.guidance = asked[nearest]
     samples = draw_samples(model, context.pick(smoke=32, full=NUM), seed=context.seed + 1)
-    metrics = {"guidance": asked[nearest], **_scores(samples, test, context)}
+    metrics = {"guidance": asked[nearest], **_judged(samples, test, context)}
     model.guidance = asked[surest]
     samples = draw_samples(model, context.pick(smoke=32, full=NUM_SURE), seed=context.seed + 1)
     share, names = named(samples, recipe.data.name)

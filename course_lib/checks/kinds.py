@@ -191,8 +191,8 @@ def shown(
 ) -> list[list[str]]:
     """Show a test each function so many times; return what it says against each, every time.
 
-    The order is random, so that a test that counts learns nothing, and torch's dice are the same
-    each time, so that one with random inputs says the same of the same function.
+    The order is random, so that a test that counts learns next to nothing, and torch's dice are the
+    same each time, so that one with random inputs says the same of the same function.
     """
     said: list[list[str]] = [[] for _ in functions]
     dice = torch.default_generator.get_state()

@@ -22,6 +22,7 @@ from course_lib.recipes.flow import (
     PLANE_STD,
     RECIPES,
 )
+from course_lib.recipes.generation import NUM
 from course_lib.results.claims.flow import PLANE_DRAWN
 from course_lib.results.claims.flow_guidance import GUIDANCES, NUM_EACH, NUM_SURE
 from course_lib.train import sample_scores
@@ -442,6 +443,8 @@ SAID = [
         "precision is the lowest of all six",
         lambda: min(guided("precision")) == guided("precision")[-1],
     ),
+    ("or from 12 steps that cannot follow it.", lambda: of("flow-shapes", "steps") == 12),
+    ("With 5,000 new samples, beside test images:", lambda: NUM == 5000),
     (
         "From $w = 5$ to $w = 8$ ours is sure of more, and yet reads fewer as the class that was "
         "asked for.",

@@ -1,6 +1,6 @@
 """One trained flow drawn with more and more guidance: what pictures gain, and what they lose.
 
-Validation images choose; test images are read once, for the two guidances that were chosen.
+Validation images choose; test images are read once, for the guidance with the least CFD.
 """
 
 from functools import partial
@@ -24,16 +24,17 @@ NUM_SURE = 2000  # samples of which only the named share is asked
 SCORES = ("cfd", "precision", "recall", "coverage")
 
 
+def _read(samples: Tensor, real: ImageSet) -> dict[str, float]:
+    """Return which share of samples (N, C, 32, 32), their classes in turn, a classifier reads."""
+    share, names = named(samples, real.name)
+    wanted = torch.arange(len(samples)) % real.num_classes
+    return {"named": share, "asked_class": (names == wanted).double().mean().item()}
+
+
 def _judged(samples: Tensor, real: ImageSet, context: Context) -> dict[str, float]:
     """Return what samples (N, C, 32, 32), their classes in turn, are worth beside real images."""
     found = sample_scores(samples, real, num=len(samples), device=context.device)
-    share, names = named(samples, real.name)
-    wanted = torch.arange(len(samples)) % real.num_classes
-    return {
-        **{name: found[name] for name in SCORES},
-        "named": share,
-        "asked_class": (names == wanted).double().mean().item(),
-    }
+    return {**{name: found[name] for name in SCORES}, **_read(samples, real)}
 
 
 def _guided(context: Context, recipe: FlowRecipe) -> Measurement:
@@ -48,7 +49,7 @@ def _guided(context: Context, recipe: FlowRecipe) -> Measurement:
     # Channels last: a fifth faster on a processor, the same pictures.
     model.to(pick_device(context.device)).to(memory_format=torch.channels_last)
     _, val, test = recipe.sets(context.root, smoke=context.smoke)
-    num = context.pick(smoke=32, full=NUM_EACH)
+    num, num_test, num_sure = context.pick(smoke=(32, 32, 32), full=(NUM_EACH, NUM, NUM_SURE))
     asked = context.pick(smoke=GUIDANCES[1:3], full=GUIDANCES)
     found: list[dict[str, float]] = []
     for model.guidance in asked:
@@ -57,24 +58,19 @@ def _guided(context: Context, recipe: FlowRecipe) -> Measurement:
     nearest = min(range(len(asked)), key=lambda k: found[k]["cfd"])
     surest = max(range(len(asked)), key=lambda k: found[k]["named"])
 
-    # Other noise than that which chose.
-    model.guidance = asked[nearest]
-    samples = draw_samples(model, context.pick(smoke=32, full=NUM), seed=context.seed + 1)
-    metrics = {"guidance": asked[nearest], **_judged(samples, test, context)}
-    model.guidance = asked[surest]
-    samples = draw_samples(model, context.pick(smoke=32, full=NUM_SURE), seed=context.seed + 1)
-    share, names = named(samples, recipe.data.name)
-    wanted = torch.arange(len(samples)) % test.num_classes
+    def fresh(guidance: float, count: int) -> Tensor:
+        model.guidance = guidance
+        return draw_samples(model, count, seed=context.seed + 1)  # not the noise that chose
+
+    surest_read = _read(fresh(asked[surest], num_sure), test)
     return Measurement(
         metrics={
-            **metrics,
+            "guidance": asked[nearest],
+            **_judged(fresh(asked[nearest], num_test), test, context),
             "surest_guidance": asked[surest],
-            "surest_named": share,
-            "surest_asked_class": (names == wanted).double().mean().item(),
-            "named_val": named(val.images[:num], recipe.data.name)[0],
-            "named_test": named(test.images[: context.pick(smoke=32, full=NUM)], recipe.data.name)[
-                0
-            ],
+            **{f"surest_{name}": share for name, share in surest_read.items()},
+            "named_val": named(val.images[:num], val.name)[0],
+            "named_test": named(test.images[:num_test], test.name)[0],
         },
         curves={
             "guidance": list(asked),
@@ -82,9 +78,9 @@ def _guided(context: Context, recipe: FlowRecipe) -> Measurement:
         },
         data=f"{TITLES[recipe.data.name]} at 32x32, {whose}; curves: {num} samples with each "
         f"guidance beside {num} validation images; scores of the guidance with the least CFD "
-        f"there: {context.pick(smoke=32, full=NUM)} new samples beside test images; surest: the "
+        f"there: {num_test} new samples beside test images; surest: the "
         f"guidance under which a classifier is sure, above {SURE}, of most, and its share of "
-        f"{context.pick(smoke=32, full=NUM_SURE)} new samples",
+        f"{num_sure} new samples",
         fingerprint=test.fingerprint,
     )
 

@@ -141,7 +141,18 @@ def test_a_test_that_counts_its_calls_finds_nothing(check):
     assert [points(seed) for seed in range(8)] == [0] * 8
 
 
-def test_a_test_that_throws_dice_says_the_same_of_the_same_function():
+def test_a_test_that_rejects_whatever_comes_fifth_earns_nothing():
+    """Mostly that is a wrong function; but at its other places the same one is accepted."""
+    for seed in range(10):
+        calls = iter(range(10_000))
+
+        def fifth(iou, calls=calls):
+            assert next(calls) != 4
+
+        assert ALL["examine_iou"](fifth, seed=seed).points == 0
+
+
+def test_a_test_that_throws_dice_earns_nothing():
     def guessing(iou):
         assert torch.rand(()) < 0.5
 
@@ -149,19 +160,21 @@ def test_a_test_that_throws_dice_says_the_same_of_the_same_function():
         assert ALL["examine_iou"](guessing, seed=seed).points == 0
 
 
-def test_a_test_with_random_inputs_need_not_find_the_mistake_every_time():
-    """It learns from inputs that it draws itself; dice that are the same each time do no harm."""
+def test_a_test_with_random_inputs_says_the_same_of_the_same_function():
+    """Its inputs are so small that only some of them tell a wrong function from a right one."""
     check = ALL["examine_iou"]
+    found = []
 
     def drawing(iou):
-        predictions, targets = torch.randint(0, 3, (2, 2, 5, 7))
+        predictions, targets = torch.randint(0, 3, (2, 2, 1, 2))
         wanted = check.of.reference(predictions, targets, 3)
         assert torch.allclose(iou(predictions, targets, 3).double(), wanted, equal_nan=True)
 
-    for seed in range(5):
+    for seed in range(20):
         report = check(drawing, seed=seed)
-        assert report.results[0].passed
-        assert report.points >= 4
+        found.append(report.points)
+        assert report.results[0].passed or "every wrong one" in report.results[0].message
+    assert 2 < sum(found) / 20 < check.points
 
 
 def test_a_test_cannot_see_which_function_it_gets():

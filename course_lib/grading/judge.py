@@ -10,7 +10,7 @@ Must be called in the main thread, whose timer limits the tests.
 What a test cell is worth is what its last line says: a number is partial credit; without one, all
 points unless it raises.
 
-A `Design` is not judged: its network can be used from here (`inside.line.Borrowed`), but work and
+A `Design` is not judged: its network can be used from here (`inside.remote.Borrowed`), but work and
 hidden weights cannot be counted from outside. Its question has `by_hand` set. To judge it, its
 graph has to come over as data (`torch.export`, a list of allowed operations), to be computed here.
 """

@@ -16,7 +16,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from course_lib.checks.guard import untimed
-from course_lib.grading.inside.line import Borrowed, Closed, Function, Line
+from course_lib.grading.inside.channel import Closed
+from course_lib.grading.inside.line import Line
+from course_lib.grading.inside.remote import Borrowed, Function
 from course_lib.grading.kernel import Ended, Kernel
 from course_lib.grading.outputs import error_output
 from course_lib.grading.settings import Settings

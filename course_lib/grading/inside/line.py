@@ -3,17 +3,17 @@
 Both ends are a `Line` over one socket. A call sends its arguments as data (`wire`) and gets a
 value or an error. While it is being answered, the answering side may call back what was lent to it
 in the arguments, so calls nest. What else comes back with an answer: the arguments as they are
-afterwards, which are written into the caller's own (`Line._write_back`), the state of torch's dice,
-and what was printed.
+afterwards, by which the caller's own are changed (`changes`), the state of torch's dice, and what
+was printed.
 
 **Gradients.** Tensors that need one arrive as leaves. The answering side keeps them and its
 results, with the graph in between, as a *node*; the caller attaches its own tensors to the results
-(`_Attach`), and its backward pass asks the node for a vector-Jacobian product, which is itself a
-node: gradients of gradients work, in both directions.
+(`remote.Attach`), and its backward pass asks the node for a vector-Jacobian product, which is
+itself a node: gradients of gradients work, in both directions.
 
-**Networks** are lent with their parameters: the borrower gets a `Borrowed` with the same names,
-owns the numbers, and sends them along with each call; so an optimiser, `state_dict`, `train()` and
-`requires_grad_()` are local, and the lender computes with what it is sent.
+**Networks** are lent with their parameters: the borrower gets a `remote.Borrowed` with the same
+names, owns the numbers, and sends them along with each call; so an optimiser, `state_dict`,
+`train()` and `requires_grad_()` are local, and the lender computes with what it is sent.
 
 The side of the grader sets `strict`: it takes nothing but answers, and calls of what it lent for
 the call in progress; everything has a deadline.
@@ -21,124 +21,33 @@ the call in progress; everything has a deadline.
 
 from __future__ import annotations
 
-import builtins
 import contextlib
-import copy
-import json
-import math
-import select
 import socket
-import struct
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from . import wire
+from .changes import apply_changes, same, states, swapped, unleaved
+from .channel import Channel, Closed
+from .errors import MESSAGE, described, raised
+from .remote import Attach, Borrowed, Function, Node
 from .wire import Decoder, Encoder, Refused
 
-HEADER = struct.Struct(">II")  # bytes of JSON, number of buffers
-LENGTH = struct.Struct(">Q")
-JSON_BYTES = 8 << 20
-BUFFERS = 20_000
 NESTED = 40  # calls in calls
 NODES = 50_000  # kept at a time
 KEPT = 1 << 30  # bytes of tensors in the grader's nodes, during one question
 EXTRA = 2 << 30  # bytes that the grader takes to compute what it lent
-MESSAGE = 2_000  # characters of an error
-BUILTIN_ERRORS = {
-    name: kind
-    for name, kind in vars(builtins).items()
-    if isinstance(kind, type) and issubclass(kind, Exception)
-} | {"SystemExit": SystemExit, "GeneratorExit": GeneratorExit}
+DICE = len(torch.default_generator.get_state())
 
 
-class RemoteError(Exception):
-    """An error of the other side, of a class that is not known here."""
-
-
-class Closed(AssertionError):
-    """The other side is gone, or silent for too long; a test that needs it fails."""
-
-
-class _Attach(torch.autograd.Function):
-    """Puts results that came over the line into the graph of the tensors that were sent."""
-
-    @staticmethod
-    def forward(ctx: Any, line: Any, node: Any, results: list[Tensor], *sent: Tensor) -> Any:
-        ctx.line, ctx.node = line, node
-        ctx.save_for_backward(*sent)
-        return tuple(results)
-
-    @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        found = ctx.line.pull_back(ctx.node, cotangents, ctx.saved_tensors)
-        return (None, None, None, *found)
-
-
-class _Node:
-    """A graph that the other side keeps for us, until nobody here needs it."""
-
-    def __init__(self, line: Line, number: int) -> None:
-        self.line, self.number = line, number
-
-    def __del__(self) -> None:
-        self.line.dropped.append(self.number)
-
-    def __deepcopy__(self, memo: Any) -> _Node:
-        return self
-
-
-class Function:
-    """A function of the other side."""
-
-    def __init__(self, line: Line, number: int, name: str) -> None:
-        """Stand for function `number` of a line."""
-        self._line, self._number, self.__name__ = line, number, name
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Call it, on copies of the arguments; what it changes in them is changed here."""
-        return self._line.call(
-            {"op": "call", "id": self._number}, list(arguments), options, write_back=True
-        )
-
-    def __deepcopy__(self, memo: Any) -> Function:
-        return self
-
-
-class Borrowed(nn.Module):
-    """A network of the other side, or one of its layers, with parameters of its own."""
-
-    _line: Line
-    _number: int
-    _path: str
-
-    def forward(self, *arguments: Any, **options: Any) -> Any:
-        """Compute with the parameters, buffers and modes as they are here."""
-        return self._line.forward(self, list(arguments), options)
-
-    def extra_repr(self) -> str:
-        """Nothing more is known of it."""
-        return ""
-
-    def __deepcopy__(self, memo: Any) -> Borrowed:
-        made = type(self).__new__(type(self))
-        memo[id(self)] = made
-        nn.Module.__init__(made)
-        for name, value in vars(self).items():
-            vars(made)[name] = value if name == "_line" else copy.deepcopy(value, memo)
-        return made
-
-
-class Line:
+class Line(Channel):
     """One end of the line.
 
     Attributes:
         strict: Whether this is the grader's side.
-        deadline: When to stop waiting, by `time.monotonic`; math.inf: never.
         printed: Takes what the other side printed while it answered.
         dropped: Nodes of the other side that are no longer needed here.
     """
@@ -151,15 +60,14 @@ class Line:
         printed: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Take one end of a connection."""
-        self.connection, self.strict, self.printed = connection, strict, printed
-        self.deadline = math.inf
+        super().__init__(connection)
+        self.strict, self.printed = strict, printed
         self.dropped: list[int] = []
         self.broken = False
         self.lent: dict[int, Any] = {}
         self.nodes: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         self.capture: Callable[[], Any] = lambda: contextlib.nullcontext([])
         self.resolve: Callable[[str], Any] | None = None  # the agent's: a name of the notebook
-        self.why: Callable[[], str] = lambda: ""  # the grader's: why the other side is gone
         self._numbers = iter(range(1, 2**62))
         self._depth = 0
         self._kept = 0
@@ -219,7 +127,7 @@ class Line:
             after = decode(answer["after"])
             found = decode.grads.copy()
             decode.grads.clear()
-            self._write_back([arguments, options], after)
+            apply_changes([arguments, options], after)
             for tensor in found:
                 tensor.requires_grad_(False)
         value = decode(answer.get("value"))
@@ -230,11 +138,11 @@ class Line:
         if not flagged or not sent or type(node) is not int or not torch.is_grad_enabled():
             return value
         results = [tensor.detach() for tensor in flagged]
-        attached = _Attach.apply(self, _Node(self, node), results, *sent)
-        return _swapped(value, {id(a): b for a, b in zip(flagged, attached, strict=True)})
+        attached = Attach.apply(self, Node(self, node), results, *sent)
+        return swapped(value, {id(a): b for a, b in zip(flagged, attached, strict=True)})
 
     def pull_back(
-        self, node: _Node, cotangents: Sequence[Tensor], sent: Sequence[Tensor]
+        self, node: Node, cotangents: Sequence[Tensor], sent: Sequence[Tensor]
     ) -> list[Tensor | None]:
         """Ask a node of the other side for a vector-Jacobian product."""
         found = self.call(
@@ -265,11 +173,9 @@ class Line:
         value, after = outcome
         with torch.no_grad():
             for name, tensor in after.items():
-                if name in buffers and not _same(buffers[name], tensor):
+                if name in buffers and not same(buffers[name], tensor):
                     buffers[name].copy_(tensor)
         return value
-
-    # ---- the socket
 
     def _exchange(self, message: dict[str, Any], buffers: list[bytes]) -> tuple[Any, list[bytes]]:
         """Send a request and return its answer, answering what is asked in between."""
@@ -298,67 +204,8 @@ class Line:
         if type(printed) is str and printed:
             self.printed(printed[:MESSAGE])
         if "error" in got:
-            raise _error(got["error"])
+            raise raised(got["error"])
         return got, parts
-
-    def _send(self, message: dict[str, Any], buffers: list[bytes]) -> None:
-        text = json.dumps(message).encode()
-        if len(text) > JSON_BYTES or len(buffers) > BUFFERS:
-            raise AssertionError("too much data for one call")
-        parts = [HEADER.pack(len(text), len(buffers)), text]
-        for data in buffers:
-            parts += [LENGTH.pack(len(data)), data]
-        view = memoryview(b"".join(parts))
-        while view:
-            self._wait(writing=True)
-            try:
-                view = view[self.connection.send(view[: 1 << 20]) :]
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise Closed(self.why() or str(error)) from error
-
-    def _receive(self) -> tuple[dict[str, Any], list[bytes]]:
-        """Read one message; nothing is made of it before its size is known to be small enough."""
-        length, number = HEADER.unpack(self._read(HEADER.size))
-        if length > JSON_BYTES or number > BUFFERS:
-            raise Refused("a message is too large")
-        text, buffers, total = self._read(length), [], 0
-        for _ in range(number):
-            (size,) = LENGTH.unpack(self._read(LENGTH.size))
-            total += size
-            if total > wire.LARGEST + (1 << 16):
-                raise Refused("a message is too large")
-            buffers.append(self._read(size))
-        try:
-            message = json.loads(text.decode())
-        except (ValueError, RecursionError) as error:
-            raise Refused("a message is no JSON") from error
-        if type(message) is not dict:
-            raise Refused("a message is no dictionary")
-        return message, buffers
-
-    def _read(self, size: int) -> bytes:
-        data = bytearray()
-        while len(data) < size:
-            self._wait(writing=False)
-            try:
-                got = self.connection.recv(min(1 << 20, size - len(data)))
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise Closed(self.why() or str(error)) from error
-            if not got:
-                raise Closed(self.why() or "the connection was closed")
-            data += got
-        return bytes(data)
-
-    def _wait(self, *, writing: bool) -> None:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise Closed("no answer in time")
-        either = [self.connection]
-        select.select([] if writing else either, either if writing else [], [], min(left, 1.0))
 
     # ---- answering
 
@@ -397,7 +244,7 @@ class Line:
                     if self.strict and not isinstance(error, Exception):
                         raise  # the grader's own time is over
                     encode = Encoder(self._lend)
-                    reply = {"answers": number, "error": _described(error)}
+                    reply = {"answers": number, "error": described(error)}
             reply["printed"] = "".join(printed)[:MESSAGE]
         finally:
             self._depth = depth
@@ -426,12 +273,12 @@ class Line:
                 return self._forward(request, arguments, decode.grads, encode)
             function = self._lent(request)
             # A leaf cannot be changed in place; a copy of it can, as in the caller's own process.
-            given = _unleaved([arguments, options])
+            given = unleaved([arguments, options])
             value = function(*given[0], **given[1])
             leaves = decode.grads
             reply = {"value": encode(value)}
             outs = encode.grads.copy()
-            reply["after"] = encode(_states(given))
+            reply["after"] = encode(states(given))
             encode.grads = outs
             return self._noted(reply, leaves, outs)
 
@@ -458,7 +305,7 @@ class Line:
             raise ValueError("the network's layers are not those that were lent")
         for part, mode in zip(layers, modes, strict=True):
             part.training = mode is True
-        given = _unleaved([arguments, options])
+        given = unleaved([arguments, options])
         state = {**parameters, **buffers}
         value = torch.func.functional_call(layer, state, tuple(given[0]), given[1])
         reply = {"value": encode((value, {k: b.detach() for k, b in buffers.items()}))}
@@ -558,125 +405,6 @@ class Line:
         vars(layer).update(_line=self, _number=number, _path=spec["path"])
         return layer
 
-    def _write_back(self, given: Any, after: Any) -> None:
-        """Write what the other side made of the arguments into the caller's own."""
-        if isinstance(given, Tensor):
-            if not isinstance(after, Tensor):
-                return
-            if given.grad_fn is not None and not after.requires_grad and torch.is_grad_enabled():
-                given.detach_()
-            with torch.no_grad():
-                if given.shape != after.shape and given.dtype == after.dtype:
-                    given.data = after.detach()
-                elif given.dtype == after.dtype and not _same(given, after):
-                    given.copy_(after)
-        elif isinstance(given, list) and isinstance(after, list):
-            if len(given) == len(after):
-                for index, (old, new) in enumerate(zip(given, after, strict=True)):
-                    if _scalar(old) and _scalar(new):
-                        given[index] = new
-                    else:
-                        self._write_back(old, new)
-            else:
-                given[:] = after
-        elif isinstance(given, tuple) and isinstance(after, tuple):
-            for old, new in zip(given, after, strict=False):
-                self._write_back(old, new)
-        elif isinstance(given, dict) and isinstance(after, dict):
-            if given.keys() != after.keys():
-                given.clear()
-                given.update(after)
-            for key, old in given.items():
-                if _scalar(old) and _scalar(after[key]):
-                    given[key] = after[key]
-                else:
-                    self._write_back(old, after[key])
-        elif isinstance(given, nn.Module) and isinstance(after, dict):
-            _load(given, after)
-        elif isinstance(given, np.ndarray) and isinstance(after, np.ndarray):
-            fits = given.shape == after.shape and given.dtype == after.dtype
-            given[...] = after if fits else given
-
-
-def _unleaved(value: Any) -> Any:
-    """The same, with a copy in the place of each leaf: a copy can be changed in place."""
-    if isinstance(value, Tensor):
-        return value.clone() if value.requires_grad and value.is_leaf else value
-    if type(value) in (list, tuple):
-        return type(value)(_unleaved(item) for item in value)
-    if type(value) is dict:
-        return {key: _unleaved(item) for key, item in value.items()}
-    return value
-
-
-def _states(value: Any) -> Any:
-    """The arguments as they are now: of a borrowed network its state."""
-    if isinstance(value, Borrowed):
-        return {
-            "parameters": {
-                name: (p.detach(), p.grad, bool(p.requires_grad))
-                for name, p in value.named_parameters()
-            },
-            "buffers": {name: b.detach() for name, b in value.named_buffers()},
-            "modes": [bool(layer.training) for layer in value.modules()],
-        }
-    if type(value) in (list, tuple):
-        return type(value)(_states(item) for item in value)
-    if type(value) is dict:
-        return {key: _states(item) for key, item in value.items()}
-    return None if callable(value) else value
-
-
-def _load(module: nn.Module, state: dict[str, Any]) -> None:
-    """Give a network the state that `_states` made of its borrowed twin."""
-    parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
-    with torch.no_grad():
-        for name, (value, gradient, needs) in state.get("parameters", {}).items():
-            own = parameters.get(name)
-            if own is None or not isinstance(value, Tensor) or not _fits(own, value):
-                continue
-            if not _same(own, value):
-                own.copy_(value)
-            fits = isinstance(gradient, Tensor) and _fits(own, gradient)
-            own.grad = gradient.detach().clone() if fits else None
-            if own.is_floating_point():
-                own.requires_grad_(needs is True)
-        for name, value in state.get("buffers", {}).items():
-            stored = buffers.get(name)
-            if stored is None or not isinstance(value, Tensor) or not _fits(stored, value):
-                continue
-            if not _same(stored, value):
-                stored.copy_(value)
-    layers, modes = list(module.modules()), state.get("modes")
-    if isinstance(modes, list) and len(modes) == len(layers):
-        for layer, mode in zip(layers, modes, strict=True):
-            layer.training = mode is True
-
-
-def _fits(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors hold the same numbers; NaN is NaN."""
-    a, b = a.detach(), b.detach()
-    return bool(((a == b) | ((a != a) & (b != b))).all())
-
-
-def _scalar(value: Any) -> bool:
-    return value is None or type(value) in (bool, int, float, str, complex)
-
-
-def _swapped(value: Any, new: dict[int, Tensor]) -> Any:
-    """The same, with other tensors in the place of some."""
-    if isinstance(value, Tensor):
-        return new.get(id(value), value)
-    if type(value) in (list, tuple):
-        return type(value)(_swapped(item, new) for item in value)
-    if type(value) is dict:
-        return {key: _swapped(item, new) for key, item in value.items()}
-    return value
-
 
 def _dice(buffers: list[bytes]) -> int:
     """Add the state of torch's dice to a message."""
@@ -690,37 +418,6 @@ def _set_dice(place: Any, buffers: list[bytes]) -> None:
         state = torch.frombuffer(bytearray(buffers[place]), dtype=torch.uint8)
         with contextlib.suppress(RuntimeError):
             torch.default_generator.set_state(state)
-
-
-DICE = len(torch.default_generator.get_state())
-
-
-def _described(error: BaseException) -> dict[str, str]:
-    kinds = [kind.__name__ for kind in type(error).__mro__]
-    base = next((name for name in kinds if name in BUILTIN_ERRORS), "")
-    try:
-        text = str(error)
-    except BaseException:
-        text = "an error that cannot be shown"
-    return {"type": kinds[0][:60], "base": base, "text": text[:MESSAGE]}
-
-
-def _error(described: Any) -> BaseException:
-    """The error that the other side described."""
-    if type(described) is not dict:
-        raise Refused("an error that is none")
-    name, base, text = (str(described.get(key, ""))[:MESSAGE] for key in ("type", "base", "text"))
-    kind: Any = BUILTIN_ERRORS.get(name)
-    if kind is None:
-        parent = BUILTIN_ERRORS.get(base, RemoteError)
-        if not issubclass(parent, Exception) or parent in (UnicodeDecodeError, UnicodeEncodeError):
-            parent = RemoteError
-        kind = type(name if name.isidentifier() else "Error", (parent,), {})
-    try:
-        made: BaseException = kind(text) if text else kind()
-        return made
-    except TypeError:  # it wants more than a text
-        return RemoteError(f"{name}: {text}")
 
 
 @contextlib.contextmanager

@@ -131,10 +131,28 @@ SAID = [
         ),
     ),
     (
-        "**The VAE-GAN draws the best digits, and the VAE the worst.**",
+        "**By CFD the VAE-GAN draws the best digits, and the VAE the worst.**",
         lambda: (
             max(runs("vaegan-digits")) < min(min(runs(n)) for n in rest("digits", "vaegan"))
             and min(runs("vae-digits")) > max(max(runs(n)) for n in rest("digits", "vae"))
+        ),
+    ),
+    (
+        "(By precision StyleGAN2 is level with it, by recall DCGAN is ahead.)",
+        lambda: (
+            min(runs("vaegan-digits", "precision"))
+            < of("stylegan-digits", "precision")
+            < max(runs("vaegan-digits", "precision"))
+            and of("dcgan-digits", "recall") > max(runs("vaegan-digits", "recall"))
+        ),
+    ),
+    (
+        "the VQ-VAE has fewer weights in all, but needs more of them to draw",
+        lambda: (
+            of("vqvae-digits", "parameters")
+            < min(of(f"{k}-digits", "parameters") for k in KINDS if k != "vqvae")
+            and of("vqvae-digits", "generator_parameters")
+            > max(of(f"{k}-digits", "generator_parameters") for k in KINDS if k != "vqvae")
         ),
     ),
     (

@@ -54,7 +54,7 @@ CAUSES = [
     (
         r"No matching distribution|ResolutionImpossible",
         "Some package has no version that suits this computer and this Python. The course is made\n"
-        "for Python 3.11 to 3.13 on 64-bit Linux, macOS or Windows: choose one, for example with\n"
+        "for Python 3.10 to 3.13 on 64-bit Linux, macOS or Windows: choose one, for example with\n"
         "make setup PYTHON=python3.12",
     ),
 ]
@@ -83,7 +83,8 @@ def check_disk(folder, needed_gb):
         raise SetupError(
             f"Only {free:.1f} GB are free on the disk of {folder}, and the environment needs "
             f"{needed_gb:g} GB (PyTorch is most of it). Free some space, or put the environment on "
-            "another disk: make setup VENV=/path/on/a/larger/disk"
+            "another disk: make setup VENV=/path/on/a/larger/disk, and the same VENV=... with "
+            "every later make"
         )
 
 

@@ -390,7 +390,7 @@ class ResultsDetails(_ClaimsDirective):
         table = _table(head, [row[: len(head)] for row in rows])
         section += _folded(_count(len(rows), "metric") + _runs_word(result), [table])
         published = [
-            [peer["text"], f"{peer['value']:g}", _source(peer["source"]), peer["reason"]]
+            [peer["text"], _published(peer["value"]), _source(peer["source"]), peer["reason"]]
             for peer in content.get("published", [])
         ]
         if published:
@@ -483,6 +483,11 @@ def _source(text: str) -> nodes.Node | str:
     """Where a published number stands: words, or an address, as a link that leaves room."""
     host = urlsplit(text).hostname
     return nodes.reference("", host, refuri=text) if host else text
+
+
+def _published(value: float) -> str:
+    """A published number; below 1 it is a share, shown as ours are."""
+    return f"{100 * value:.1f} %" if 0 < value < 1 else f"{value:g}"
 
 
 def _table(head: list[str], rows: list[list[nodes.Node | str]]) -> nodes.container:

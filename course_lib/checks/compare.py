@@ -19,6 +19,23 @@ def call(function: Any, arguments: tuple) -> Any:
     return function(*arguments)
 
 
+def whole_numbers(function: Any, arguments: tuple) -> Any:
+    """The probe where integers are wanted: a float tensor with the same numbers is not right.
+
+    Raises:
+        AssertionError: The result is a tensor of another kind.
+    """
+    got = function(*arguments)
+    if isinstance(got, Tensor):
+        _assert_integers(got, "the result")
+    return got
+
+
+def _assert_integers(value: Tensor, what: str) -> None:
+    if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
+        raise AssertionError(f"{what} has dtype {value.dtype}, wanted integers: torch.int64, say")
+
+
 def one_number(function: Any, arguments: tuple) -> Any:
     """The probe where "a tensor with one number" is wanted: the shapes () and (1,) are both one."""
     got = function(*arguments)
@@ -94,6 +111,8 @@ def wholes(value: Any, number: int, what: str = "the result") -> list[int]:
         raise AssertionError(f"{what} is a {type(value).__name__}, wanted {number} whole numbers")
     if len(value) != number:
         raise AssertionError(f"{what} has {len(value)} numbers, wanted {number}")
+    if isinstance(value, Tensor):
+        _assert_integers(value, what)
     return [whole(item, f"number {i + 1} of {what}") for i, item in enumerate(value)]
 
 
@@ -105,6 +124,8 @@ def pair(value: Any, what: str) -> tuple[Any, Any]:
     """
     if value is None:
         raise AssertionError("the result is None: is the `return` missing?")
+    if isinstance(value, Tensor) and value.shape == (2,):
+        return value[0], value[1]
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise AssertionError(f"return {what}; got {type(value).__name__}")
     return value[0], value[1]

@@ -82,7 +82,7 @@ class Report:
             lines.append("  Your code printed:")
             lines += [f"    {line}" for line in self.printed.splitlines()]
         if self._inputs_matter:
-            lines.append(f"  The same inputs again: seed={self.seed}")
+            lines.append(f"  To repeat this, call the check with seed={self.seed} as well.")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -104,7 +104,8 @@ class Report:
         if self.printed:
             parts.append(f"<p>Your code printed:</p><pre>{html.escape(self.printed)}</pre>")
         if self._inputs_matter:
-            parts.append(f"<p>The same inputs again: <code>seed={self.seed}</code></p>")
+            repeat = f"<code>seed={self.seed}</code>"
+            parts.append(f"<p>To repeat this, call the check with {repeat} as well.</p>")
         return "".join(parts)
 
 

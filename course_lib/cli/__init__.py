@@ -54,7 +54,7 @@ EXAMPLES = """\
   course grade unet --course my-course
   course feedback unet --course my-course
   course export unet --course my-course --format moodle"""
-LISTED = "\n".join(f"  {name:10s} {purpose}" for name, purpose in COMMANDS.items())
+LISTED = "\n".join(f"  {name:14s} {purpose}" for name, purpose in COMMANDS.items())
 HELP = f"""\
 usage: course COMMAND ...        course COMMAND --help tells a command's options
 

@@ -40,6 +40,7 @@ from course_lib.ops.solvers import (
     guided,
     path_log_density,
     solve,
+    solve_sde,
     time_steps,
 )
 from course_lib.ops.watershed import watershed
@@ -83,6 +84,7 @@ __all__ = [
     "sample_balanced",
     "soft_nms",
     "solve",
+    "solve_sde",
     "target",
     "time_steps",
     "watershed",

@@ -258,20 +258,25 @@ def optimal_velocity(x: Tensor, t: Tensor, points: Tensor, path: str = "straight
     return convert(image, x, t, given="image", wanted="velocity", path=path)
 
 
-def pair_by_transport(noise: Tensor, images: Tensor) -> Tensor:
+def pair_by_transport(noise: Tensor, images: Tensor, labels: Tensor | None = None) -> Tensor:
     """Return which noise goes with which image so that the squared ways are shortest in sum.
 
-    ``noise[order]`` goes with ``images``. The batch is on the CPU while SciPy pairs it. Source:
-    Tong et al., arXiv:2302.00482; Pooladian et al., arXiv:2304.14772.
+    ``noise[order]`` goes with ``images``. With labels, the noises of each label stay with its
+    images, so that noise given the label remains normal. The batch is on the CPU while SciPy pairs
+    it. Source: Tong et al., arXiv:2302.00482; Pooladian et al., arXiv:2304.14772.
 
     Args:
         noise: (B, ...).
         images: (B, ...).
+        labels: (B,) of the images, if a network will be told them.
 
     Returns:
         (B,) int64, on the images' device.
     """
     ways = torch.cdist(images.flatten(1).float().cpu(), noise.flatten(1).float().cpu()).square()
+    if labels is not None:
+        names = labels.cpu()
+        ways[names[:, None] != names] = math.inf  # SciPy never takes such a pair
     _, order = linear_sum_assignment(ways.numpy())
     return torch.from_numpy(order).to(images.device)
 

@@ -1,13 +1,15 @@
 """Ways from noise to data: solvers of dx/dt = velocity(x, t), and the two samplers of diffusions.
 
 Times go from 0 (noise) to 1 (data), or from 1 to 0 where a sample is led back to its noise.
-`euler`, `midpoint` and `heun` solve any such equation; `ddim` and `ancestral` ask for the clean
-image at each step and mix it with what is left of the noise.
+`euler`, `midpoint` and `heun` solve any such equation; `solve_sde` adds noise on the way, and the
+pull that makes up for it; `ddim` and `ancestral` ask for the clean image at each step and mix it
+with what is left of the noise.
 
 Source: Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I", section II.1
 (midpoint, Heun); Song, Meng and Ermon, arXiv:2010.02502, equation 12 (DDIM); Ho, Jain and Abbeel,
 arXiv:2006.11239, algorithm 2 (ancestral sampling); Karras et al., arXiv:2206.00364, algorithm 1
-(Heun with an Euler step at the end); Ho and Salimans, arXiv:2207.12598 (guidance); Chen et al.,
+(Heun with an Euler step at the end); Song et al., arXiv:2011.13456, section 4, and Karras et al.,
+equation 6 (noise on the way); Ho and Salimans, arXiv:2207.12598 (guidance); Chen et al.,
 arXiv:1806.07366, and Grathwohl et al., arXiv:1810.01367 (likelihood along the path).
 """
 
@@ -18,10 +20,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from course_lib.ops.paths import coefficients, convert
+from course_lib.ops.paths import check_path, check_times, coefficients, convert
 
 Field = Callable[[Tensor, Tensor], Tensor]  # (x (B, ...), t scalar) -> (B, ...)
 Seen = Callable[[Tensor, Tensor], None]  # told each state and its time
+Strength = float | Callable[[float], float]  # of the noise on the way, g; or what it is at t
 SOLVERS = ("euler", "midpoint", "heun")
 SAMPLERS = (*SOLVERS, "ddim", "ancestral")
 CALLS = {"euler": 1, "midpoint": 2, "heun": 2, "ddim": 1, "ancestral": 1}  # of the field, a step
@@ -86,6 +89,65 @@ def solve(
         if seen is not None:
             seen(x, times[number + 1])
     return x
+
+
+def solve_sde(
+    field: Field,
+    x: Tensor,
+    times: Tensor,
+    *,
+    noise: Strength,
+    path: str = "straight",
+    generator: torch.Generator | None = None,
+    seen: Seen | None = None,
+) -> Tensor:
+    """Follow a velocity with noise on the way, by Euler-Maruyama steps.
+
+    With the exact velocity the density at each time is the same for every noise, up to an error in
+    proportion to the steps; with ``noise=0`` this is `solve` by Euler. The score is computed from
+    the velocity, so an error of the velocity is one of the score too, and near t = 1 a larger one.
+
+    Args:
+        field: the velocity (B, ...) at x (B, ...) and t (a scalar).
+        x: (B, ...), where the way begins.
+        times: (steps + 1,), rising, in [0, 1].
+        noise: its strength g, at least 0: a step of length h adds the variance g² h. A number, or a
+            function of t, which is asked at the beginning of each step.
+        path: one of `course_lib.ops.PATHS`, that of the velocity.
+        generator: of the noise.
+        seen: is told each state and its time.
+
+    Raises:
+        ValueError: for times that are fewer than two, do not rise or leave [0, 1]; for a negative
+            noise; for another path.
+
+    Source: eq-flow-sde; arXiv:2011.13456, section 4.
+    """
+    check_path(path)
+    check_order(times)
+    check_times(times)
+    if bool(times[0] > times[-1]):
+        raise ValueError("times fall; noise on the way leads from 0 to 1. Back, use `solve`.")
+    if seen is not None:
+        seen(x, times[0])
+    for t, after in zip(times[:-1], times[1:], strict=True):
+        g, h = _strength(noise, float(t)), after - t
+        velocity = field(x, t)
+        score = convert(velocity, x, t, given="velocity", wanted="score", path=path)
+        drift = velocity + g**2 / 2 * score  # eq-flow-sde
+        z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        x = x + h * drift + g * h.sqrt() * z
+        if seen is not None:
+            seen(x, after)
+    return x
+
+
+def _strength(noise: Strength, t: float) -> float:
+    """Return the noise's strength at a time."""
+    g = noise(t) if callable(noise) else noise
+    if not 0 <= g < math.inf:
+        raise ValueError(f"noise is {g} at t = {t:.4g}; a strength is a number from 0 up.")
+    return g
 
 
 def ddim(
@@ -260,17 +322,36 @@ def divergence(
     return velocity.detach(), spread.detach()
 
 
-def time_steps(steps: int, start: float = 0.0, end: float = 1.0) -> Tensor:
-    """Return times (steps + 1,) at equal distances.
+def time_steps(steps: int, start: float = 0.0, end: float = 1.0, *, shift: float = 1.0) -> Tensor:
+    """Return times (steps + 1,): at equal distances, or more of them near one end.
+
+    Args:
+        steps: how many.
+        start: the first time.
+        end: the last one.
+        shift: the steps are equal in a time in which (1 - t) / t, the noise for each unit of image
+            on the straight path, is smaller by this factor. Above 1: shorter steps near noise;
+            below 1: near data.
 
     Raises:
-        ValueError: for fewer than one step, or times outside [0, 1].
+        ValueError: for fewer than one step, times outside [0, 1], or a shift that is not positive
+            and finite.
+
+    Source: eq-time-shift; arXiv:2403.03206, "Resolution-dependent shifting", time turned round.
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; there must be at least one.")
     if not (0 <= start <= 1 and 0 <= end <= 1) or start == end:
         raise ValueError(f"The way goes from {start} to {end}; both lie in [0, 1] and differ.")
-    return torch.linspace(start, end, steps + 1)
+    if not 0 < shift < math.inf:
+        raise ValueError(f"shift is {shift}; it must be above 0 and finite. 1: equal steps.")
+    if shift == 1:
+        return torch.linspace(start, end, steps + 1)
+    # Equal steps between the two times that the shift leads to start and end.
+    first, last = (shift * time / (shift * time + 1 - time) for time in (start, end))
+    equal = torch.linspace(first, last, steps + 1, dtype=torch.float64)
+    times = equal / (equal + shift * (1 - equal))  # eq-time-shift
+    return times.to(torch.get_default_dtype())
 
 
 def check_order(times: Tensor) -> None:

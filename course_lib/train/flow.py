@@ -123,7 +123,8 @@ def train_flow(
             data = model.encode(images)  # the images themselves, or their codes
             noise = torch.randn_like(data)
             if config.transport:
-                noise = noise[pair_by_transport(noise, data)]
+                within = labels if model.num_classes else None
+                noise = noise[pair_by_transport(noise, data, within)]
             t = draw_times(len(data), config.times, data.device)
             told = drop(labels, config.drop_labels) if model.num_classes else None
             x = mix(data, noise, t, model.path)

@@ -42,7 +42,8 @@ class FlowConfig(Config):
         times: "uniform", or "logit-normal" (more of the middle, arXiv:2403.03206, section 3.1).
         weight: over times: "plain", the squared error of what the network says; or "min-snr", that
             of the image times the signal-to-noise ratio, at most 5 (arXiv:2303.09556).
-        transport: pair the noise of a batch with its images so that ways are short.
+        transport: pair the noise of a batch with its images so that ways are short; within each
+            class, where the model has classes.
         drop_labels: share of the images, each by itself, whose class is not told; guidance needs
             some.
         ema_images: half-life, in images, of the averaged model that is kept; ``None``: the last

@@ -30,7 +30,8 @@ class PointFlowConfig(Config):
         lr: learning rate of Adam, which falls to 0 along a quarter of a wave.
         path: from noise to data, one of `course_lib.ops.PATHS`.
         predicts: what the network says, one of `course_lib.ops.TARGETS`.
-        transport: pair the noise of a batch with its points so that ways are short.
+        transport: pair the noise of a batch with its points so that ways are short; within each
+            class, where the network has classes.
         ema: decay of the averaged weights that are kept.
         seed: of batches, times and noise. The network's weights are drawn before, by whoever makes
             it.
@@ -111,7 +112,7 @@ def train_point_flow(
         data, told = points[chosen], None if names is None else names[chosen]
         noise = torch.randn(len(data), 2, generator=rng, device=device)
         if config.transport:
-            noise = noise[pair_by_transport(noise, data)]
+            noise = noise[pair_by_transport(noise, data, told)]
         t = torch.rand(len(data), generator=rng, device=device)
         wanted = target(data, noise, t, config.predicts, config.path)
         loss = (network(mix(data, noise, t, config.path), t, told) - wanted).square().mean()

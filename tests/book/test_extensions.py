@@ -187,6 +187,16 @@ def test_a_long_address_leaves_room_for_the_reason(render, results) -> None:
     assert link.text == "example.org"
 
 
+@pytest.mark.parametrize(("value", "shown"), [(0.9401, "94.0 %"), (28.95, "28.95"), (4, "4")])
+def test_a_published_share_is_shown_as_ours_are(render, results, value, shown) -> None:
+    path = results / "some-claim.json"
+    content = json.loads(path.read_text())
+    content["published"] = [{**content["published"][0], "value": value}]
+    path.write_text(json.dumps(content))
+    html, _ = render("# A\n\n```{results-details} all\n```")
+    assert shown in {cell.text.strip() for cell in BeautifulSoup(html, "html.parser")("td")}
+
+
 def test_a_page_is_rendered_again_when_its_result_appears(render, results) -> None:
     page = "# A\n\n{result}`waiting:test_accuracy:percent`"
     assert "not measured yet" in render(page)[0]

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.checks.compare import assert_close, gradient_at, one_number, whole, wholes
+from course_lib.checks.compare import (
+    assert_close,
+    gradient_at,
+    one_number,
+    pair,
+    whole,
+    whole_numbers,
+    wholes,
+)
 from course_lib.checks.core import Check
 
 
@@ -288,6 +296,24 @@ def test_whole_numbers():
     for value in (3, np.int64(3), torch.tensor(3), (1,), {1, 2}, "12", None):
         with pytest.raises(AssertionError, match="wanted 2"):
             wholes(value, 2)
+
+
+def test_a_tensor_of_floats_is_no_answer_in_whole_numbers():
+    with pytest.raises(AssertionError, match="torch.float32, wanted integers"):
+        wholes(torch.tensor([1.0, 2.0]), 2)
+    for value in (torch.ones(2, 3), torch.ones(2, 3) > 0):
+        with pytest.raises(AssertionError, match="wanted integers"):
+            whole_numbers(lambda value=value: value, ())
+    assert whole_numbers(lambda: torch.ones(2, dtype=torch.uint8), ()).shape == (2,)
+    assert whole_numbers(lambda: [1.0], ()) == [1.0]  # no tensor: that is said elsewhere
+
+
+def test_a_pair():
+    for value in ((3, 4), [3, 4], torch.tensor([3, 4])):
+        assert pair(value, "two numbers") == (3, 4)
+    for value in (3, (1, 2, 3), torch.ones(2, 3), torch.ones(3), None):
+        with pytest.raises(AssertionError):
+            pair(value, "two numbers")
 
 
 def test_one_number():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+import time
+from functools import cache, partial
 
 import pytest
 import torch
@@ -106,6 +107,25 @@ def test_nothing_is_run_before_an_answer_is_committed():
     assert guess.attempts == []
     with pytest.raises(RuntimeError, match="seen too early"):
         guess(lambda: "a")
+
+
+def test_the_run_is_not_in_the_time_of_the_answer():
+    def run():
+        time.sleep(0.6)
+        return Outcome("b", "It was b.")
+
+    guess = predict(cache(run))
+    guess.seconds = 0.3
+    assert guess(lambda: "b").points == 3
+
+
+def test_no_hint_for_an_answer_that_is_not_committed():
+    guess = predict(lambda: Outcome(4, "It was 4."))
+    guess.choices = range(1, 9)
+    guess.wrong(1, "One is too few.")
+    assert guess(lambda: 1).hint == "One is too few."
+    report = guess(lambda: True)  # it is equal to 1
+    assert (report.hint, report.mistake) == (None, None)
 
 
 def test_a_number_may_be_predicted():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.cli import COMMANDS, EXAMPLES, parse
+from course_lib.cli import COMMANDS, EXAMPLES, LISTED, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDS_FOR = {
@@ -54,3 +54,9 @@ def test_a_command_that_is_shown_can_be_given(command: str) -> None:
 def test_the_pages_are_searched() -> None:
     places = set(shown().values())
     assert {"EXAMPLES", "README.md", "CONTRIBUTING.md", "book/install.md"} <= places
+
+
+def test_the_purposes_of_all_commands_stand_below_each_other():
+    lines = LISTED.splitlines()
+    assert len(lines) == len(COMMANDS)
+    assert len({line.index(COMMANDS[line.split()[0]]) for line in lines}) == 1

@@ -8,7 +8,7 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
-from course_lib.ops import ddim, guided, path_log_density, solve
+from course_lib.ops import ddim, guided, path_log_density, solve, solve_sde
 
 M, C = 2.0, 0.5  # the chapter's bell
 
@@ -119,6 +119,124 @@ def test_every_strength_has_the_same_densities(strength):
     for t, (mean, variance) in zip(times, way.y.T, strict=True):
         assert mean == pytest.approx(t * M, abs=1e-6)
         assert variance == pytest.approx((t * C) ** 2 + (1 - t) ** 2, abs=1e-6)
+
+
+PLANE = np.array([[2.0, -1.0], [-1.5, 0.5], [0.0, 2.0]])  # three bells, all of deviation C
+SHARES = np.array([0.5, 0.3, 0.2])
+
+
+def plane_score(t, x):
+    """The score of the three bells at x (B, 2), and its variance along an axis."""
+    variance = (t * C) ** 2 + (1 - t) ** 2
+    away = t * PLANE - x[:, None]
+    bells = SHARES * np.exp(-(away**2).sum(-1) / 2 / variance)
+    return ((bells / bells.sum(1, keepdims=True))[..., None] * away).sum(1) / variance
+
+
+def plane_velocity(t, x):
+    """The marginal velocity, by the denoiser: Tweedie's formula on the straight path."""
+    if t == 0:
+        return SHARES @ PLANE - x
+    return ((x + (1 - t) ** 2 * plane_score(t, x)) / t - x) / (1 - t)
+
+
+@pytest.mark.equation("eq-flow-sde-drift")
+def test_the_drift_from_the_velocity_alone():
+    """Against the slope of the log density by differences; and what an error of u becomes."""
+    x, h = np.array([[0.3, -0.8], [1.1, 0.6]]), 1e-5
+
+    def log_plane(t, at):
+        std = math.sqrt((t * C) ** 2 + (1 - t) ** 2)
+        return np.log(sum(w * norm.pdf(at, t * m, std).prod(1) for w, m in zip(SHARES, PLANE)))  # noqa: B905
+
+    for t, g in ((0.3, 0.8), (0.8, 1.7)):
+        slopes = [(log_plane(t, x + h * e) - log_plane(t, x - h * e)) / (2 * h) for e in np.eye(2)]
+        u = plane_velocity(t, x)
+        left = u + g**2 / 2 * np.stack(slopes, 1)
+        assert u + g**2 / 2 * (t * u - x) / (1 - t) == pytest.approx(left, abs=1e-6)
+        wrong = u + 0.3
+        off = wrong + g**2 / 2 * (t * wrong - x) / (1 - t) - left
+        assert off == pytest.approx((1 + g**2 / 2 * t / (1 - t)) * 0.3, abs=1e-6)
+    # The chapter's numbers.
+    assert (0.5 * field(0.5, 1.5) - 1.5) / 0.5 == pytest.approx(-1.6)
+    assert pytest.approx(-1.6) == -(1.5 - 0.5 * M) / ((0.5 * C) ** 2 + 0.5**2)
+    assert field(0.5, 1.5) - 1.6 / 2 == pytest.approx(0.6)
+    assert math.sqrt(0.01) == pytest.approx(0.1)
+
+
+def by_torch(velocity):
+    """As the package asks: tensors, and the time last."""
+    return lambda x, t: torch.from_numpy(velocity(float(t), x.numpy()))
+
+
+@pytest.mark.equation("eq-flow-sde")
+@pytest.mark.parametrize("strength", [0.0, 1.0, 2.0])
+def test_the_package_draws_the_same_densities_for_every_strength(strength):
+    """Three bells in the plane at three times: means, covariances, and shares below a place."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(6000, 2, generator=generator, dtype=torch.float64)
+    shots = {}
+    solve_sde(
+        by_torch(plane_velocity),
+        x,
+        torch.linspace(0, 1, 401, dtype=torch.float64),
+        noise=strength,
+        generator=generator,
+        seen=lambda x, t: shots.update({round(float(t), 4): x.numpy()}),
+    )
+    way = np.array([0.8, 0.6])  # the shares are looked at along it
+    for t in (0.4, 0.75, 1.0):
+        seen, variance = shots[t], (t * C) ** 2 + (1 - t) ** 2
+        mean = t * SHARES @ PLANE
+        spread = t**2 * np.cov(PLANE.T, aweights=SHARES, ddof=0) + variance * np.eye(2)
+        assert seen.mean(0) == pytest.approx(mean, abs=4 * math.sqrt(spread.max() / len(seen)))
+        rest = seen - mean
+        products = rest[:, :, None] * rest[:, None]
+        bar = 4 * products.std(0).max() / math.sqrt(len(seen)) + 0.01  # and the steps' own error
+        assert products.mean(0) == pytest.approx(spread, abs=bar)
+        for place in np.linspace(-1.5, 1.5, 7) * t:
+            below = SHARES @ norm.cdf(place, t * PLANE @ way, math.sqrt(variance))
+            bar = 4 * math.sqrt(below * (1 - below) / len(seen)) + 0.004
+            assert (seen @ way < place).mean() == pytest.approx(below, abs=bar)
+
+
+@pytest.mark.equation("eq-flow-sde")
+@pytest.mark.equation("eq-flow-sde-drift")
+@pytest.mark.parametrize(("until", "fades"), [(0.5, True), (1.0, False)])
+def test_noise_mends_what_went_wrong_before_and_not_what_is_wrong_to_the_end(until, fades):
+    """A bell's field that is off by a constant; the error of the mean, measured and by its ODE."""
+    bias, centre, found = np.array([0.8, -0.5]), np.array([M, -1.0]), []
+    times = torch.linspace(0, 1, 401, dtype=torch.float64)
+
+    def wrong(t, x):
+        return np.stack([field(t, x[:, i], centre[i]) for i in range(2)], 1) + bias * (t < until)
+
+    for g in (0.0, 1.0, 2.0):
+        squared = (lambda t, g=g: g**2) if fades else (lambda t, g=g: g**2 * (1 - t))
+        generator = torch.Generator().manual_seed(2)
+        x = torch.randn(8000, 2, generator=generator, dtype=torch.float64)
+        end = solve_sde(
+            by_torch(wrong),
+            x,
+            times,
+            noise=g if fades else lambda t, s=squared: math.sqrt(s(t)),
+            generator=generator,
+        ).numpy()
+
+        def grows(t, error, s=squared):
+            spread = (t * C) ** 2 + (1 - t) ** 2
+            pull = (t * C**2 - (1 - t)) / spread - s(t) / 2 / spread
+            return pull * error + bias * (t < until) * (1 + s(t) / 2 * t / (1 - t))
+
+        wanted = solve_ivp(grows, (0, 1 - 1e-6), [0.0, 0.0], max_step=0.01).y[:, -1]
+        error = end.mean(0) - centre
+        assert error == pytest.approx(wanted, abs=4 * C / math.sqrt(len(end)) + 0.01)
+        found.append(np.linalg.norm(error))
+    none, some, more = found
+    if fades:
+        assert none > 0.25 and some < none / 2 and more < none / 8
+    else:
+        assert some > 1.02 * none and more > 1.15 * none
 
 
 LEVELS = [((0.3, 0.9), (0.7, 0.5)), ((0.2, 0.8), (0.6, 0.4))]  # (alpha, sigma) at t and r

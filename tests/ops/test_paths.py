@@ -146,6 +146,47 @@ def test_pairs_by_transport_shorten_the_ways() -> None:
     assert (paired - points).square().mean() < 0.8 * (noise - points).square().mean()
 
 
+def test_pairs_within_labels_are_the_cheapest_of_each_label() -> None:
+    """Against all orders of each label; two of the labels have one member. Images not square."""
+    torch.manual_seed(0)
+    labels = torch.tensor([2, 0, 2, 5, 0, 2, 0, 0, 1])
+    noise, images = torch.randn(9, 3, 5, 7), torch.randn(9, 3, 5, 7) + labels.view(-1, 1, 1, 1)
+    order = pair_by_transport(noise, images, labels)
+    assert torch.equal(labels[order], labels) and sorted(order.tolist()) == list(range(9))
+    assert order[3] == 3 and order[8] == 8
+    for name in (0, 2):
+        own = (labels == name).nonzero()[:, 0]
+        paired = (noise[order[own]] - images[own]).square().sum().item()
+        cost = [
+            (noise[own[list(p)]] - images[own]).square().sum().item()
+            for p in itertools.permutations(range(len(own)))
+        ]
+        assert paired == pytest.approx(min(cost), rel=1e-5) and paired < max(cost)
+    whole = pair_by_transport(noise, images)
+    assert torch.equal(pair_by_transport(noise, images, torch.full((9,), 4)), whole)
+    assert not torch.equal(labels[whole], labels)
+
+
+def test_noise_given_the_label_stays_normal_only_if_pairs_are_made_within_labels() -> None:
+    """Two classes side by side: the mean of the noise in each, from 300 batches."""
+    torch.manual_seed(0)
+    noise, labels = torch.randn(300, 32, 2), torch.randint(2, (300, 32))
+    points = 0.3 * torch.randn(300, 32, 2)
+    points[..., 0] += 4.0 * labels - 2
+    for told, near in ((True, True), (False, False)):
+        paired = torch.stack(
+            [
+                n[pair_by_transport(n, x, y if told else None)]
+                for n, x, y in zip(noise, points, labels, strict=True)
+            ]
+        )
+        for name in (0, 1):
+            own = paired[labels == name][:, 0]
+            error = 4 / len(own) ** 0.5
+            assert (abs(own.mean()) < error) == near
+            assert (abs(own.std() - 1) < error) == near
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize(
     ("kind", "theirs"), [("linear", "linear"), ("cosine", "squaredcos_cap_v2")]

@@ -7,7 +7,7 @@ import torch
 
 from course_lib.data.points import mixture, mixture_log_density, ring_centres
 from course_lib.models import PointField
-from course_lib.ops import PATHS, TARGETS, optimal_velocity
+from course_lib.ops import PATHS, TARGETS, optimal_velocity, solve, time_steps
 from course_lib.train import (
     PointFlowConfig,
     point_log_density,
@@ -56,6 +56,23 @@ def test_transport_makes_the_loss_smaller() -> None:
         for pairs in (False, True)
     ]
     assert losses[1] < 0.5 * losses[0]
+
+
+def test_transport_leaves_each_class_the_whole_noise() -> None:
+    """Two classes side by side, paired, one of them rare: samples of each have its moments."""
+    points = 0.5 * torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
+    labels = (torch.arange(1000) % 8 == 0).long()
+    points[:, 0] += 4.0 * labels - 2
+    network = field(2)
+    config = PointFlowConfig(steps=500, batch_size=64, lr=5e-3, transport=True)
+    train_point_flow(network, points, labels, config=config)
+    torch.manual_seed(1)
+    start = torch.randn(2000, 2)
+    for name in (0, 1):
+        told = torch.full((2000,), name)
+        x = solve(velocity_of(network, told), start, time_steps(20))
+        assert x.mean(0).tolist() == pytest.approx([4.0 * name - 2, 0], abs=0.15)
+        assert x.std(0).tolist() == pytest.approx([0.5, 0.5], abs=0.12)
 
 
 def test_a_class_is_told() -> None:

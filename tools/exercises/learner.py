@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 
 from tools.common import ToolError, is_code, tagged, tags, without_outputs
 from tools.exercises.facts import Facts, with_line
-from tools.exercises.page import alt_text, strip, text_of_output
+from tools.exercises.page import alt_text, expected_title, strip, text_of_output
 from tools.notebooks.setup_cell import setup_source
 
 ROLE = re.compile(r" ?\{([\w:]+)\}`([^`<]*)`")
@@ -31,7 +31,7 @@ def practice(notebook: NotebookNode, facts: Facts, address: str) -> NotebookNode
         cell.source = strip(cell.source) if is_code(cell) else _plain(cell.source)
     line = facts.line(f"../../{facts.lab}.ipynb", f"[Its page in the book]({book}).")
     made.cells[0].source = with_line(made.cells[0].source, line)
-    _insert_expected(made, tagged(notebook, "expected"), book)
+    _insert_expected(made, tagged(notebook, "expected"), book, facts.kind)
     setup = nbformat.v4.new_code_cell(
         setup_source(address), id="setup", metadata={"tags": ["setup"]}
     )
@@ -55,13 +55,15 @@ def _plain(text: str) -> str:
     return ROLE.sub("", text)
 
 
-def _insert_expected(made: NotebookNode, expected: list[NotebookNode], book: str) -> None:
+def _insert_expected(
+    made: NotebookNode, expected: list[NotebookNode], book: str, kind: str
+) -> None:
     """Say what a right answer gives, in the place of the title above the cells that show it."""
     if not expected:
         return
     texts = [text for cell in expected for o in cell.outputs if (text := text_of_output(o))]
     pictures = [alt for cell in expected if (alt := alt_text(cell))]
-    parts = ["## What a right answer gives"]
+    parts = [f"## {expected_title(kind)}"]
     parts += [f"It prints\n\n```text\n{text}\n```" for text in texts]
     parts += [f"It draws, as [the page in the book]({book}) shows: {alt}" for alt in pictures]
     parts.append("Run yours, and compare." if len(expected) == 1 else "Run yours, and compare:")

@@ -88,7 +88,7 @@ def page(facts: Facts, executed: NotebookNode) -> tuple[str, dict[str, bytes]]:
         "a time."
     )
     if expected:
-        parts += ["## What a right answer gives", *expected]
+        parts += [f"## {expected_title(facts.kind)}", *expected]
     hidden = [_fence(solved(solution.source))]
     if facts.kind == "predict":
         hidden.append(_note(text_of_output(test.outputs[0])))
@@ -112,6 +112,11 @@ def _note(report: str) -> str:
 
 def _fence(source: str, language: str = "python") -> str:
     return f"```{language}\n{source}\n```"
+
+
+def expected_title(kind: str) -> str:
+    """The title above what an answer prints and draws; designs differ, and may all be right."""
+    return "What one good answer gives" if kind == "design" else "What a right answer gives"
 
 
 def _outputs(name: str, cell: NotebookNode, pictures: dict[str, bytes]) -> list[str]:

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from course_lib.checks.compare import whole_numbers
 from course_lib.checks.core import Check
 
 Steps = tuple[tuple[int, int], ...]
@@ -195,6 +196,7 @@ label_regions.equals_reference(
     "regions that lie apart get the numbers 1, 2, 3 in the order of reading",
     points=2,
     example=_apart,
+    probe=whole_numbers,
     what="the label map of rectangles, with connectivity {1},",
 )
 label_regions.equals_reference(

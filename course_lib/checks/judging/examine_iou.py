@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -86,6 +87,14 @@ def _exactly(iou: IoU) -> None:
     assert torch.equal(iou(PREDICTIONS, TARGETS, 3), WANTED[:3].double())
 
 
+def _nan_slips_through(iou: IoU) -> None:
+    for got, wanted in zip(iou(PREDICTIONS, TARGETS, 4).tolist(), WANTED.tolist(), strict=True):
+        if math.isnan(wanted):
+            assert math.isnan(got)
+        elif abs(got - wanted) > 1e-4:
+            raise AssertionError
+
+
 def _nan_is_nan(iou: IoU) -> None:
     assert (iou(PREDICTIONS, TARGETS, 4) == WANTED).all()
 
@@ -128,4 +137,11 @@ examine_iou.mistake(
     _no_absent,
     hint="Every class of your test is in the truth. What is promised for a class that is only "
     "predicted, and for one that is nowhere?",
+)
+examine_iou.mistake(
+    "a NaN slips through the comparison",
+    _nan_slips_through,
+    hint="Every comparison with NaN is False, so `abs(got - wanted) > ...` never fires when a "
+    "function returns NaN where a number is wanted. Ask for what you want, and not for its "
+    "opposite: assert abs(got - wanted) <= ...",
 )

@@ -36,6 +36,7 @@ def _loss(
     as_background: bool = False,
     factor: float = 2.0,
     smooth: float = 0.0,
+    squared: bool = False,
     score: bool = False,
     all_classes: bool = False,
 ) -> Tensor:
@@ -52,7 +53,7 @@ def _loss(
         if masked:
             p = p * valid[:, None]
     common = (p * one_hot).sum((0, 2, 3))
-    total = p.sum((0, 2, 3)) + one_hot.sum((0, 2, 3))
+    total = (p.square() if squared else p).sum((0, 2, 3)) + one_hot.sum((0, 2, 3))
     dice = (factor * common + smooth) / (total + smooth)
     present = one_hot.sum((0, 2, 3)) > 0
     mean = dice.mean() if all_classes else dice[present].mean()
@@ -114,7 +115,7 @@ soft_dice.equals_reference(
     tolerance=1e-6,
 )
 soft_dice.equals_reference(
-    "ignored pixels do not count, above or below the line",
+    "ignored pixels do not count, above or below the line, whatever number marks them",
     points=2,
     example=[partial(_draw, classes=3, used=3, ignore=label) for label in (255, 9)],
     what="the loss with ignored pixels",
@@ -181,4 +182,10 @@ soft_dice.mistake(
     hint="You added 1 above and below the line, as many listings do against 0 / 0. The loss is "
     "another one then, most of all for small classes. Classes that do not occur are left out of "
     "the mean, so nothing is divided by 0 here.",
+)
+soft_dice.mistake(
+    "probabilities squared below the line",
+    partial(_loss, squared=True),
+    hint="You squared the probabilities below the line, as V-Net does. That is another Dice, with "
+    "another gradient; here it is 2 sum(p g) / (sum(p) + sum(g)).",
 )

@@ -138,11 +138,12 @@ SAID = [
         ),
     ),
     (
-        "(By precision StyleGAN2 is level with it, by recall DCGAN.)",
-        lambda: all(
-            min(runs("vaegan-digits", metric)) < of(f"{other}-digits", metric)
-            and of(f"{other}-digits", metric) < max(runs("vaegan-digits", metric))
-            for other, metric in (("stylegan", "precision"), ("dcgan", "recall"))
+        "(By precision StyleGAN2 is a little ahead of it; by recall DCGAN is level.)",
+        lambda: (
+            0 < of("stylegan-digits", "precision") - max(runs("vaegan-digits", "precision")) < 0.02
+            and min(runs("vaegan-digits", "recall"))
+            < of("dcgan-digits", "recall")
+            < max(runs("vaegan-digits", "recall"))
         ),
     ),
     (

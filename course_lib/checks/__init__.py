@@ -35,6 +35,7 @@ from course_lib.checks.flow_2d.examine_density import examine_density
 from course_lib.checks.flow_2d.first_step import first_step
 from course_lib.checks.flow_2d.follow_field import follow_field
 from course_lib.checks.flow_2d.marginal_velocity import marginal_velocity
+from course_lib.checks.flow_2d.noisy_step import noisy_step
 from course_lib.checks.flow_2d.paired_loss import paired_loss
 from course_lib.checks.flow_editing.back_to_noise import back_to_noise
 from course_lib.checks.flow_editing.between_images import between_images
@@ -192,6 +193,7 @@ ALL: dict[str, Check] = {
         marginal_velocity,
         follow_field,
         first_step,
+        noisy_step,
         density_along,
         examine_density,
         paired_loss,
@@ -288,6 +290,7 @@ __all__ = [
     "more_friction",
     "next_shares",
     "nms_survivors",
+    "noisy_step",
     "on_the_way",
     "optimal_discriminator",
     "paired_loss",

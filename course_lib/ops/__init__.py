@@ -11,6 +11,7 @@ from course_lib.ops.boxes import (
     encode_boxes,
 )
 from course_lib.ops.components import connected_components
+from course_lib.ops.langevin import annealed_langevin
 from course_lib.ops.matching import match, sample_balanced
 from course_lib.ops.nms import class_wise_nms, nms, soft_nms
 from course_lib.ops.paths import (
@@ -55,6 +56,7 @@ __all__ = [
     "ancestral",
     "anchor_grid",
     "anchor_shapes",
+    "annealed_langevin",
     "box_area",
     "box_iou",
     "boxes_of_ids",

@@ -134,7 +134,7 @@ def solve_sde(
         g, h = _strength(noise, float(t)), after - t
         velocity = field(x, t)
         score = convert(velocity, x, t, given="velocity", wanted="score", path=path)
-        drift = velocity + g / 2 * score  # eq-flow-sde
+        drift = velocity + g**2 / 2 * score  # eq-flow-sde
         z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         x = x + h * drift + g * h.sqrt() * z
         if seen is not None:

@@ -14,8 +14,16 @@ from course_lib.checks.flow_2d import diagnose_flows as flows
 from course_lib.checks.flow_2d import examine_density as by_density
 from course_lib.checks.flow_2d import follow_field as follow
 from course_lib.checks.flow_2d import marginal_velocity as marginal
+from course_lib.checks.flow_2d import noisy_step as noisy
 from course_lib.checks.flow_2d import paired_loss as pairing
-from course_lib.ops import optimal_velocity, pair_by_transport, path_log_density, solve, time_steps
+from course_lib.ops import (
+    convert,
+    optimal_velocity,
+    pair_by_transport,
+    path_log_density,
+    solve,
+    time_steps,
+)
 from tests.checks.shared import by_the_name, causes, letters, with_an_error
 
 
@@ -79,6 +87,31 @@ def follow_by_midpoints(velocity, x, step):
         return velocity(at + h / 2 * velocity(at, t), t + h / 2)
 
     return follow.reference(better, x, step)
+
+
+def noisy_by_the_guesses(x, velocity, t, h, g, z):
+    """By the two ends that the velocity means, and noise given by its variance."""
+    start = x - t * velocity  # the noise
+    pull = -start / (1 - t)
+    variance = g * g * h
+    return x + h * velocity + variance / 2 * pull + math.sqrt(variance) * z
+
+
+def noisy_by_the_package(x, velocity, t, h, g, z):
+    time = torch.tensor(t).to(x)
+    score = convert(velocity, x, time, given="velocity", wanted="score")
+    return (
+        torch.add(x + h * velocity, score, alpha=h * g**2 / 2)
+        + Normal(0.0, h**0.5).icdf(Normal(0.0, 1.0).cdf(z)) * g
+    )
+
+
+def noisy_in_one_line(x, velocity, t, h, g, z):
+    return x.lerp(x + velocity, h) + g * (g * h / 2 * (t * velocity - x) / (1 - t) + h**0.5 * z)
+
+
+def noisy_of(change):
+    return lambda *given: change(noisy.reference(*given))
 
 
 def density_by_the_package(velocity, x, steps):
@@ -160,6 +193,7 @@ def paired_by_the_end(network, points, noise, t):
 RIGHT_ANSWERS = {
     "marginal_velocity": [marginal_by_the_package, marginal_by_a_loop, marginal_by_products],
     "follow_field": [follow_by_the_package, follow_by_a_list, follow_by_itself],
+    "noisy_step": [noisy_by_the_guesses, noisy_by_the_package, noisy_in_one_line],
     "density_along": [
         density_by_the_package,
         by_density._by_jacobian,
@@ -199,6 +233,21 @@ WRONG_ANSWERS = {
         (lambda v, x, step: follow.reference(v, x, step).tolist(), "FAIL"),
         (lambda v, x, step: follow.reference(v, x.sub_(1), step), "changed your input `x`"),
         (lambda v, x, step: v(x), "TypeError"),
+    ],
+    "noisy_step": [
+        (lambda *_: None, "FAIL"),
+        (lambda x, velocity, t, h, g, z: x + h * velocity, "FAIL at t = 0"),
+        (lambda x, velocity, t, h, g, z: h * velocity + g * h**0.5 * z, "FAIL"),
+        (lambda x, u, t, h, g, z: noisy.reference(x, u, 1 - t, h, g, z), "FAIL"),
+        (lambda x, u, t, h, g, z: noisy.reference(x, u, t, h, g, -z), "FAIL a whole step"),
+        (lambda x, u, t, h, g, z: noisy.reference(x, u, t, 2 * h, g, z), "FAIL"),
+        (lambda x, u, t, h, g, z: noisy.reference(x, u, t, h, g, torch.randn_like(x)), "FAIL"),
+        (lambda x, u, t, h, g, z: noisy.reference(x.sub_(1), u, t, h, g, z), "input `x`"),
+        (noisy_of(lambda end: end.mean(0)), "shape"),
+        (noisy_of(lambda end: end.tolist()), "FAIL"),
+        (partial(noisy._step, pull=1.0), "twice too strong"),
+        (partial(noisy._step, fresh="not scaled"), "g sqrt(h)"),
+        (partial(noisy._step, score="by t"), "Solve u ="),
     ],
     "density_along": [
         (lambda *_: None, "FAIL"),
@@ -262,6 +311,7 @@ WRONG_ANSWERS = {
 POINTS = {
     "marginal_velocity": {"the exponentials by hand": 4, "all points count alike": 2},
     "follow_field": {"the last step overshoots": 3, "the length forgotten": 0},
+    "noisy_step": {"the other end's denominator": 1, "the root of h forgotten": 3},
     "density_along": {"all four derivatives": 2, "the divergence forgotten": 2},
     "paired_loss": {"left: t = 0 is noise and t = 1 is data": 3, "unchanged": 0},
     "examine_density": {"one point": 9, "nothing moves": 3},

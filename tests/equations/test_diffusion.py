@@ -9,6 +9,9 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from torch.distributions import Normal, kl_divergence
 
+from course_lib.train import FlowConfig
+from course_lib.train.flow import draw_times
+
 BETAS = np.array([0.05, 0.19, 0.3, 0.36, 0.5])
 ALPHA = np.cumprod(np.sqrt(1 - BETAS))  # ALPHA[t - 1] is that of step t
 SIGMA2 = 1 - ALPHA**2
@@ -217,6 +220,34 @@ def test_what_the_losses_weigh(kind, factor, weight):
     else:
         off = (alpha * noise - sigma * image) - (alpha * implied - sigma * guess)
     assert off**2 == pytest.approx((noise - implied) ** 2 / alpha**2)
+
+
+@pytest.mark.equation("eq-logit-normal-weight")
+def test_what_logit_normal_times_weigh():
+    """The flow's loss over such times against the weighted integral; a hill, and no mixture."""
+    weight = lambda lam: norm.pdf(lam / 2) * (1 + math.exp(-lam / 2)) ** 2  # noqa: E731
+    missed = lambda lam: 1 / (1 + math.exp(0.3 * lam)) + 0.2  # noqa: E731
+
+    def plain(t):  # t from the image
+        return missed(level("straight", t)) / (1 - t) ** 2
+
+    mean = quad(lambda z: norm.pdf(z) * plain(1 / (1 + math.exp(-z))), -9, 9)[0]
+    assert mean == pytest.approx(quad(lambda x: 0.5 * weight(x) * missed(x), -18, 18)[0])
+    torch.manual_seed(0)
+    drawn = 1 - draw_times(400_000, FlowConfig(steps=1).times).double().numpy()
+    errors = np.array([plain(t) for t in drawn if t < 0.95])  # the rest has a long tail
+    below = quad(lambda x: 0.5 * weight(x) * missed(x), level("straight", 0.95), 18)[0]
+    error = errors.std() / len(errors) ** 0.5
+    assert errors.sum() / len(drawn) == pytest.approx(below, abs=6 * error)
+    for place, height in ((-8, 0.41), (-6, 1.97), (-4, 3.80), (-3.4, 3.94), (-2, 3.35),
+                          (0, 1.60), (4, 0.07)):  # fmt: skip
+        assert weight(place) == pytest.approx(height, abs=5e-3)
+    levels = np.linspace(-20, 20, 4001)
+    heights = np.array([weight(x) for x in levels])
+    top = np.argmax(heights)
+    assert levels[top] == pytest.approx(-3.4, abs=0.05)
+    assert (np.diff(heights)[:top] > 0).all() and (np.diff(heights)[top:] < 0).all()
+    assert math.exp(-levels[top] / 2) == pytest.approx(5, abs=0.5)  # noise beside image
 
 
 @pytest.mark.equation("eq-reverse-variance")

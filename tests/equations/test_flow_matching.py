@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
+from scipy.linalg import sqrtm
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import multivariate_normal, norm
 
@@ -165,6 +166,80 @@ def test_one_bell():
     assert (image - noise)[near].mean() == pytest.approx(1.4, abs=0.02)
     assert bell_field(0.5, 1.5) == pytest.approx(1.4)
     assert pytest.approx(1.4) == (2 + 0.125 / 0.3125 * 0.5 - 1.5) / 0.5
+
+
+TURN = np.array([[0.0, -1.2, 0], [1.2, 0, 0], [0, 0, 0]])
+OFF = {  # deviations of the data, and M and b of a network that is off by M (x - t m) + b
+    "shift": ((1.0, 1.0, 1.0), np.zeros((3, 3)), np.array([0.1, 0, 0])),
+    "shift, wide": ((8.0, 8.0, 8.0), np.zeros((3, 3)), np.array([0.1, -0.2, 0.3])),
+    "any": ((0.5, 1.0, 2.0), 0.3 * np.random.default_rng(0).normal(size=(3, 3)), np.ones(3) / 9),
+    "turn": ((0.7, 0.7, 0.7), TURN, np.zeros(3)),
+}
+
+
+@pytest.mark.equation("eq-flow-gap")
+@pytest.mark.parametrize("name", OFF)
+def test_the_gap_bounds_how_far_samples_are(name):
+    """Bells in space and a network that is off linearly: both ways are linear in their start."""
+    widths, off, push = OFF[name]
+    mean, widths = np.array([2.0, -1.0, 0.3]), np.array(widths)
+    spread = lambda t: (t * widths) ** 2 + (1 - t) ** 2  # noqa: E731
+    slope = lambda t: np.diag((t * widths**2 - (1 - t)) / spread(t)) + off  # noqa: E731
+
+    def network(t, x):
+        x = x.reshape(3, 4)
+        field = mean[:, None] + slope(t) @ (x - t * mean[:, None]) + push[:, None]
+        return field.ravel()
+
+    starts = np.hstack([np.zeros((3, 1)), np.eye(3)])
+    ends = solve_ivp(network, (0, 1), starts.ravel(), rtol=1e-9, atol=1e-11).y[:, -1].reshape(3, 4)
+    centre, linear = ends[:, 0], ends[:, 1:] - ends[:, :1]
+    covs = np.diag(widths**2), linear @ linear.T
+    cross = np.trace(sqrtm(covs[0] @ covs[1]).real)
+    shifted = ((centre - mean) ** 2).sum()
+    distance = shifted + np.trace(covs[0]) + np.trace(covs[1]) - 2 * cross
+    carried = shifted + ((np.diag(widths) - linear) ** 2).sum()
+    gap = quad(lambda t: np.trace(off @ np.diag(spread(t)) @ off.T) + push @ push, 0, 1)[0]
+    steepest = max(np.linalg.norm(slope(t), 2) for t in np.linspace(0, 1, 2001))
+    bound = math.exp(1 + 2 * steepest) * gap
+    assert distance <= carried * (1 + 1e-6) and carried <= bound
+    if name == "turn":  # the samples are right, and no pair is
+        assert distance == pytest.approx(0, abs=1e-6) and carried > 0.3 * gap
+    elif name == "shift, wide":  # no factor without the slope would do
+        assert distance > math.e * gap
+    else:  # the bound is loose by no more than its factor
+        assert gap < distance
+    if name == "shift":
+        assert gap == pytest.approx(0.01)
+        assert distance**0.5 == pytest.approx(0.1 * math.sqrt(2) * math.asinh(1))
+        assert (distance**0.5, distance) == pytest.approx((0.1246, 0.0155), abs=6e-5)
+        assert steepest == pytest.approx(1)
+        assert bound == pytest.approx(0.201, abs=5e-4)
+
+
+def test_a_ripple_has_a_small_gap_and_no_small_divergence():
+    """Followed with the logarithm of its density: KL of the samples to a standard normal."""
+    a, steps = 1.0, 400
+    start, cell = np.linspace(-6, 6, 24_001), 12 / 24_000
+    for k in (6, 60):
+        x, log, gap = start.copy(), norm.logpdf(start), 0.0
+
+        def off(t, x, k=k):  # the network, and its divergence
+            std = math.hypot(t, 1 - t)
+            rate = (2 * t - 1) / std**2
+            ripple = a / k * std * np.sin(k * x / std)
+            return rate * x + ripple, rate + a * np.cos(k * x / std)
+
+        for number in range(steps):
+            t, h = number / steps, 1 / steps
+            std = math.hypot(t, 1 - t)  # the exact flow is at std * start
+            gap += h * (norm.pdf(start) * (a / k * std * np.sin(k * start)) ** 2).sum() * cell
+            half = x + h / 2 * off(t, x)[0]
+            speed, opens = off(t + h / 2, half)
+            x, log = x + h * speed, log - h * opens
+        divergence = (norm.pdf(start) * (log - norm.logpdf(x))).sum() * cell
+        assert gap < (a / k) ** 2
+        assert divergence == pytest.approx(2 * math.log(math.cosh(a / 2)), abs=0.3 / k**2)
 
 
 @pytest.mark.equation("eq-straight")

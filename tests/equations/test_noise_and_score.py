@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
+import torch
+from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import multivariate_normal, norm
+
+from course_lib.ops import annealed_langevin
 
 LINE = np.linspace(-14, 14, 1401)
 WEIGHTS, MEANS, WIDTH = np.array([0.2, 0.5, 0.3]), np.array([-2.0, 0.5, 3.0]), 0.4
@@ -157,6 +160,119 @@ def test_both_losses_differ_by_a_constant(alpha, sigma):
         loss = (network(noisy) + noise / sigma) ** 2
         error = loss.std() / len(loss) ** 0.5
         assert loss.mean() == pytest.approx(other + constant, abs=4 * error)
+
+
+PLANE = [
+    (0.5, [-1.5, 0.4], [[0.5, 0.2], [0.2, 0.9]]),
+    (0.5, [1.2, -0.3], [[0.8, -0.3], [-0.3, 0.4]]),
+]
+
+
+def density_in_the_plane(x):
+    """Two bells that are not round, at x (..., 2)."""
+    return sum(w * multivariate_normal(m, v).pdf(x) for w, m, v in PLANE)
+
+
+def arrows(x, how):
+    """A family of networks (two numbers each) at x (..., 2), and their divergence by hand."""
+    turn, bend = np.array([[0.9, -0.7], [0.4, 1.1]]), np.array([[0.6, 0.2], [-0.5, 0.8]])
+    pull, wave = how
+    inner = x @ turn.T
+    said = -pull * x + wave * np.sin(inner) @ bend.T  # s = -pull x + wave B sin(A x)
+    spread = -2 * pull + wave * (np.cos(inner) * np.diag(turn @ bend)).sum(-1)
+    return said, spread
+
+
+@pytest.mark.equation("eq-implicit-score-matching")
+def test_the_implicit_loss_has_the_same_best_network():
+    """In the plane: both losses by quadrature, the implicit one by draws; the constant; the min."""
+    axis = np.linspace(-7, 7, 281)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
+    cell, step = (axis[1] - axis[0]) ** 2, 1e-4
+    weight = density_in_the_plane(grid) * cell
+    score = np.stack(
+        [
+            (np.log(density_in_the_plane(grid + e)) - np.log(density_in_the_plane(grid - e)))
+            / (2 * step)
+            for e in step * np.eye(2)
+        ],
+        -1,
+    )
+    assert weight.sum() == pytest.approx(1, abs=1e-6)
+    constant = -(weight * (score**2).sum(-1)).sum() / 2
+
+    def implicit(how):
+        said, spread = arrows(grid, how)
+        return (weight * ((said**2).sum(-1) / 2 + spread)).sum()
+
+    def explicit(how):
+        return (weight * ((arrows(grid, how)[0] - score) ** 2).sum(-1)).sum() / 2
+
+    rng = np.random.default_rng(0)
+    bell = rng.random(100_000) < PLANE[0][0]
+    drawn = np.where(
+        bell[:, None], *(rng.multivariate_normal(m, v, len(bell)) for _, m, v in PLANE)
+    )
+    for how in ((0.0, 1.0), (0.7, -0.4), (1.3, 0.8)):
+        assert implicit(how) == pytest.approx(explicit(how) + constant, abs=1e-5)
+        said, spread = arrows(drawn, how)
+        losses = (said**2).sum(1) / 2 + spread
+        bar = 4 * losses.std() / len(losses) ** 0.5
+        assert losses.mean() == pytest.approx(implicit(how), abs=bar)
+    best = [minimize(loss, (0.5, 0.5)).x for loss in (implicit, explicit)]
+    assert best[0] == pytest.approx(best[1], abs=1e-4) and np.abs(best[0]).min() > 0.1
+    # The divergence by hand, and no lower bound where the data are one image.
+    x = np.array([0.4, -1.1])
+    ends = [(arrows(x + e, (0.7, 0.9))[0] - arrows(x - e, (0.7, 0.9))[0]) for e in 1e-5 * np.eye(2)]
+    slopes = np.stack(ends) / 2e-5
+    assert np.trace(slopes) == pytest.approx(arrows(x, (0.7, 0.9))[1], abs=1e-8)
+    alone = []
+    for pull in (1, 10, 100):
+        network = lambda y, k=pull: -k * (y - x)  # noqa: E731
+        ends = [network(x + e) - network(x - e) for e in 1e-5 * np.eye(2)]
+        alone.append((network(x) ** 2).sum() / 2 + np.trace(np.stack(ends)) / 2e-5)
+    assert alone == pytest.approx([-2, -20, -200])
+
+
+@pytest.mark.equation("eq-annealed-langevin")
+def test_annealed_langevin_finds_the_weights():
+    """All points begin in the lighter of two bells, and plain Langevin leaves them there."""
+    means = torch.tensor([[-4.0, 1.0], [4.0, -1.0]], dtype=torch.float64)
+    weights, width = torch.tensor([0.2, 0.8], dtype=torch.float64), 0.5
+    start = means[:1].expand(2500, 2)
+
+    def score(x, sigma):
+        variance = width**2 + sigma**2
+        away = means - x[:, None]
+        part = (weights.log() - away.square().sum(-1) / 2 / variance).softmax(1)
+        return (part[..., None] * away).sum(1) / variance
+
+    def run(sigmas, steps, rate=0.1, score=score):
+        generator = torch.Generator().manual_seed(0)
+        return annealed_langevin(score, start, sigmas, steps=steps, rate=rate, generator=generator)
+
+    levels = torch.logspace(np.log10(8), np.log10(0.05), 20, dtype=torch.float64)
+    x = run(levels, 60)
+    heavy = x[:, 0] > 0
+    bar = 4 * (0.2 * 0.8 / len(x)) ** 0.5
+    assert heavy.double().mean().item() == pytest.approx(0.8, abs=bar + 0.015)
+    for side, mean in ((~heavy, means[0]), (heavy, means[1])):
+        num, spread = int(side.sum()), (width**2 + 0.05**2) ** 0.5
+        assert (x[side].mean(0) - mean).abs().max().item() < 4 * spread / num**0.5
+        assert x[side].std(0).tolist() == pytest.approx(
+            [spread] * 2, rel=4 / (2 * num) ** 0.5 + 0.03
+        )
+    # As many steps on the density itself; their length is a tenth of a bell's variance.
+    plain = run(levels.new_tensor([width]), 20 * 60, score=lambda x, _: score(x, 0.0))
+    assert (plain[:, 0] > 0).double().mean().item() < 0.01
+    # The same rule written out once, in the order of the equation.
+    generator = torch.Generator().manual_seed(0)
+    x = start
+    for sigma in levels[:3]:
+        z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        h = 0.3 * sigma.item() ** 2
+        x = x + h * score(x, sigma) + (2 * h) ** 0.5 * z
+    assert torch.allclose(run(levels[:3], 1, rate=0.3), x, atol=1e-12)
 
 
 @pytest.mark.equation("eq-langevin")

@@ -240,6 +240,43 @@ def test_a_bend_is_one_of_the_coordinates():
         assert factor == pytest.approx(math.hypot(t, 1 - t))  # the straight flow's deviation
 
 
+def test_a_step_is_straight_in_the_coordinates_of_its_schedule():
+    """Data standard normal, one step of Euler from noise to image; and DDIM on two schedules."""
+    start = np.array([-1.3, 0.2, 2.0])
+
+    def answers(name, t, x):  # the best guesses of image, noise and velocity, by regression
+        _, known = words(0.0, 0.0, SCHEDULES[name], t)
+        both = known["a"] ** 2 + known["b"] ** 2
+        image, noise = known["a"] / both * x, known["b"] / both * x
+        return image, noise, known["A"] * image + known["S"] * noise
+
+    for name, end in (("cosine, this course", start), ("straight", 0 * start)):
+        assert start + answers(name, H, start)[2] == pytest.approx(end, abs=1e-4)
+    # Where the flow leads: to the start itself, by eq-flow-gaussian with m = 0 and c = 1.
+    x, steps = start.copy(), 500
+    for k in range(steps):
+        t, h = k / steps, 1 / steps
+        half = x + h / 2 * answers("straight", t or H, x)[2]
+        x = x + h * answers("straight", t + h / 2, half)[2]
+    assert x == pytest.approx(start, abs=1e-4)
+    # Between the same three levels: DDIM agrees but for the scale, Euler's step does not.
+    ends = {"ddim": [], "euler": []}
+    for name in ("straight", "cosine, this course"):
+        alpha, sigma = SCHEDULES[name]
+        times = [0.2, 0.5, 0.7]
+        if name != "straight":
+            times = [2 / math.pi * math.atan(t / (1 - t)) for t in times]
+        ddim = euler = start * alpha(times[0])
+        for t, later in zip(times, times[1:], strict=False):
+            image, noise, _ = answers(name, t, ddim)
+            ddim = alpha(later) * image + sigma(later) * noise
+            euler = euler + (later - t) * answers(name, t, euler)[2]
+        ends["ddim"].append(ddim / alpha(times[-1]))
+        ends["euler"].append(euler / alpha(times[-1]))
+    assert ends["ddim"][0] == pytest.approx(ends["ddim"][1])
+    assert np.abs(ends["euler"][0] - ends["euler"][1]).max() > 0.05
+
+
 def test_a_fixed_share_of_the_input_has_to_be_taken_out_again():
     """Naming the image through a narrow place that is just wide enough, beside a * x_t."""
     _, image, noise = sheet()
@@ -262,6 +299,16 @@ def test_a_narrow_place(rank):
     assert narrow(seen, image, rank) == pytest.approx(3 * sigma**2 / g, rel=0.02)
     assert narrow(seen, noise, rank) == pytest.approx(9 - rank, rel=0.02)
     assert narrow(seen, noise, 9) == pytest.approx(3 * alpha**2 / g, rel=0.02)
+    for t in (0.6, 0.1):  # the velocity, on the straight path; the image that follows from it
+        seen = t * image + (1 - t) * noise
+        assert narrow(seen, image - noise, rank) == pytest.approx(9 + 3 - rank, rel=0.02)
+        floor = 3 / (t**2 + (1 - t) ** 2)
+        assert narrow(seen, image - noise, 9) == pytest.approx(floor, rel=0.02)
+    weights = np.linalg.lstsq(seen, image - noise, rcond=None)[0]
+    _, _, rows = np.linalg.svd(weights.T @ seen.T @ seen @ weights)
+    said = seen @ weights @ rows[:rank].T @ rows[:rank]
+    missed = ((image - (seen + (1 - t) * said)) ** 2).sum(1).mean()
+    assert missed == pytest.approx((1 - t) ** 2 * (12 - rank), rel=0.02)
 
 
 def test_the_questions():

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from course_lib.data.points import mixture_log_density, ring_centres
 from course_lib.ops import (
+    PATHS,
     SOLVERS,
     ancestral,
     coefficients,
@@ -17,6 +18,7 @@ from course_lib.ops import (
     guided,
     path_log_density,
     solve,
+    solve_sde,
     time_steps,
 )
 
@@ -82,6 +84,40 @@ def test_the_last_step_by_euler_does_not_ask_at_the_end() -> None:
     assert max(asked) == pytest.approx(0.75)
     solve(field, torch.ones(1, 1), time_steps(4), solver="heun")
     assert max(asked) == 1
+
+
+@pytest.mark.parametrize("shift", [0.2, 3.0, 40.0])
+@pytest.mark.parametrize(("start", "end"), [(0.0, 1.0), (1.0, 0.0), (0.001, 1.0), (0.3, 0.8)])
+def test_a_shift_keeps_the_ends_and_multiplies_the_noise(
+    shift: float, start: float, end: float
+) -> None:
+    """Undo it in float64: (1 - t) / t by the shift; what is left are equal steps."""
+    times = time_steps(9, start, end, shift=shift).double()
+    assert (times[0].item(), times[-1].item()) == pytest.approx((start, end), abs=1e-7)
+    ways = times.diff()
+    assert (ways > 0).all() if end > start else (ways < 0).all()
+    equal = shift * times / (shift * times + 1 - times)
+    assert torch.allclose(equal.diff(), equal.diff().mean(), atol=1e-6)
+    near_noise, near_data = (ways[0], ways[-1]) if end > start else (ways[-1], ways[0])
+    assert (near_noise.abs() < near_data.abs()) == (shift > 1)
+
+
+def test_no_shift_are_equal_steps() -> None:
+    for ends in ((0.0, 1.0), (1.0, 0.2)):
+        assert torch.equal(time_steps(12, *ends), torch.linspace(*ends, 13))
+        assert torch.equal(time_steps(12, *ends, shift=1), time_steps(12, *ends))
+        close = time_steps(12, *ends, shift=1 + 1e-9)
+        assert torch.allclose(close, time_steps(12, *ends), atol=1e-6)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("shift", [0.5, 3.0])
+def test_shifted_times_equal_those_of_diffusers(shift: float) -> None:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    peer = FlowMatchEulerDiscreteScheduler(shift=shift)
+    peer.set_timesteps(sigmas=[1 - k / 11 for k in range(11)])  # noise to data, as levels
+    assert torch.allclose(1 - peer.sigmas, time_steps(11, shift=shift), atol=1e-6)
 
 
 def guess(x: Tensor, t: Tensor) -> Tensor:
@@ -242,10 +278,52 @@ def test_ddim_on_a_straight_path_is_eulers_method() -> None:
     assert torch.allclose(ddim(guess, x, time_steps(9), path="straight"), straight, atol=1e-5)
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_without_noise_on_the_way_it_is_euler(path: str) -> None:
+    """Number for number, on pictures of an odd size; and the same generator, the same way."""
+    x, times = torch.randn(3, 2, 3, 5), time_steps(7, 0.1)
+    still = solve_sde(swing, x, times, noise=0, path=path)
+    assert torch.equal(still, solve(swing, x, times, solver="euler"))
+    ways = [
+        solve_sde(swing, x, times, noise=g, path=path, generator=torch.Generator().manual_seed(3))
+        for g in (0.7, 0.7, lambda t: 0.7 if t < 0.5 else 0.0)
+    ]
+    assert torch.equal(ways[0], ways[1]) and not torch.allclose(ways[0], ways[2], atol=1e-2)
+    assert not torch.allclose(ways[0], still, atol=1e-2)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_noise_on_the_way_leaves_a_gaussian_as_it_is(path: str) -> None:
+    """On each path, from where it is at t = 0.1, with a noise that falls to 0."""
+    m, s, num = 0.6, 0.7, 20_000
+    generator = torch.Generator().manual_seed(0)
+    times = time_steps(300, 0.1, 0.95).double()
+    alpha, sigma, _, _ = coefficients(path, times[[0, -1]])
+    spread = (alpha**2 * s**2 + sigma**2).sqrt()
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        a, b, _, _ = coefficients(path, t)
+        image = m + a * s**2 / (a**2 * s**2 + b**2) * (x - a * m)
+        return convert(image, x, t, given="image", wanted="velocity", path=path)
+
+    x = alpha[0] * m + spread[0] * torch.randn(num, 1, generator=generator).double()
+    end = solve_sde(field, x, times, noise=lambda t: 2 - 2 * t, path=path, generator=generator)
+    assert end.mean().item() == pytest.approx((alpha[1] * m).item(), abs=4 * s / num**0.5)
+    assert end.std().item() == pytest.approx(spread[1].item(), rel=4 / (2 * num) ** 0.5 + 0.005)
+
+
 @pytest.mark.adversarial
 @pytest.mark.parametrize(
     ("call", "word"),
     [
+        (lambda x: solve_sde(swing, x, time_steps(0), noise=1), "at least one"),
+        (lambda x: solve_sde(swing, x, torch.tensor([0.0]), noise=1), "two or more"),
+        (lambda x: solve_sde(swing, x, time_steps(3), noise=-0.5), "noise is -0.5 at t = 0"),
+        (lambda x: solve_sde(swing, x, time_steps(3), noise=lambda t: 0.5 - t), "at t = 0.6667"),
+        (lambda x: solve_sde(swing, x, time_steps(3), noise=math.nan), "noise is nan"),
+        (lambda x: solve_sde(swing, x, torch.linspace(0, 1.5, 4), noise=1), "t goes from 0 to 1.5"),
+        (lambda x: solve_sde(swing, x, time_steps(3, 1, 0), noise=1), "use `solve`"),
+        (lambda x: solve_sde(swing, x, time_steps(3), noise=1, path="bent"), "path is 'bent'"),
         (lambda x: solve(swing, x, time_steps(3), solver="magic"), "solver is 'magic'"),
         (lambda x: solve(swing, x, torch.tensor([0.0, 1.0, 0.5])), "rise .* or fall"),
         (lambda x: solve(swing, x, torch.tensor([0.0])), "two or more"),
@@ -254,6 +332,10 @@ def test_ddim_on_a_straight_path_is_eulers_method() -> None:
         (lambda x: path_log_density(swing, x, time_steps(3)), "from 1 to 0"),
         (lambda x: time_steps(0), "at least one"),
         (lambda x: time_steps(3, -0.5), "lie in"),
+        (lambda x: time_steps(3, shift=0.0), "shift is 0.0"),
+        (lambda x: time_steps(3, shift=-2.0), "above 0"),
+        (lambda x: time_steps(3, shift=math.inf), "finite"),
+        (lambda x: time_steps(3, shift=math.nan), "shift is nan"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, word: str) -> None:

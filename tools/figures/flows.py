@@ -128,8 +128,8 @@ def chain() -> Figure:
 
 
 def weights() -> Figure:
-    """What four losses weigh, over the logarithm of the signal-to-noise ratio."""
-    figure = sheet(330)
+    """What five losses weigh, over the logarithm of the signal-to-noise ratio."""
+    figure = sheet(350)
     axes = figure.subplots()
     level = np.linspace(-8, 8, 161)
     for values, colour, dash, name in (
@@ -137,13 +137,14 @@ def weights() -> Figure:
         (1 / (math.pi * np.cosh(level / 2)), BLUE, "--", "ε, cosine"),
         (2 / math.pi * np.exp(-level / 2), ORANGE, "-.", "v, cosine"),
         (np.exp(-level / 2), GREEN, ":", "flow"),
+        (bell(level / 2, 0, 1) * (1 + np.exp(-level / 2)) ** 2, PURPLE, "-o", "flow, logit-normal"),
     ):
-        axes.plot(level, values, color=colour, linestyle=dash, label=name)
+        axes.plot(level, values, dash, color=colour, markevery=10, markersize=5, label=name)
     axes.set(yscale="log", xlabel="λ:  noise  …  image", ylabel="weight w", ylim=(3e-3, 1e2))
     axes.set_xticks([-8, -4, 0, 4, 8], ["\N{MINUS SIGN}8", "\N{MINUS SIGN}4", "0", "4", "8"])
     axes.set_yticks([0.01, 1, 100], ["0.01", "1", "100"])
     axes.set_yticks([], minor=True)
-    legend(figure, 4)
+    legend(figure, 3)
     return figure
 
 

@@ -40,13 +40,22 @@ def test_the_best_guess_is_bayes_rule():
 
 
 def test_the_weights_cross_where_the_words_say():
-    bound, noise, turned, flow = (
+    level = curves(drawn("diffusion-weights").axes[0])[0][:, 0]
+    bound, noise, turned, flow, hill = (
         curve[:, 1] for curve in curves(drawn("diffusion-weights").axes[0])
     )
     assert (bound == 1).all()
     assert np.argmax(noise) == len(noise) // 2
     assert turned / flow == pytest.approx(np.full(len(flow), 2 / math.pi))
     assert (np.diff(flow) < 0).all()
+    t = 1 / (1 + np.exp(level / 2))  # from the image; the density of a logit-normal time by steps
+    density = (norm.cdf(np.log((t + 1e-6) / (1 - t - 1e-6))) - norm.cdf(-level / 2)) / 1e-6
+    assert hill == pytest.approx(flow * density, rel=1e-3)
+    assert level[np.argmax(hill)] == pytest.approx(-3.4, abs=0.06)
+    above = level[hill > flow]
+    assert (above[0], above[-1]) == pytest.approx((-2.6, 2.6), abs=0.06)
+    assert noise[0] < hill[0] < min(bound[0], turned[0], flow[0])
+    assert hill[-1] < min(bound[-1], noise[-1], turned[-1], flow[-1])
 
 
 def test_the_paths_are_those_of_another_solver_and_do_not_cross():

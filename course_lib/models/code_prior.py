@@ -79,7 +79,7 @@ class CodePrior(nn.Module):
         num_classes: labels that it is told; 0: none.
 
     Raises:
-        ValueError: for a width that the heads do not divide.
+        ValueError: for a width that the heads do not divide, or no layer or head.
     """
 
     def __init__(
@@ -94,6 +94,8 @@ class CodePrior(nn.Module):
         num_classes: int = 0,
     ) -> None:
         super().__init__()
+        if layers < 1 or heads < 1:
+            raise ValueError(f"layers is {layers} and heads {heads}; both must be at least 1.")
         if width % heads:
             raise ValueError(f"width is {width}, which {heads} heads do not divide.")
         self.size = sides(size)

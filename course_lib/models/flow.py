@@ -8,6 +8,7 @@ family in Albergo, Boffi and Vanden-Eijnden, arXiv:2303.08797. Inpainting as in 
 arXiv:2201.09865, without its resampling; image to image as in Meng et al., arXiv:2108.01073.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from course_lib.models.conditioning import check_latent
 from course_lib.models.patch_transformer import PatchTransformer
 from course_lib.models.time_unet import NOT_TOLD, TimeUNet
-from course_lib.ops.paths import check_path, check_target, check_times, convert, mix
+from course_lib.ops.paths import check_path, check_target, check_times, coefficients, convert, mix
 from course_lib.ops.solvers import (
     SAMPLERS,
     SOLVERS,
@@ -34,6 +35,7 @@ NETWORKS: dict[str, type[TimeUNet] | type[PatchTransformer]] = {
     "unet": TimeUNet,
     "transformer": PatchTransformer,
 }
+LAST = 0.98  # a way back from data begins here if the network says the image, see `_leave_data`
 FIRST = 1e-3  # a network that says the noise is not asked before this time: there it knows nothing
 
 
@@ -80,11 +82,7 @@ class Flow(nn.Module):
         self.latent_dim = self.out_channels * self.size[0] * self.size[1]
         self.solver, self.steps, self.guidance = solver, steps, guidance
         self._check_way(solver, steps)
-        if guidance != 1 and not self.num_classes:
-            raise ValueError(
-                f"guidance is {guidance} and the network knows no classes; build it with "
-                "num_classes, or leave guidance at 1."
-            )
+        self._check_guidance(guidance)
 
     def answer(
         self, x: Tensor, t: Tensor, labels: Tensor | None = None, *, guidance: float | None = None
@@ -99,6 +97,7 @@ class Flow(nn.Module):
         """
         check_times(t)
         weight = self.guidance if guidance is None else guidance
+        self._check_guidance(weight)
         times = t.expand(len(x)) if t.ndim == 0 else t
         if labels is None or weight == 1:
             return self.network(x, times, labels)
@@ -170,6 +169,8 @@ class Flow(nn.Module):
         self._check_way(solver, steps)
         self._check_told(labels)
         low = FIRST if self.predicts == "noise" else 0.0
+        if start == 1 > end:
+            x, start = self._leave_data(x)
         times = time_steps(steps, max(start, low), max(end, low)).to(x)
 
         def velocity(at: Tensor, t: Tensor) -> Tensor:
@@ -190,7 +191,7 @@ class Flow(nn.Module):
         self, images: Tensor, labels: Tensor | None = None, *, steps: int | None = None
     ) -> Tensor:
         """Return the noise (B, C, H, W) that leads to these pictures, without guidance."""
-        solver = self.solver if self.solver in SOLVERS else "heun"
+        solver = self.solver if self.solver in SOLVERS else "ddim"  # no noise of its own
         return self.follow(
             images, labels, start=1.0, end=0.0, solver=solver, steps=steps, guidance=1.0
         )
@@ -265,12 +266,34 @@ class Flow(nn.Module):
         probes: Tensor | None = None,
     ) -> Likelihood:
         """Return the log-density of pictures, in nats, by `path_log_density`; without guidance."""
-        times = time_steps(steps or self.steps, 1.0, 0.0).to(images)
+        steps = self.steps if steps is None else steps
+        self._check_way("heun", steps)
+        self._check_told(labels)
+        x, start = self._leave_data(images)
+        low = FIRST if self.predicts == "noise" else 0.0
+        times = time_steps(steps, start, low).to(x)
 
         def velocity(at: Tensor, t: Tensor) -> Tensor:
             return self.velocity(at, t, labels, guidance=1.0)
 
-        return path_log_density(velocity, images, times, probes=probes)
+        found = path_log_density(velocity, x, times, probes=probes)
+        scaled = (
+            images[0].numel() * self._share(start).log()
+        )  # the change of variables x -> alpha x
+        return found._replace(log_density=found.log_density + scaled)
+
+    def _leave_data(self, x: Tensor) -> tuple[Tensor, float]:
+        """Return where, and when, a way from data back to noise begins.
+
+        A network that says the image has its error divided by the share of noise, which is 0 at
+        data. So the way begins a little before, at the same pictures with their share there.
+        """
+        if self.predicts != "image":
+            return x, 1.0
+        return self._share(LAST).to(x) * x, LAST
+
+    def _share(self, t: float) -> Tensor:
+        return coefficients(self.path, torch.tensor(t))[0]
 
     def _check_told(self, labels: Tensor | None) -> None:
         if labels is None or not self.num_classes or not len(labels):
@@ -280,6 +303,15 @@ class Flow(nn.Module):
             raise ValueError(
                 f"labels go from {low} to {high}; with {self.num_classes} classes they are 0 to "
                 f"{self.num_classes - 1}, or {NOT_TOLD} for one that is not told."
+            )
+
+    def _check_guidance(self, weight: float) -> None:
+        if not math.isfinite(weight):
+            raise ValueError(f"guidance is {weight}; it must be a finite number.")
+        if weight != 1 and not self.num_classes:
+            raise ValueError(
+                f"guidance is {weight} and the network knows no classes; build it with "
+                "num_classes, or leave guidance at 1."
             )
 
     def _check_way(self, solver: str, steps: int) -> None:

@@ -87,8 +87,16 @@ def invert(
             generator was trained.
 
     Raises:
-        ValueError: for a start of another shape.
+        ValueError: for a start of another shape, images of another shape than the generator's
+            pictures, integers, NaN, or steps below 0.
     """
+    if not images.is_floating_point() or not images.isfinite().all():
+        raise ValueError(
+            f"images are {images.dtype}, or hold NaN or infinite values; wanted finite floats in "
+            "[-1, 1], such as `to_float` makes."
+        )
+    if steps < 0:
+        raise ValueError(f"steps is {steps}; it must be 0 or more.")
     if start.shape != (len(images), int(generator.latent_dim)):  # type: ignore[arg-type]
         raise ValueError(
             f"start has shape {tuple(start.shape)}; wanted ({len(images)}, "
@@ -103,7 +111,13 @@ def invert(
     errors = []
     try:
         for step in range(steps + 1):
-            error = (generator(z, *told) - images).square().flatten(1).mean(1)  # (B,)
+            drawn = generator(z, *told)
+            if drawn.shape != images.shape:  # else the difference would be broadcast
+                raise ValueError(
+                    f"images have shape {tuple(images.shape)}, and the generator draws "
+                    f"{tuple(drawn.shape)}."
+                )
+            error = (drawn - images).square().flatten(1).mean(1)  # (B,)
             better = error.detach() < lowest
             best = torch.where(better[:, None], z.detach(), best)
             lowest = torch.where(better, error.detach(), lowest)

@@ -141,6 +141,8 @@ class TimeUNet(nn.Module):
                 f"widths are {widths}, blocks {blocks} and patch {patch}; there must be at least "
                 "one of each."
             )
+        if heads < 0:
+            raise ValueError(f"heads is {heads}; it must be 0, for no attention, or more.")
         if heads and widths[-1] % heads:
             raise ValueError(
                 f"The coarsest width is {widths[-1]}, which {heads} heads do not divide."

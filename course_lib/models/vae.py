@@ -102,6 +102,15 @@ def dense(*features: int) -> nn.Sequential:
     return nn.Sequential(*(part for pair in layers for part in pair))
 
 
+def check_hidden(widths: tuple[int, ...]) -> None:
+    """Raise ValueError for a list of fully connected layers that holds none."""
+    if not widths or min(widths) < 1:
+        raise ValueError(
+            f"hidden is {widths}; name at least one width of 1 or more, or leave it out for "
+            "convolutions."
+        )
+
+
 class Encoder(nn.Module):
     """Turn pictures into a Gaussian over codes.
 
@@ -129,6 +138,7 @@ class Encoder(nn.Module):
         self.in_channels, self.num_classes = in_channels, num_classes
         self.layers: nn.Module
         if hidden is not None:
+            check_hidden(hidden)
             numbers = in_channels * self.size[0] * self.size[1]
             self.layers = nn.Sequential(nn.Flatten(), dense(numbers, *hidden[:-1]))
             features, last = (numbers, *hidden)[-2:]
@@ -187,6 +197,7 @@ class Decoder(nn.Module):
         channels = out_channels * self.outputs.per_channel
         self.layers: nn.Module
         if hidden is not None:
+            check_hidden(hidden)
             numbers = channels * self.size[0] * self.size[1]
             self.layers = nn.Sequential(
                 dense(latent_dim + num_classes, *reversed(hidden)),

@@ -105,6 +105,8 @@ class VQVAE(nn.Module):
     ) -> None:
         super().__init__()
         self.size = sides(size)
+        if halvings < 0:
+            raise ValueError(f"halvings is {halvings}; it must be 0 or more.")
         if min(self.size) < max(8, 2**halvings):
             raise ValueError(
                 f"size is {self.size[0]}x{self.size[1]}; with {halvings} halvings a side needs at "

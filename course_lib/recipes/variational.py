@@ -29,6 +29,8 @@ from course_lib.train import (
     train_vaegan,
     train_variational,
 )
+from course_lib.train.beforehand import check_enough
+from course_lib.train.variational import check_variational
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
 Histories = list[VariationalHistory | GANHistory]  # of each stage
@@ -138,6 +140,16 @@ class CodeRecipe:
         model, prior = self.build(train_set, seed), self.family.prior
         first, second = (None if out_dir is None else out_dir / n for n in ("codes", "prior"))
         config = at_seed(self.family.config, seed, smoke)
+        if prior is not None:  # before the first stage is trained, which takes long
+            later_config = at_seed(prior.config, seed, smoke)
+            assert isinstance(later_config, VariationalConfig)
+            with torch.random.fork_rng(devices=[]):
+                whole = CodeGenerator(codes=self.arguments_for(train_set), prior=prior.arguments)
+            try:
+                check_variational(whole, train_set, later_config, evaluate_every)
+                check_enough(train_set, later_config.batch_size)
+            except ValueError as error:
+                raise ValueError(f"The prior, the second stage: {error}") from error
         if isinstance(config, VAEGANConfig):
             assert isinstance(model, VAEGAN)
             game = train_vaegan(

@@ -66,7 +66,8 @@ def prior_terms(model: CodeGenerator, images: Tensor, labels: Tensor) -> Terms:
         images: (B, C, H, W), which are turned into codes.
         labels: (B,), which a prior with classes is told.
     """
-    codes = model.codes.encode(images)
+    with torch.no_grad():
+        codes = model.codes.encode(images)
     told = labels if model.num_classes else None
     nats = -model.prior.log_prob(codes, told).mean()
     return {"loss": nats / model.prior.length, "nats": nats}

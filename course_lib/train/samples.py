@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from course_lib.data import to_uint8
 from course_lib.data.augment import stream_seed
+from course_lib.models import generator_of
 from course_lib.train.engine import pick_device, seed_noise
 
 
@@ -25,7 +26,8 @@ def draw_samples(
     """Return the first samples of a seed, made in eval mode.
 
     Code number i depends on the seed alone, so two generators with codes of equal length are asked
-    for the same things, and a longer sheet begins with the shorter one.
+    for the same things, and a longer sheet begins with the shorter one. (Not where a flow draws
+    noise on the way, by the solver "ancestral": that depends on how many are drawn at once.)
 
     Args:
         generator: maps codes (B, latent_dim) and labels to images (B, C, H, W) in [-1, 1].
@@ -41,11 +43,12 @@ def draw_samples(
         (num, C, H, W) uint8, on the CPU. Values outside [-1, 1] are clipped.
 
     Raises:
-        ValueError: for a number below 1, labels of another length or of no class, or images that
-            hold NaN or infinite values.
+        ValueError: for a model that draws nothing, a number below 1, labels of another length or
+            of no class, or images that hold NaN or infinite values.
     """
     if num < 1 or batch_size < 1:
         raise ValueError(f"num is {num} and batch_size {batch_size}; both must be at least 1.")
+    generator = generator_of(generator)
     where = pick_device(device) if device is not None else _device(generator)
     classes = int(getattr(generator, "num_classes", 0))
     wanted = _labels(labels, num, classes)

@@ -177,6 +177,13 @@ def check_variational(
             f"the model with {got[0]} channel(s) and size={got[1:]}, or load the set otherwise."
         )
     check_black_and_white(likelihood_of(model), train_set.images, config.binarise)
+    blends = config.augment is not None and (config.augment.affine or config.augment.colour)
+    if likelihood_of(model) == "bernoulli" and config.binarise == "none" and blends:
+        raise ValueError(
+            "The augmentation rotates, zooms, shifts or recolours, which makes grey pixels, and a "
+            'Bernoulli distribution has no probability of them: set binarise="sample" or '
+            '"threshold", or leave only flip and crop.'
+        )
     if classes:
         if train_set.task != "classification":
             raise ValueError(

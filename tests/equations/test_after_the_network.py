@@ -269,7 +269,8 @@ def test_the_watershed_goes_over_the_lowest_pass(seed, ties):
 
 @pytest.mark.equation("eq-panoptic-merge")
 @few
-@given(st.integers(0, 2**31), st.floats(0.1, 0.9))
+# No share of so few pixels is one of these, so rounding decides nothing.
+@given(st.integers(0, 2**31), st.integers(10, 90).map(lambda k: (k + 0.37) / 100))
 def test_the_merge_gives_each_mask_what_is_free(seed, share):
     rng = np.random.default_rng(seed)
     sets = [{int(x) for x in rng.integers(0, 60, 25)} for _ in range(6)]

@@ -1,11 +1,14 @@
 """The U-Net that is told the time, and the flow around it."""
 
+import math
+
 import pytest
 import torch
 
 from course_lib.models import Flow, TimeUNet, generator_of
 from course_lib.models.time_unet import waves_of
-from course_lib.ops import TARGETS
+from course_lib.ops import TARGETS, convert
+from course_lib.ops.paths import coefficients
 from course_lib.train import draw_samples
 
 SMALL = {"widths": (8, 12), "blocks": 1, "heads": 2}
@@ -208,3 +211,53 @@ def test_the_density_of_pictures_in_an_untrained_flow_is_that_of_noise() -> None
 def test_what_makes_no_sense_is_refused(call, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         call()
+
+
+class Offset(torch.nn.Module):
+    """What a network for data N(0, 0.25) should say, wrong by a small number everywhere."""
+
+    def __init__(self, path: str, predicts: str, offset: float) -> None:
+        super().__init__()
+        self.path, self.predicts, self.offset = path, predicts, offset
+
+    def forward(self, x, times, labels=None):
+        alpha, sigma, *_ = (value[:, None, None, None] for value in coefficients(self.path, times))
+        image = 0.25 * alpha * x / (0.25 * alpha**2 + sigma**2)
+        said = convert(image, x, times, given="image", wanted=self.predicts, path=self.path)
+        return said + self.offset
+
+
+def nearly(path: str, predicts: str, *, offset: float, **options) -> Flow:
+    network = {"in_channels": 1, "size": (4, 6), "widths": (8,), "heads": 0}
+    flow = Flow(network=network, path=path, predicts=predicts, **options)
+    flow.network = Offset(path, predicts, offset)
+    return flow
+
+
+@pytest.mark.parametrize("path", ["straight", "cosine"])
+@pytest.mark.parametrize("predicts", ["velocity", "v", "image"])
+def test_the_way_back_does_not_blow_up_a_small_error(path: str, predicts: str) -> None:
+    flow = nearly(path, predicts, offset=0.01, steps=24)
+    x = 0.5 * torch.randn(5, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+    again = flow.follow(flow.invert(x))
+    assert (again - x).abs().mean() < 0.03
+    found = flow.log_density(x).log_density
+    wanted = torch.distributions.Normal(0, 0.5).log_prob(x).flatten(1).sum(1)
+    assert (found - wanted).abs().max() < 1.5
+
+
+def test_a_path_without_bounded_velocity_says_so() -> None:
+    flow = nearly("linear", "noise", offset=0.0, solver="ddim", steps=24)
+    x = torch.zeros(2, 1, 4, 6)
+    with pytest.raises(ValueError, match="no bounded velocity"):
+        flow.log_density(x)
+    assert flow.invert(x + 0.3).isfinite().all()  # by DDIM, which serves this path
+    with pytest.raises(ValueError, match="steps is 0"):
+        nearly("straight", "velocity", offset=0.0).log_density(x, steps=0)
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf, 2.0])
+def test_guidance_has_to_make_sense(weight: float) -> None:
+    flow = nearly("straight", "velocity", offset=0.0)
+    with pytest.raises(ValueError, match="guidance is"):
+        flow.follow(torch.zeros(1, 1, 4, 6), guidance=weight)

@@ -35,6 +35,24 @@ def test_every_family_is_trained_and_drawn_from(name: str, tmp_path: Path, cours
     assert status == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--prior.heads", "3", "--prior.width", "8"], "heads do not divide"),
+        (["--prior.layers", "0"], "must be at least 1"),
+        (["--prior-training.batch-size", "64"], "has 16 images"),
+        (["--likelihood", "bernoulli", "--binarise", "threshold"], "hold grey pixels"),
+    ],
+)
+def test_a_prior_that_does_not_fit_is_told_before_the_codes_are_trained(
+    options: list[str], said: str, tmp_path: Path, course
+) -> None:
+    small = ["--prior-training.steps", "2", "--prior-training.batch-size", "4"]
+    status, _, err = course("train-code", "vqvae", *COMMON, *small, *options, "--out", tmp_path)
+    assert status == 2 and said in err
+    assert not list(tmp_path.rglob("checkpoint.pt"))
+
+
 @pytest.mark.parametrize("pair", CODES, ids=" ".join)
 def test_what_is_not_changed_is_the_measured_recipe(pair: tuple[str, str]) -> None:
     assert recipe_of(f"{pair[0]} --data {pair[1]}") == CODES[pair]

@@ -261,3 +261,8 @@ def test_guidance_has_to_make_sense(weight: float) -> None:
     flow = nearly("straight", "velocity", offset=0.0)
     with pytest.raises(ValueError, match="guidance is"):
         flow.follow(torch.zeros(1, 1, 4, 6), guidance=weight)
+
+
+def test_attention_has_no_fewer_than_no_heads() -> None:
+    with pytest.raises(ValueError, match="heads is -1"):
+        TimeUNet(in_channels=1, size=8, widths=(8,), heads=-1)

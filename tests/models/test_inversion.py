@@ -62,3 +62,22 @@ def test_shapes() -> None:
     assert encoder(torch.zeros(2, 3, 9, 14)).shape == (2, 6)
     with pytest.raises(ValueError, match="a code for each image"):
         invert(VAE(size=8).decoder, torch.zeros(2, 1, 8, 8), start=torch.zeros(1, 32))
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (torch.zeros(2, 8, 8), "the generator draws"),  # would be broadcast to (2, 2, 8, 8)
+        (torch.zeros(2, 1, 8, 9), "the generator draws"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), "finite floats"),
+        (torch.full((2, 1, 8, 8), torch.nan), "finite floats"),
+    ],
+)
+def test_images_that_the_generator_cannot_be_compared_with(images: Tensor, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        invert(Linear(), images, start=torch.zeros(2, 4), steps=1)
+
+
+def test_steps_below_zero() -> None:
+    with pytest.raises(ValueError, match="steps is -1"):
+        invert(Linear(), torch.zeros(2, 1, 8, 8), start=torch.zeros(2, 4), steps=-1)

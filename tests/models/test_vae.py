@@ -63,6 +63,7 @@ def test_an_unbounded_variance_is_bounded() -> None:
 def test_the_decoder_is_a_generator_like_any_other() -> None:
     for model in (VAE(size=12, width=4), CVAE(size=12, width=4), VAEGAN(size=12, width=4)):
         sheet = draw_samples(generator_of(model), 7)
+        assert torch.equal(sheet, draw_samples(model, 7))
         assert sheet.shape == (7, 1, 12, 12) and sheet.dtype == torch.uint8
         assert torch.equal(sheet[:3], draw_samples(generator_of(model), 3))
         assert MODELS[type(model).__name__] is type(model)
@@ -119,3 +120,9 @@ def test_a_checkpoint_gives_the_model_back(tmp_path: Path) -> None:
     again, _ = load_checkpoint(path)
     images = torch.ones(2, 1, 9, 12)
     assert torch.equal(again.reconstruct(images), model.eval().reconstruct(images))
+
+
+@pytest.mark.parametrize("hidden", [(), (8, 0)])
+def test_layers_that_there_cannot_be(hidden: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="hidden is"):
+        VAE(size=12, width=4, hidden=hidden)

@@ -182,3 +182,14 @@ def test_a_picture_is_completed() -> None:
 def test_what_does_not_fit_is_refused(make, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         make()
+
+
+@pytest.mark.parametrize("given", [{"layers": 0}, {"heads": 0}, {"heads": -2}])
+def test_a_prior_without_layers_or_heads_is_none(given: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        CodePrior(num_codes=4, size=2, **given)
+
+
+def test_a_map_is_not_halved_less_than_never() -> None:
+    with pytest.raises(ValueError, match="halvings is -1"):
+        VQVAE(size=12, halvings=-1)

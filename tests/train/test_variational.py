@@ -3,13 +3,14 @@
 import copy
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from course_lib.data import ImageSet, binarise, to_float
+from course_lib.data import Augment, ImageSet, binarise, to_float
 from course_lib.data.augment import stream_seed
 from course_lib.losses import gaussian_kl, log_likelihood
 from course_lib.models import CVAE, VAE, VQVAE, CodeGenerator, InverseEncoder
@@ -19,6 +20,7 @@ from course_lib.train import (
     train_inverse,
     train_variational,
 )
+from course_lib.train.objectives import prior_terms
 from course_lib.train.variational import learning_rate, weight
 from tests.train.small_sets import same
 from tests.train.tiny_game import SIZE, pictures, players
@@ -257,6 +259,26 @@ def test_classes_that_the_model_does_not_know_are_refused() -> None:
         train_variational(
             make("cvae"), data, config=VariationalConfig(steps=1, batch_size=6), **QUIET
         )
+
+
+@pytest.mark.parametrize("augment", [Augment(rotate=20.0), Augment(colour=0.2)])
+def test_an_augmentation_that_makes_grey_pixels_is_refused(augment: Augment) -> None:
+    data = pictures()
+    data.images = (data.images > 127).to(torch.uint8) * 255
+    config = VariationalConfig(steps=1, batch_size=6, augment=augment)
+    with pytest.raises(ValueError, match="makes grey pixels"):
+        train_variational(make("vae"), data, config=config, **QUIET)
+    flips = replace(config, augment=Augment(flip=True))
+    train_variational(make("vae"), data, config=flips, **QUIET)
+
+
+def test_the_codes_of_a_prior_hold_no_graph() -> None:
+    model, data = make("prior"), pictures()
+    kept: list[tuple[int, ...]] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.shape) or x, lambda x: x):
+        prior_terms(model, to_float(data.images[:2]), data.targets[:2])
+    pictures_kept = [shape for shape in kept if len(shape) == 4 and shape[-1] == SIZE]
+    assert kept and not pictures_kept
 
 
 def test_another_kind_of_model_is_refused() -> None:

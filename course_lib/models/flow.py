@@ -217,6 +217,7 @@ class Flow(nn.Module):
             steps: from there to data; ``None``: the flow's own, fewer for a shorter way.
             guidance: weight of the class.
         """
+        self._check_shape(images)
         few = max(1, round((1 - start) * self.steps)) if steps is None else steps
         x = mix(images, noise, torch.tensor(start).to(images), self.path)
         return self.follow(x, labels, start=start, steps=few, guidance=guidance)
@@ -245,6 +246,7 @@ class Flow(nn.Module):
             steps: ``None``: the flow's own.
             guidance: weight of the class.
         """
+        self._check_shape(images)
         steps = self.steps if steps is None else steps
         self._check_way(self.solver, steps)
         low = FIRST if self.predicts == "noise" else 0.0
@@ -303,6 +305,13 @@ class Flow(nn.Module):
             raise ValueError(
                 f"labels go from {low} to {high}; with {self.num_classes} classes they are 0 to "
                 f"{self.num_classes - 1}, or {NOT_TOLD} for one that is not told."
+            )
+
+    def _check_shape(self, x: Tensor) -> None:
+        if x.shape[1:] != self.shape:
+            raise ValueError(
+                f"got shape {tuple(x.shape)}, wanted (B, {', '.join(map(str, self.shape))}): what "
+                "the flow leads along, which `encode` makes of pictures."
             )
 
     def _check_guidance(self, weight: float) -> None:

@@ -24,8 +24,8 @@ from course_lib.models.vqvae import VQVAE
 class LatentFlow(Flow):
     """A flow whose samples are codes; asked as a generator it returns pictures.
 
-    What a flow does to samples (`follow`, `velocity`, `denoise`, `invert`, `log_density`) it does
-    to codes. `encode` and `decode` lead there and back.
+    What a flow does to samples (`follow`, `velocity`, `denoise`, `invert`, `edit`, `inpaint`,
+    `log_density`) it does to codes. `encode` and `decode` lead there and back.
 
     Args:
         codes: arguments of the `VQVAE`, whose weights are to be loaded into `codes`.

@@ -125,3 +125,13 @@ def test_vectors_are_what_is_quantised() -> None:
     codes.quantiser.codebook.normal_()
     images = torch.rand(2, 2, 18, 13) * 2 - 1
     assert torch.equal(codes.quantiser.codes(codes.vectors(images)), codes.encode(images))
+
+
+def test_pictures_in_the_place_of_codes_are_told() -> None:
+    model = make()
+    pictures = torch.zeros(2, model.out_channels, *model.size)
+    noise = torch.zeros(2, *model.shape)
+    with pytest.raises(ValueError, match="which `encode` makes"):
+        model.edit(pictures, start=0.5, noise=noise)
+    with pytest.raises(ValueError, match="which `encode` makes"):
+        model.inpaint(pictures, torch.ones(*model.size), noise=noise)

@@ -279,9 +279,8 @@ class Flow(nn.Module):
             return self.velocity(at, t, labels, guidance=1.0)
 
         found = path_log_density(velocity, x, times, probes=probes)
-        scaled = (
-            images[0].numel() * self._share(start).log()
-        )  # the change of variables x -> alpha x
+        # The pictures themselves, not alpha times them: log |d(alpha x)/dx|.
+        scaled = images[0].numel() * self._share(start).log().item()
         return found._replace(log_density=found.log_density + scaled)
 
     def _leave_data(self, x: Tensor) -> tuple[Tensor, float]:

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from course_lib.data import load
 from course_lib.metrics import (
     copied_share,
     density_coverage,
@@ -292,3 +293,22 @@ def test_the_worked_example():
     assert round(ours, 3) == 1.536
     assert round(1 + 6 - 2 * 2 * math.sqrt(2), 3) == 1.343
     assert 2 * 64 + 64 * 65 // 2 == 2208 and 2 * 2048 + 2048 * 2049 // 2 > 2_000_000
+
+
+def farther_than_the_nearest_other(images: torch.Tensor) -> float:
+    """Share of images that, moved by a pixel each way, lie farther off than the nearest other."""
+    x = images.double()
+    moved = (torch.roll(x, (1, 1), (2, 3)) - x).flatten(1).norm(dim=1)
+    others = torch.cdist(x.flatten(1), x.flatten(1)).fill_diagonal_(torch.inf).amin(1)
+    return (moved > others).double().mean().item()
+
+
+def test_a_digit_that_is_moved_is_farther_from_itself_than_from_another() -> None:
+    digits = load("digits", "test", num=1000, size=32, task="classification").images
+    assert farther_than_the_nearest_other(digits) > 0.6
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("mnist", 0.6, 1), ("cifar10", 0, 0.01)])
+def test_real_digits_mind_a_pixel_and_photographs_do_not(real_data, name, low, high) -> None:
+    images = load(name, "test", num=1000, size=32, task="classification", root=real_data).images
+    assert low < farther_than_the_nearest_other(images) < high

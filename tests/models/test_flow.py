@@ -246,6 +246,15 @@ def test_the_way_back_does_not_blow_up_a_small_error(path: str, predicts: str) -
     assert (found - wanted).abs().max() < 1.5
 
 
+@pytest.mark.parametrize("path", ["straight", "cosine"])
+def test_the_density_is_that_of_the_pictures_themselves(path: str) -> None:
+    """A network that says the image is asked a little before data, at pictures times alpha."""
+    flow = nearly(path, "image", offset=0.0, steps=48)
+    x = 0.5 * torch.randn(5, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+    wanted = torch.distributions.Normal(0, 0.5).log_prob(x).flatten(1).sum(1)
+    assert (flow.log_density(x).log_density - wanted).abs().max() < 0.1
+
+
 def test_a_path_without_bounded_velocity_says_so() -> None:
     flow = nearly("linear", "noise", offset=0.0, solver="ddim", steps=24)
     x = torch.zeros(2, 1, 4, 6)
@@ -256,11 +265,14 @@ def test_a_path_without_bounded_velocity_says_so() -> None:
         nearly("straight", "velocity", offset=0.0).log_density(x, steps=0)
 
 
-@pytest.mark.parametrize("weight", [math.nan, math.inf, 2.0])
-def test_guidance_has_to_make_sense(weight: float) -> None:
-    flow = nearly("straight", "velocity", offset=0.0)
+@pytest.mark.parametrize(("weight", "classes"), [(math.nan, 3), (math.inf, 3), (2.0, 0)])
+def test_guidance_has_to_make_sense(weight: float, classes: int) -> None:
+    network = {"in_channels": 1, "size": (9, 6), "num_classes": classes, **SMALL}
+    model, labels = Flow(network=network, steps=2), torch.tensor([1]) if classes else None
     with pytest.raises(ValueError, match="guidance is"):
-        flow.follow(torch.zeros(1, 1, 4, 6), guidance=weight)
+        model.follow(torch.zeros(1, 1, 9, 6), labels, guidance=weight)
+    with pytest.raises(ValueError, match="guidance is"):
+        Flow(network=network, guidance=weight)
 
 
 def test_attention_has_no_fewer_than_no_heads() -> None:

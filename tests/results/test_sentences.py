@@ -199,6 +199,18 @@ SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
             lambda: 0.45 < share_kept("dice") < 0.55 and 0.85 < share_kept("lovasz") < 0.95,
         ),
         (
+            "the two sums above have a slightly higher accuracy",
+            lambda: all(
+                0 < value - base < 0.005
+                for part in ("dice", "lovasz")
+                for value, base in zip(
+                    runs(f"loss-cross-entropy-{part}", "test_accuracy"),
+                    runs("loss-cross-entropy", "test_accuracy"),
+                    strict=True,
+                )
+            ),
+        ),
+        (
             "accuracy is higher than with either part alone",
             lambda: all(
                 min(runs(f"loss-cross-entropy-{part}", "test_accuracy"))
@@ -408,6 +420,19 @@ SAID: dict[str, list[tuple[str, Callable[[], bool]]]] = {
                     for k in ("pedestrian", "sign", "pole")
                 )
                 < 0.001
+            ),
+        ),
+        (
+            "one level deeper, with dropout, and trained for twice as many passes. It scores "
+            "higher than the U-Net of the tables above.",
+            lambda: (
+                len(recipes.RECIPES["unet", "pets"].network.arguments["widths"])
+                == len(recipes.COMPARED["unet", "pets"].network.arguments["widths"]) + 1
+                and recipes.RECIPES["unet", "pets"].network.arguments["dropout"] > 0
+                and recipes.RECIPES["unet", "pets"].config.epochs
+                == 2 * recipes.COMPARED["unet", "pets"].config.epochs
+                and min(runs("unet-pets", "test_mean_iou"))
+                > max(runs("compare-pets-unet", "test_mean_iou"))
             ),
         ),
         (

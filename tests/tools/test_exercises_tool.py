@@ -8,7 +8,7 @@ import dataclasses
 import nbformat
 import pytest
 
-from tools.common import ToolError, read
+from tools.common import ROOT, ToolError, read
 from tools.exercises import commands as exercises
 from tools.exercises import facts
 from tools.exercises.facts import Facts
@@ -260,3 +260,12 @@ def test_pictures_of_the_expected_result(cells):
     text, pictures = page(FACTS, done)
     assert list(pictures) == ["double-1.png"]
     assert "```{image} double-1.png\n:alt: A line that rises.\n```" in text
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("unet/smallest_net", "one good answer"), ("unet/match_skip", "a right answer")],
+)
+def test_a_design_is_not_compared_with_the_only_right_one(place: str, said: str) -> None:
+    text = (ROOT / "notebooks" / "practice" / f"{place}.ipynb").read_text("utf-8")
+    assert text.count("answer gives") == 1 and f"What {said} gives" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -120,11 +121,25 @@ def test_an_empty_head_is_a_cell(extension) -> None:
 
 
 def test_the_built_book_is_light() -> None:
-    """What a page without mathematics, widgets and films loads, and that nothing else slips in."""
+    """Each page loads what it shows, and nothing else slips in."""
     site = ROOT / "_build" / "html"
     if not (site / "index.html").is_file():
         pytest.skip("missing capability book: it is not built; run `make book` first")
-    text = (site / "book" / "glossary.html").read_text("utf-8")
-    for name in ("third_party/mathjax", "embed.js", "fontawesome.js", "searchindex.js", "films.js"):
-        assert name not in text, name
+    needed = {  # a script, and what only a page has that uses it
+        "third_party/mathjax/startup.js": 'class="math notranslate',
+        "third_party/widgets/embed.js": "application/vnd.jupyter.widget-view+json",
+        "films.js": 'class="film"',
+        "flow.js": 'class="flow-explorer"',
+    }
+    seen: dict[str, set[bool]] = {script: set() for script in needed}
+    for page in (site / "book").rglob("*.html"):
+        text = page.read_text("utf-8")
+        loaded = " ".join(re.findall(r'<script[^>]* src="([^"]*)"', text))
+        for script, mark in needed.items():
+            name = f"/{script}"
+            assert (name in loaded) == (mark in text), f"{page.name} and {script}"
+            seen[script].add(name in loaded)
+        assert "fontawesome.js" not in loaded and "searchindex.js" not in loaded, page.name
+    for script in ("third_party/mathjax/startup.js", "films.js", "flow.js"):
+        assert seen[script] == {True, False}, f"{script}: no page with it, or none without"
     assert (site / "_static/vendor/fontawesome/webfonts/fa-solid-900.woff").stat().st_size < 10_000

@@ -75,7 +75,7 @@ def template():
 def judged(attack: Attack, template: Template | None, folder: Path | None = None):
     source = kit.source(attack.lab, attack.name)
     made = kit.submission(source, attack.answer, before=attack.before)
-    settings = replace(SETTINGS, template=template)
+    settings = replace(SETTINGS, template=template, cell_seconds=attack.seconds)
     return judge(made, source, settings, folder=str(folder) if folder else None)
 
 

@@ -32,6 +32,8 @@ class Attack:
         points: What it is worth: all for a right one, whatever the cell before it did.
         says: A text that a reason, or an output, holds.
         equal: Whether the class that equals everything is there.
+        seconds: The limit of a cell; more where another limit is attacked, which a busy machine
+            would reach later.
         files: Lie beside the notebook.
     """
 
@@ -42,4 +44,5 @@ class Attack:
     equal: bool = False
     lab: str = "unet"
     name: str = "iou"
+    seconds: float = 4.0
     files: dict[str, str] = field(default_factory=dict)

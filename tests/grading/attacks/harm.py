@@ -53,6 +53,7 @@ HARM = {
             x.clear()  # or the answer finds nothing left, which is the attacker's own loss
         """,
         says=("MemoryError", "GB of memory"),  # its own limit, or the one who watches, is first
+        seconds=60.0,
     ),
     "all memory, by many": Attack(
         before="""
@@ -63,6 +64,7 @@ HARM = {
         time.sleep(99)
         """,
         says="of memory",
+        seconds=60.0,
     ),
     "fifty megabytes in one line": Attack(
         before="print('x' * 50_000_000)",

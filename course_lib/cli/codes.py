@@ -65,6 +65,11 @@ class TrainCode:
         family = self.base.family
         second = family.prior
         if second is not None:
+            if self.prior_training.seed != second.config.seed:
+                raise ValueError(
+                    f"The prior's seed is {self.prior_training.seed}, and both stages have the "
+                    "run's: give it with --seed."
+                )
             second = Prior(
                 arguments=chosen(vars(self.prior), CodePrior, second.arguments),
                 config=_config(self.prior_training, second.config),

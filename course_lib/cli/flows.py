@@ -80,6 +80,15 @@ class TrainFlow:
         given = chosen(vars(self.asked), Flow, self.base.asked)
         given |= {k: v for k, v in self.base.asked.items() if k in BY_THE_KIND}
         if self.unconditional:  # guidance and dropping need a class
+            for option, value, by_itself in (
+                ("--asked.guidance", self.asked.guidance, self.base.asked.get("guidance", 1.0)),
+                ("--drop-labels", config.drop_labels, usual.drop_labels),
+            ):
+                if value not in (by_itself, 1.0 if option == "--asked.guidance" else 0.0):
+                    raise ValueError(
+                        f"{option} is {value}, which needs classes, and --unconditional is set: "
+                        "leave one of them out."
+                    )
             config, given = replace(config, drop_labels=0.0), {**given, "guidance": 1.0}
         base = self.base
         if isinstance(base, LatentFlowRecipe):

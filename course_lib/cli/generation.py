@@ -223,6 +223,11 @@ class Sample:
         for name, value in (("count", self.count), ("scored", self.scored)):
             if not 1 <= value <= MOST_SAMPLES:
                 raise ValueError(f"--{name} is {value}; it goes from 1 to {MOST_SAMPLES:,}.")
+        if self.condition is not None and self.data is None:
+            raise ValueError(
+                f"--condition is {self.condition}, and tells of the test images, which only "
+                "--data names: give --data too, or leave --condition out."
+            )
 
     def run(self) -> int:
         """Draw, save, and score if asked to."""

@@ -123,8 +123,12 @@ def changes(before: Any, after: Any) -> list[str]:
         if isinstance(old, dict) or isinstance(new, dict):
             found += changes(old or {}, new or {})
         elif name != "seed" and _tuple(old) != _tuple(new):
-            found.append(f"{name.replace('_', ' ')} {old} → {new}")
+            found.append(f"{name.replace('_', ' ')} {_said(old)} → {_said(new)}")
     return found
+
+
+def _said(value: Any) -> str:
+    return "nothing" if value is None else str(value)
 
 
 def said(base: str, measured: bool, changed: Iterable[str]) -> str:

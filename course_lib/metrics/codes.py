@@ -15,7 +15,9 @@ def code_counts(codes: Tensor, num_codes: int) -> Tensor:
         codes: of any shape, 0 to num_codes - 1.
         num_codes: K.
     """
-    return torch.bincount(codes.flatten(), minlength=num_codes)
+    counts = torch.zeros(num_codes, dtype=torch.int64, device=codes.device)
+    # torch.bincount would wait for a GPU.
+    return counts.index_add_(0, codes.flatten(), torch.ones_like(codes).flatten())
 
 
 def perplexity(counts: Tensor) -> Tensor:

@@ -86,6 +86,7 @@ MODELS: dict[str, type[nn.Module]] = {
         Flow,
         InverseEncoder,
         LatentFlow,
+        PatchTransformer,
         PixelwiseClassifier,
         ResNetUNet,
         SampleFeatures,

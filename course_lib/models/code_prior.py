@@ -152,7 +152,8 @@ class CodePrior(nn.Module):
             (B, h, w) int64.
 
         Raises:
-            ValueError: for numbers of another shape, or a temperature that is not positive.
+            ValueError: for numbers or codes of another shape or out of range, or a temperature that
+                is not positive.
         """
         if uniform.shape[1:] != (self.length,) or uniform.ndim != 2:
             raise ValueError(
@@ -162,6 +163,12 @@ class CodePrior(nn.Module):
         if temperature <= 0:
             raise ValueError(f"temperature is {temperature}; it must be positive.")
         check_labels(labels, self.num_classes, len(uniform))
+        if not ((uniform >= 0) & (uniform <= 1)).all():
+            raise ValueError(
+                "uniform holds numbers out of range; wanted 0 to 1, as torch.rand draws them."
+            )
+        if given is not None:
+            self._check_given(given, len(uniform))
         kept = 0 if given is None else given.shape[1]
         x = self._opening(len(uniform), labels)  # (B, 1, width)
         memory: list[Memory | None] = [None] * len(self.blocks)
@@ -185,6 +192,19 @@ class CodePrior(nn.Module):
         if labels is None:
             labels = torch.zeros(batch, dtype=torch.int64, device=self.place.device)
         return self.start(labels)[:, None]  # (B, 1, width)
+
+    def _check_given(self, given: Tensor, batch: int) -> None:
+        fits = given.ndim == 2 and len(given) == batch and given.shape[1] <= self.length
+        if not fits or given.is_floating_point():
+            raise ValueError(
+                f"given: got {given.dtype} of shape {tuple(given.shape)}, wanted whole numbers of "
+                f"shape ({batch}, n) with n at most {self.length}."
+            )
+        if given.numel() and not 0 <= int(given.min()) <= int(given.max()) < self.num_codes:
+            raise ValueError(
+                f"given goes from {int(given.min())} to {int(given.max())}; there are "
+                f"{self.num_codes} codes, from 0 on."
+            )
 
     def _check(self, codes: Tensor) -> None:
         if codes.shape[1:] != self.size or codes.is_floating_point():

@@ -130,7 +130,8 @@ class VectorQuantizer(nn.Module):
     def _follow(self, vectors: Tensor, codes: Tensor) -> None:
         """Move the averages by one batch, and the codebook to where they are."""
         assert self.decay is not None
-        used = torch.bincount(codes, minlength=self.num_codes).float()  # (K,)
+        # How often each was chosen, (K,); torch.bincount would wait for a GPU.
+        used = vectors.new_zeros(self.num_codes).index_add_(0, codes, vectors.new_ones(len(codes)))
         sums = torch.zeros_like(self.sums).index_add_(0, codes, vectors)  # (K, dim)
         spread = torch.distributed.is_initialized()
         if spread:  # the batch is that of all processes

@@ -231,7 +231,7 @@ RECIPES: dict[tuple[str, str], FlowRecipe] = {
 }
 # Twice as long as all other generators of shapes, with the guidance that validation images chose for
 # the shorter training: what a longer one is good for.
-RECIPES["flow-long", "shapes"] = replace(
+LONG = replace(
     RECIPES["flow", "shapes"],
     name="flow-long-shapes",
     title="Flow matching, twice as long",

@@ -1,5 +1,6 @@
 """Training a flow or a diffusion: one regression at a random time, the loop in full view."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from course_lib.train.steps import Steps
 from course_lib.train.variational import learning_rate
 
 BINS = 5  # of the time, each with a loss of its own
+BY_TIME = [f"loss_{i}" for i in range(BINS)]
 SHEET = 64  # samples on a sheet
 MOST_SNR = 5.0  # of the weight "min-snr"
 
@@ -150,7 +152,7 @@ def train_flow(
             if reading:  # the only place that waits for the device
                 run.check_finite()
                 scores = judged(evaluate, kept, engine) if judge else {}
-                record = at.write_down({}, scores)
+                record = at.write_down(dict.fromkeys(BY_TIME, math.nan), scores)
                 mean_by_time(record)
                 log.show(f"loss {record['loss']:.4f}", record, at.step)
             if config.sample_every and at.due(config.sample_every):
@@ -199,10 +201,12 @@ def by_time(error: Tensor, t: Tensor) -> dict[str, Tensor]:
 
 def mean_by_time(record: dict[str, Any]) -> None:
     """Put means in the place of a reading's sums and numbers; a bin without times has none."""
-    for i in range(BINS):
+    for i, name in enumerate(BY_TIME):
         total, number = record.pop(f"sum_{i}"), record.pop(f"number_{i}")
         if number > 0:
-            record[f"loss_{i}"] = total / number
+            record[name] = total / number
+        else:
+            record.pop(name, None)
 
 
 @torch.no_grad()

@@ -34,7 +34,7 @@ def autoencoder_terms(
         "log_likelihood": likely.mean(),
         "divergence": divergence,
         "active": (kl.mean(0) > ACTIVE).sum(),
-        "beta": torch.full((), beta),
+        "beta": torch.full((), beta, device=images.device),
     }
     return terms if pixels.log_scale is None else {**terms, "scale": pixels.log_scale.exp().mean()}
 
@@ -53,7 +53,7 @@ def codebook_terms(model: VQVAE, images: Tensor) -> Terms:
         "log_likelihood": likely,
         "quantiser_loss": loss,
         "perplexity": perplexity(used),
-        "vectors": torch.full((), float(codes.numel())),
+        "vectors": torch.full((), float(codes.numel()), device=images.device),
     }
     return terms if pixels.log_scale is None else {**terms, "scale": pixels.log_scale.exp().mean()}
 

@@ -108,7 +108,7 @@ def train_variational(
             if ema is not None:
                 ema.update(model)
 
-            at.note({name: value.to(engine.device) for name, value in terms.items()})
+            at.note(terms)
             log.advance()
             judge = at.due(evaluate_every or config.steps)
             reading = judge or at.due(config.log_every)
@@ -191,6 +191,20 @@ def check_variational(
                 f'"{train_set.task}". Load it with task="classification".'
             )
         check_range(train_set.targets, classes, "the set's class ids")
+    idle = [
+        f"{name} is {value}"
+        for name, value, off in (
+            ("beta", config.beta, 1.0),
+            ("anneal", config.anneal, 0),
+            ("free_bits", config.free_bits, 0.0),
+        )
+        if value != off and not isinstance(model, VAE | CVAE)
+    ]
+    if idle:
+        raise ValueError(
+            f"{', '.join(idle)}, and a {type(model).__name__} has no divergence to weigh: leave "
+            "beta=1, anneal=0 and free_bits=0."
+        )
     if config.ema_images is not None and isinstance(model, VQVAE):
         raise ValueError(
             f"ema_images is {config.ema_images}, and a VQVAE's codebook is an average already, "

@@ -68,6 +68,12 @@ def test_options_of_the_two_stages() -> None:
     assert family.config.steps == CODES["vqvae", "digits"].family.config.steps
 
 
+def test_both_stages_have_the_seed_of_the_run() -> None:
+    with pytest.raises(ValueError, match="give it with --seed"):
+        recipe_of("vqvae --data digits --prior-training.seed 1")
+    assert recipe_of("vqvae --data digits --seed 1").family.config.seed == 1
+
+
 def test_a_family_keeps_its_recipe_on_other_images() -> None:
     recipe = recipe_of("vae --data cells")
     assert recipe.data.name == "cells" and recipe.data.size == 32

@@ -80,6 +80,17 @@ def test_options_of_the_network_and_the_way_of_asking() -> None:
     assert recipe.config.steps == 300 and recipe.config.log_every == 10
 
 
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [("--asked.guidance 3", "--asked.guidance is 3.0"), ("--drop-labels 0.2", "--drop-labels is")],
+)
+def test_a_flow_without_classes_has_no_use_for(options: str, word: str) -> None:
+    with pytest.raises(ValueError, match=f"{word}.*leave one of them out"):
+        recipe_of(f"flow --data digits --unconditional {options}")
+    allowed = recipe_of("flow --data digits --unconditional --asked.guidance 1 --drop-labels 0")
+    assert allowed.asked["guidance"] == 1 and not allowed.config.drop_labels
+
+
 def test_a_kind_keeps_its_recipe_on_other_images() -> None:
     recipe = recipe_of("ddpm --data mnist")
     assert recipe.data.name == "mnist" and recipe.data.size == 32

@@ -106,6 +106,7 @@ def test_a_sheet_is_drawn_and_scored(
 @pytest.mark.parametrize(
     ("command", "message"),
     [
+        (["sample", "dcgan-shapes", "--condition", "plain"], "give --data too"),
         (["train-gan", "stylegan", *COMMON, "--width", "8"], "Unrecognized options: --width"),
         (["train-gan", "dcgan", *COMMON, "--size", "28"], "must be 8, 16, 32"),
         (["train-gan", "dcgan", *COMMON, "--size", "1", "2", "3"], "Error parsing --size"),

@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from course_lib.models import Flow, TimeUNet, generator_of
-from course_lib.models.time_unet import waves_of
+from course_lib.models.time_unet import Norm, waves_of
 from course_lib.ops import TARGETS, convert
 from course_lib.ops.paths import coefficients
 from course_lib.train import draw_samples
@@ -68,6 +69,30 @@ def test_waves_tell_times_apart() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parity
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_the_normalisation_answers_with_32_bits_at_least(dtype: torch.dtype) -> None:
+    x = (100 + torch.randn(2, 12, 5, 7)).to(dtype)
+    norm = Norm(12).to(torch.float64 if dtype == torch.float64 else torch.float32)
+    wanted = F.group_norm(x.double(), 6)
+    assert norm(x).dtype == max(dtype, torch.float32, key=lambda kind: kind.itemsize)
+    assert (norm(x) - wanted).abs().max() < 0.004  # rounded to bfloat16: 0.008 and more
+    if dtype == torch.bfloat16:
+        assert (F.group_norm(x, 6) - wanted).abs().max() > 0.004
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_a_step_in_bfloat16_gives_nearly_the_gradients_of_float32(patch: int) -> None:
+    net = lively(TimeUNet(in_channels=1, size=(12, 8), patch=patch, **SMALL))
+    x, t = torch.randn(4, 1, 12, 8), torch.rand(4)
+    gradients = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            said = net(x, t)
+        found = torch.autograd.grad(said.float().square().mean(), list(net.parameters()))
+        gradients.append(torch.cat([part.flatten() for part in found]))
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.99
+
+
 def test_the_network_equals_diffusers() -> None:
     """UNet2DModel of equal widths and blocks with our weights gives our answers."""
     from course_lib.results.bench.flow import peer_of, weights_for

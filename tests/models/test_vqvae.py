@@ -168,6 +168,10 @@ def test_a_picture_is_completed() -> None:
         model.complete(images, 3, uniform=uniform)
 
 
+def given(codes: torch.Tensor) -> torch.Tensor:
+    return tiny().sample(torch.rand(2, 4), given=codes)
+
+
 @pytest.mark.parametrize(
     ("make", "word"),
     [
@@ -177,6 +181,12 @@ def test_a_picture_is_completed() -> None:
         (lambda: tiny().sample(torch.rand(2, 3)), "wanted \\(B, 4\\)"),
         (lambda: tiny().sample(torch.rand(2, 4), temperature=0.0), "must be positive"),
         (lambda: tiny()(torch.zeros(1, 2, 3).long()), "wanted whole numbers"),
+        (lambda: tiny().sample(torch.full((2, 4), 1.5)), "wanted 0 to 1"),
+        (lambda: tiny().sample(torch.full((2, 4), torch.nan)), "wanted 0 to 1"),
+        (lambda: given(torch.zeros(2, 5).long()), "n at most 4"),
+        (lambda: given(torch.zeros(3, 1).long()), "shape \\(2, n\\)"),
+        (lambda: given(torch.zeros(2, 1)), "whole numbers of shape"),
+        (lambda: given(torch.tensor([[0], [3]])), "given goes from 0 to 3; there are 3 codes"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, word: str) -> None:

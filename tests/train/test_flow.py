@@ -175,6 +175,12 @@ def test_means_by_time() -> None:
     assert record == {"loss_0": 2.0, "loss_2": 5.0, "loss_4": 7.0}
 
 
+def test_scores_may_not_have_the_names_of_losses() -> None:
+    config = FlowConfig(steps=1, batch_size=6)
+    with pytest.raises(ValueError, match="scores called loss_1, which the record holds"):
+        train_flow(make(), pictures(), config=config, evaluate=lambda _: {"loss_1": 0.0}, **QUIET)
+
+
 @pytest.mark.parametrize("predicts", TARGETS)
 def test_the_weight_makes_all_targets_one(predicts: str) -> None:
     """Weighted so, an error of the image costs the same whatever the network says."""

@@ -237,6 +237,8 @@ def test_constant_images_do_no_harm() -> None:
         ("sigma", pictures(4), {"batch_size": 6}, "one batch needs 6"),
         ("sigma", pictures(size=12), {}, "Build the model with 1 channel"),
         ("vqvae", pictures(), {"ema_images": 10.0}, "an average already"),
+        ("vqvae", pictures(), {"beta": 4.0}, "beta is 4.0, and a VQVAE has no divergence"),
+        ("vqvae", pictures(), {"anneal": 5, "free_bits": 0.1}, "anneal is 5, free_bits is 0.1"),
         (
             "cvae",
             pictures().subset([0, 1, 2, 3, 4, 5]),

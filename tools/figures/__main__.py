@@ -129,6 +129,8 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "codes-cifar10-sheets": generation.coded,
     "flow-shapes-sheets": partial(generation.sheets, "shapes", generation.FLOWS),
     "flow-guidance-sheets": generation.guided,
+    "flow-long-sheets": generation.longer,
+    "flow-cifar10-sheets": partial(generation.sheets, "cifar10", generation.FLOWS_CIFAR10),
 }
 
 

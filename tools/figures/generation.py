@@ -5,12 +5,14 @@ A page of samples shows the first 64 of one seed, whatever they look like.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from course_lib import viz
+from course_lib.recipes.flow import LONG, RECIPES
 from course_lib.recipes.generation import DATA
 from course_lib.results import load
 from course_lib.results.claims.generation import LONGER, checkpoint_name
@@ -135,6 +137,11 @@ CODES = {  # generators by a code, of drawn digits
 
 
 FLOWS = {"Flow": "flow-shapes", "dcgan": "dcgan-shapes", "wgan-gp": "wgan-gp-shapes"}
+FLOWS_CIFAR10 = {
+    "Flow": "flow-cifar10",
+    "dcgan": "dcgan-cifar10",
+    "VQ-VAE with a prior": "vqvae-cifar10",
+}
 
 
 def coded(checkpoint: str = "vqvae-cifar10") -> Figure:
@@ -161,21 +168,38 @@ def coded(checkpoint: str = "vqvae-cifar10") -> Figure:
 SHOWN = (1.0, 3.0, 8.0)  # guidances
 
 
-def guided(checkpoint: str = "flow-shapes") -> Figure:
-    """Draw the first 64 samples of one flow, from the same noise, with less and more guidance.
+def asked_for(flows: Sequence[tuple[str, str, float]], columns: int) -> Figure:
+    """Draw the first 64 shapes of each flow, from the same noise, and 64 test images beside them.
 
     Args:
-        checkpoint: name or file of a flow of shapes, with classes.
+        flows: of each its title, the name or file of a flow of shapes with classes, and the
+            guidance with which it is asked.
+        columns: of sheets.
     """
     from course_lib.train import draw_samples, load_checkpoint
 
-    model, _ = load_checkpoint(checkpoint)
     pictures = []
-    for model.guidance in SHOWN:
+    for _, checkpoint, guidance in flows:
+        model, _ = load_checkpoint(checkpoint)
+        model.guidance = guidance
         pictures.append(page(draw_samples(model, SHEET, seed=0).movedim(1, -1).numpy()))
     pictures.append(page(DATA["shapes"].load("test").images[:SHEET].movedim(1, -1).numpy()))
-    titles = [*(f"$w = {guidance:g}$" for guidance in SHOWN), "test images"]
-    return viz.image_grid(pictures, titles=titles, columns=2, scale=1)
+    titles = [*(title for title, *_ in flows), "test images"]
+    return viz.image_grid(pictures, titles=titles, columns=columns, scale=1)
+
+
+def guided(checkpoint: str = "flow-shapes") -> Figure:
+    """Draw one flow's shapes with less and more guidance."""
+    return asked_for([(f"$w = {w:g}$", checkpoint, w) for w in SHOWN], columns=2)
+
+
+def longer(short: str = "flow-shapes", long: str = "flow-long-shapes") -> Figure:
+    """Draw the shapes of two flows, one trained twice as long, with one guidance."""
+    flows = [
+        (f"{recipe.config.steps:,} updates", checkpoint, float(LONG.asked["guidance"]))
+        for recipe, checkpoint in ((RECIPES["flow", "shapes"], short), (LONG, long))
+    ]
+    return asked_for(flows, columns=3)
 
 
 def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:

@@ -15,7 +15,7 @@ from course_lib.train import draw_samples, save_checkpoint
 from tools.common import ROOT
 from tools.figures.__main__ import PICTURES
 from tools.figures.failures import WORST, failures
-from tools.figures.generation import SHOWN, coded, guided, page, sheets
+from tools.figures.generation import SHOWN, coded, guided, longer, page, sheets
 from tools.figures.photographs import WORST as WORST_PETS
 from tools.figures.photographs import outlined
 from tools.figures.tasks import TITLES, borders, tasks
@@ -88,8 +88,9 @@ def test_photographs_stand_beside_what_their_codes_keep(tmp_path: Path):
     assert np.array_equal(drawn[:32, :32], sample)
 
 
-def test_one_flow_is_drawn_with_less_and_more_guidance(tmp_path: Path):
-    torch.manual_seed(0)
+def a_flow(path: Path, seed: int = 0) -> Flow:
+    """Save a flow of shapes that is not trained, and return it."""
+    torch.manual_seed(seed)
     network = {"in_channels": 3, "num_classes": 10, "widths": (8, 12), "heads": 2, "size": 32}
     arguments = {"network": network, "steps": 2}
     model = Flow(**arguments).eval()
@@ -97,7 +98,26 @@ def test_one_flow_is_drawn_with_less_and_more_guidance(tmp_path: Path):
         torch.nn.init.normal_(parameter, std=0.1)
     card = {"arguments": arguments, "classes": (), "task": "generation"}
     card |= {"size": (32, 32), "data": "nothing"}
-    path = save_checkpoint(tmp_path / "flow.safetensors", model, card, half=False)
+    save_checkpoint(path, model, card, half=False)
+    return model
+
+
+def test_a_flow_stands_beside_one_of_a_longer_training(tmp_path: Path):
+    paths = [tmp_path / f"{name}.safetensors" for name in ("short", "long")]
+    models = [a_flow(path, seed) for seed, path in enumerate(paths)]
+    figure = longer(*map(str, paths))
+    titles = [text.get_text() for text in figure.texts]
+    assert titles == ["6,000 updates", "12,000 updates", "test images"]
+    *shown, _ = [np.asarray(axes.images[0].get_array())[:32, :32] for axes in figure.axes]
+    for picture, model in zip(shown, models, strict=True):
+        model.guidance = 3.0
+        assert np.array_equal(picture, draw_samples(model, 64)[0].movedim(0, -1).numpy())
+    assert not np.array_equal(*shown)
+
+
+def test_one_flow_is_drawn_with_less_and_more_guidance(tmp_path: Path):
+    path = tmp_path / "flow.safetensors"
+    model = a_flow(path)
     figure = guided(str(path))
     titles = [text.get_text() for text in figure.texts]
     assert titles == ["$w = 1$", "$w = 3$", "$w = 8$", "test images"]

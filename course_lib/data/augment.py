@@ -202,7 +202,7 @@ def _recolour(pictures: Tensor, factors: Tensor) -> Tensor:
     batch, channels, height, width = pictures.shape
     brightness, contrast, saturation = factors.to(pictures.device, non_blocking=True).unbind(1)
     if channels == 3:
-        grey = torch.tensor(_GREY, device=pictures.device).expand(3, 3)
+        grey = torch.tensor(_GREY).to(pictures.device, non_blocking=True).expand(3, 3)
     else:
         grey = torch.eye(channels, device=pictures.device)
         saturation = torch.ones_like(saturation)

@@ -169,9 +169,8 @@ class ImageSet:
             index = index.nonzero()[:, 0]
         index = index.to(torch.int64).reshape(-1)
         if len(index) and not (-len(self) <= int(index.min()) and int(index.max()) < len(self)):
-            raise DataError(
-                f"subset: item {int(index.max())} asked for, the set has {len(self)} items."
-            )
+            (beyond, *_) = index[(index < -len(self)) | (index >= len(self))].tolist()
+            raise DataError(f"subset: item {beyond} asked for, the set has {len(self)} items.")
         where = index.to(self.images.device)
         rows = index.tolist()
         return replace(

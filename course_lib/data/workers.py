@@ -152,7 +152,9 @@ class StreamedSet(ImageSet):
 
     def subset(self, indices: Sequence[int] | Tensor | slice) -> StreamedSet:
         """Return a set of the named items, in the order in which they are named."""
-        rows = range(len(self))[indices] if isinstance(indices, slice) else indices
+        rows: Any = range(len(self))[indices] if isinstance(indices, slice) else indices
+        if isinstance(rows, Tensor) and rows.dtype == torch.bool:
+            rows = rows.nonzero()[:, 0]
         return self._again(self.items.pick([int(row) for row in rows]), self.batch_device)
 
     def _again(self, items: Items, device: torch.device | str | None) -> StreamedSet:

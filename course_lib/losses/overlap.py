@@ -41,12 +41,14 @@ def dice_loss(
         raise ValueError(f"smooth is {smooth}; it must be at least 0 pixels.")
     given = labelled(logits, target, ignore_index)
     p, y, valid = _grouped(given, per_image)  # (G, C, P), (G, P), (G, P)
-    p = torch.where(valid[:, None], p, 0)
-    right = p.gather(1, y[:, None])[:, 0]  # (G, P): probability of the true class
-    common = torch.zeros_like(p[:, :, 0]).scatter_add(1, y, right)  # (G, C)
-    true = torch.zeros_like(common).scatter_add(1, y, valid.to(p.dtype))  # (G, C)
-    above, below = 2 * common + smooth, p.sum(2) + true + smooth  # eq-dice-loss
-    present = true > 0
+    classes = torch.arange(given.num_classes, device=p.device)[None, :, None]
+    true = (y[:, None] == classes) & valid[:, None]  # (G, C, P)
+    # `sum` adds in pairs. One number after the other (`scatter_add`) would lose digits: from a
+    # million pixels on, a probability of 0.98 counts as 1.
+    common = torch.where(true, p, 0).sum(2)  # (G, C)
+    all_of_it = torch.where(valid[:, None], p, 0).sum(2) + true.sum(2)
+    above, below = 2 * common + smooth, all_of_it + smooth  # eq-dice-loss
+    present = true.any(2)
     loss = 1 - above / torch.where(present, below, 1)
     return given.finish(mean_over_present(loss, present))
 

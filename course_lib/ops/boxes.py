@@ -19,8 +19,14 @@ def box_area(boxes: Tensor) -> Tensor:
 
     Source: eq-iou.
     """
+    boxes = _wide(boxes)
     sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
     return sides[..., 0] * sides[..., 1]
+
+
+def _wide(boxes: Tensor) -> Tensor:
+    """Return boxes in float32 at least: an area of 300 x 300 is too large for 16 bits."""
+    return boxes if boxes.dtype in (torch.float32, torch.float64) else boxes.float()
 
 
 def box_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -41,6 +47,7 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
             raise ValueError(
                 f"{name} has shape {tuple(boxes.shape)}; give boxes (n, 4), and (0, 4) for none."
             )
+    a, b = _wide(a), _wide(b)
     first, second = a[..., :, None, :], b[..., None, :, :]
     low = torch.maximum(first[..., :2], second[..., :2])  # (..., n, m, 2)
     high = torch.minimum(first[..., 2:], second[..., 2:])
@@ -122,7 +129,7 @@ def boxes_of_ids(ids: Tensor, number: int) -> Tensor:
         (B, number, 4) float32; row k - 1 is object k, zeros where it has no pixel.
     """
     batch, height, width = ids.shape
-    image, row, column = ids.nonzero(as_tuple=True)
+    image, row, column = (ids > 0).nonzero(as_tuple=True)
     which = ids[image, row, column].long() - 1
     rows = ids.new_zeros((batch, number, height), dtype=torch.bool)
     columns = ids.new_zeros((batch, number, width), dtype=torch.bool)

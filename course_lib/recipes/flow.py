@@ -229,8 +229,8 @@ RECIPES: dict[tuple[str, str], FlowRecipe] = {
     )
     for task, steps in STEPS.items()
 }
-# Twice as long as all other generators of shapes, with the guidance that validation images chose for
-# the shorter training: what a longer one is good for.
+# Twice as long as all other generators of shapes, with the guidance that validation images chose
+# for the shorter training: what is a longer one good for?
 LONG = replace(
     RECIPES["flow", "shapes"],
     name="flow-long-shapes",

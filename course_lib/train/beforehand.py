@@ -23,6 +23,16 @@ def check_supervised(model: nn.Module, train_set: ImageSet, val_set: ImageSet | 
             f"The validation set {val_set.name}/{val_set.split} is empty; pass None to train "
             "without one."
         )
+    ignored = None if val_set is None else val_set.ignore_index
+    if (
+        isinstance(val_set, ImageSet)
+        and ignored is not None
+        and bool((val_set.targets == ignored).all())
+    ):
+        raise ValueError(
+            f"No label of the validation set {val_set.name}/{val_set.split} counts: all are "
+            f"{ignored}, which is ignored. Pass None to train without one."
+        )
     if train_set.task not in ("classification", "semantic"):
         raise ValueError(
             f"train_supervised learns one label per image or pixel; {train_set.name} was loaded "
@@ -63,11 +73,12 @@ def check_batch_of_one(
     last = len(train_set) % together or together
     if last // engine.world_size > 1:
         return
-    image = train_set.images[:1].to(engine.device).float().div(127.5).sub(1)
+    image = next(iter(train_set.batches(1, shuffle=False)))[0].to(engine.device)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             copy.deepcopy(model).train()(image)
         except ValueError as error:
+            copy.deepcopy(model).train()(image.repeat(2, 1, 1, 1))  # or the images are the reason
             raise ValueError(
                 f"A batch of each epoch has one image ({len(train_set)} images in batches of "
                 f"{together}), from which this {type(model).__name__} cannot learn: choose another "

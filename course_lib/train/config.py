@@ -96,7 +96,9 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Config):
-    """How to train; two runs with equal configuration, model and data have equal weights.
+    """How to train; two runs with equal configuration, model and data have equal weights on a CPU.
+
+    (On a GPU some backward passes, such as that of bilinear upsampling, add in any order.)
 
     Args:
         epochs: passes over the training set.
@@ -106,7 +108,8 @@ class TrainConfig(Config):
         lr: learning rate; the peak, where the schedule has one.
         optimizer: "adam", "adamw" or "sgd" (momentum 0.9, Nesterov).
         weight_decay: decoupled for "adamw", an L2 penalty otherwise.
-        schedule: "constant", "one-cycle" (up for 30 % of the steps, then down) or "cosine".
+        schedule: "constant", "one-cycle" (up for 30 % of the steps, then down; momentum, or Adam's
+            first beta, goes from 0.95 down to 0.85 and back) or "cosine".
         clip_norm: largest norm of the gradient; ``None`` leaves it alone.
         accumulate: micro-steps whose gradients are averaged into one update.
         ema: decay of the moving average of the weights that is evaluated and kept, or ``None``.

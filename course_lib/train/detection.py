@@ -73,7 +73,7 @@ def train_detection(
     """Train a detector; it ends with the weights of the best epoch on the validation set.
 
     Without a validation set it ends with the last weights. Saving and going on are as in
-    `train_supervised`: bit for bit.
+    `train_supervised`: on a CPU bit for bit.
 
     Args:
         model: `MaskRCNN`, or anything that is called as it is; trained in place.
@@ -109,8 +109,12 @@ def train_detection(
     parts = {"model": model, "ema": ema, "optimizer": optimizer, "schedule": schedule}
     run = Run(out_dir, engine, config, train_set, at, parts | {"scaler": engine.scaler})
 
-    with run, engine.interruptible(), Log(run, bar=progress, curves=tensorboard) as log:
-        net, (optim,) = engine.prepare(model, optimizer)
+    with (
+        run,
+        engine.interruptible(),
+        Log(run, bar=progress, curves=tensorboard) as log,
+        engine.prepared(model, optimizer) as (net, (optim,)),
+    ):
         while at.epoch < config.epochs:
             started = time.perf_counter()
             net.train()

@@ -3,14 +3,14 @@
 A thin layer over Hugging Face Accelerate. A loop stays a loop::
 
     engine = Engine(device="auto", precision="bf16")
-    model, optimizer = engine.prepare(model, optimizer)
-    for step, (images, targets) in enumerate(batches):
-        engine.seed_step(seed, epoch, step)
-        with engine.autocast():
-            loss = loss_function(model(images), targets)
-        engine.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
+    with engine.prepared(model, optimizer) as (model, (optimizer,)):
+        for step, (images, targets) in enumerate(batches):
+            engine.seed_step(seed, epoch, step)
+            with engine.autocast():
+                loss = loss_function(model(images), targets)
+            engine.backward(loss)
+            optimizer.step()
+            optimizer.zero_grad()
 
 The same lines run on a CPU, on one GPU, and in several processes under ``torchrun``.
 """
@@ -67,6 +67,8 @@ class Engine:
         state = AcceleratorState._shared_state
         if state and (state.get("_mixed_precision") != precision or bool(state.get("_cpu")) != cpu):
             AcceleratorState._reset_state(reset_partial_state=True)
+        if where.type == "cuda" and where.index is not None and "LOCAL_RANK" not in os.environ:
+            torch.cuda.set_device(where)  # Accelerate takes the current one
         announced = [f"{name}={os.environ[name]}" for name in ANNOUNCING if name in os.environ]
         try:
             _meet(cpu)
@@ -115,14 +117,24 @@ class Engine:
         if channels_last:
             model.to(memory_format=torch.channels_last)
 
-    def prepare(
+    @contextlib.contextmanager
+    def prepared(
         self, model: nn.Module, *optimizers: torch.optim.Optimizer
-    ) -> tuple[nn.Module, list[Any]]:
-        """Return the model and optimisers, ready for precision and processes."""
+    ) -> Iterator[tuple[nn.Module, list[Any]]]:
+        """Give the model and optimisers, ready for precision and processes, inside this context.
+
+        Accelerate puts a `forward` in the training's precision on the model itself. It is taken
+        off at the end: what was trained in bfloat16 is asked in float32, as its checkpoint is.
+        """
+        own = vars(model).get("forward")
         prepared = self.accelerator.prepare(model, *optimizers)
-        if not optimizers:
-            return prepared, []
-        return prepared[0], list(prepared[1:])
+        try:
+            yield (prepared[0], list(prepared[1:])) if optimizers else (prepared, [])
+        finally:
+            for name in ("forward", "_original_forward"):
+                vars(model).pop(name, None)
+            if own is not None:
+                model.forward = own  # type: ignore[method-assign]
 
     def seed_step(self, seed: int, epoch: int, step: int) -> None:
         """Make dropout and other noise a pure function of (seed, epoch, step, rank).

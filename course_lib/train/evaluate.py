@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.data import ImageSet
+from course_lib.losses.labels import labelled
 from course_lib.metrics import (
     confusion_matrix,
     confusion_per_image,
@@ -133,9 +134,9 @@ def _count(
         raise ValueError(f"The set {data.name}/{data.split} is empty; there is nothing to judge.")
     device = _where(model, device)
     num_classes = len(data.classes)
-    ignore = -100 if data.ignore_index is None else data.ignore_index
     confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
+    exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no other
+    loss = torch.zeros((), dtype=exact, device=device)
     was_training = model.training
     model.to(device).eval()
     try:
@@ -152,8 +153,9 @@ def _count(
                     f"The model returns {logits.shape[1]} classes, but {data.name} has "
                     f"{num_classes}: {', '.join(data.classes)}."
                 )
-            logits = logits.float()
-            loss += F.cross_entropy(logits, targets, ignore_index=ignore, reduction="sum")
+            given = labelled(logits.float(), targets, data.ignore_index)
+            surprise = F.cross_entropy(given.logits, given.target, reduction="none")
+            loss += surprise.masked_fill(~given.valid, 0).sum(dtype=exact)
             confusion += confusion_matrix(
                 logits.argmax(dim=1), targets, num_classes, ignore_index=data.ignore_index
             )

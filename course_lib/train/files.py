@@ -16,7 +16,9 @@ from typing import Any, BinaryIO
 import psutil  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
-HALF = re.compile(r"\..+\.(?:pt|json|safetensors|png)\.(\d+)")  # .NAME.PROCESS, while it is written
+# .NAME.MACHINE.PROCESS, while it is written
+HALF = re.compile(r"\..+\.(?:pt|json|safetensors|png)\.([\w-]+)\.(\d+)")
+HERE = re.sub(r"[^\w-]", "-", socket.gethostname())
 DAY = 24 * 3600  # a half-written file as old as this belongs to nobody
 CURES = {
     errno.ENOSPC: "The disk is full: free some space, or choose another folder",
@@ -34,7 +36,7 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: in one line, with the cure; what was there before is still there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{HERE}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
@@ -61,7 +63,7 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*"):
         process = HALF.fullmatch(path.name)
         with contextlib.suppress(OSError):  # another process sweeps, too
-            gone = process and not psutil.pid_exists(int(process[1]))
+            gone = process and process[1] == HERE and not psutil.pid_exists(int(process[2]))
             if gone or (process and time.time() - path.stat().st_mtime > DAY):
                 path.unlink()
 

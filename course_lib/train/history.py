@@ -1,5 +1,6 @@
 """The record of a training run, epoch by epoch."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ class History:
     @property
     def best_epoch(self) -> int | None:
         """The epoch with the highest score; the first one of equals; ``None`` if none has one."""
-        scored = [e for e in self.epochs if self.score in e]
+        scored = [e for e in self.epochs if not math.isnan(e.get(self.score, math.nan))]
         if not scored:
             return None
         return int(max(scored, key=lambda e: (e[self.score], -e["epoch"]))["epoch"])
@@ -28,7 +29,7 @@ class History:
     @property
     def best_score(self) -> float | None:
         """The highest score."""
-        scores = self.column(self.score)
+        scores = [score for score in self.column(self.score) if not math.isnan(score)]
         return max(scores) if scores else None
 
     def column(self, name: str) -> list[float]:

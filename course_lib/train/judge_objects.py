@@ -32,12 +32,12 @@ def detect(
         model: `MaskRCNN`, or anything that is called as it is; put into eval mode and back.
         data: the pictures.
         batch_size: pictures at a time.
-        device: where to compute; default: where the model is.
+        device: where to compute, and the model is moved; default: where it is.
         precision: "no" or "bf16".
     """
     device = pick_device(device) if device is not None else next(model.parameters()).device
     training = model.training
-    model.eval()
+    model.to(device).eval()
     found: list[Detections] = []
     try:
         for start in range(0, len(data), batch_size):

@@ -13,6 +13,7 @@ part of a run.
 """
 
 import contextlib
+import hashlib
 import platform
 import time
 import zipfile
@@ -305,8 +306,13 @@ def finite(model: nn.Module) -> bool:
 
 
 def name_of(train_set: ImageSet) -> str:
-    """Return what a run knows its data by."""
-    return f"{train_set.name}/{train_set.split} {train_set.fingerprint}"
+    """Return what a run knows its data by: images, targets, and the classes of objects."""
+    name = f"{train_set.name}/{train_set.split} {train_set.fingerprint}"
+    labels = getattr(train_set, "labels", None)
+    if not labels:
+        return name
+    classes = repr([row.tolist() for row in labels])
+    return f"{name} {hashlib.sha256(classes.encode()).hexdigest()[:16]}"
 
 
 def _shapes(state: Any) -> dict[str, tuple[int, ...]]:

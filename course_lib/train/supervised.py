@@ -36,8 +36,8 @@ def train_supervised(
     """Train a model; it ends with the weights of the best epoch on the validation set.
 
     Without a validation set it ends with the last weights. With ``out_dir`` the run is saved there
-    (``checkpoint.pt``, ``history.json``) and goes on exactly where it stopped, bit for bit, when it
-    is started again with the same configuration: after Ctrl-C, a crash or a power cut.
+    (``checkpoint.pt``, ``history.json``) and goes on exactly where it stopped, on a CPU bit for
+    bit, when it is started again with the same configuration: after Ctrl-C, a crash or a power cut.
 
     Args:
         model: returns logits (B, C) or (B, C, H, W); trained in place.
@@ -68,9 +68,10 @@ def train_supervised(
     updates = -(-steps // config.accumulate)  # the last one may be smaller
     engine.place(model, channels_last=config.channels_last)
     check_batch_of_one(model, train_set, config, engine)
-    loss = loss or make_loss(
-        config.loss, weight=config.class_weights, ignore_index=train_set.ignore_index
-    )
+    weights = config.class_weights
+    if weights is not None:  # once: a step that brought them along would wait for a GPU
+        weights = torch.tensor(weights, device=engine.device)
+    loss = loss or make_loss(config.loss, weight=weights, ignore_index=train_set.ignore_index)
     optimizer = make_optimizer(model, config)
     schedule = make_schedule(optimizer, config, updates=config.epochs * updates)
     ema = EMA(model, config.ema) if config.ema is not None else None
@@ -80,8 +81,12 @@ def train_supervised(
     parts = {"model": model, "ema": ema, "optimizer": optimizer, "schedule": schedule}
     run = Run(out_dir, engine, config, train_set, at, parts | {"scaler": engine.scaler})
 
-    with run, engine.interruptible(), Log(run, bar=progress, curves=tensorboard) as log:
-        net, (optim,) = engine.prepare(model, optimizer)
+    with (
+        run,
+        engine.interruptible(),
+        Log(run, bar=progress, curves=tensorboard) as log,
+        engine.prepared(model, optimizer) as (net, (optim,)),
+    ):
         while at.epoch < config.epochs:
             started = time.perf_counter()
             net.train()

@@ -49,6 +49,8 @@ def test_a_streamed_set_is_an_image_set(both):
     x, y = next(part.batches(2, shuffle=False))
     u, v = next(memory.subset([3, 1]).batches(2, shuffle=False))
     assert torch.equal(x, u) and torch.equal(y, v)
+    chosen = torch.tensor([False, True, True] + [False] * 8)
+    assert disk.subset(chosen).keys == memory.subset(chosen).keys == disk.keys[1:3]
     assert len(disk.subset(slice(0, 4))) == 4 and disk.to("cpu").device == torch.device("cpu")
     assert disk.fingerprint == disk.to("cpu").fingerprint != part.fingerprint
     with pytest.raises(DataError, match="stays on disk.*no .images"):

@@ -124,3 +124,12 @@ def test_smooth_is_checked():
     z, y = case(0)
     with pytest.raises(ValueError, match="smooth is -1"):
         dice_loss(z, y, smooth=-1)
+
+
+def test_dice_loses_no_digits_over_a_million_pixels():
+    generator = torch.Generator().manual_seed(0)
+    sure = 0.97 + 0.02 * torch.rand(16, 1, 256, 256, generator=generator)
+    logits = torch.cat([sure.logit(), torch.zeros_like(sure)], 1)
+    target = torch.zeros(16, 256, 256, dtype=torch.int64)
+    exact = dice_loss(logits.double(), target)
+    torch.testing.assert_close(dice_loss(logits, target).double(), exact, rtol=1e-5, atol=0)

@@ -306,3 +306,15 @@ def test_what_cannot_be_is_refused() -> None:
 def test_truth_is_a_structure_of_three() -> None:
     images, truth = scene()
     assert isinstance(truth, Truth) and len(truth.boxes) == len(images)
+
+
+@pytest.mark.adversarial
+@pytest.mark.parametrize(
+    ("ids", "labels"),
+    [([1, 2], [[1]]), ([0, 1], [[]]), ([-1, 1], [[1]])],
+    ids=["too many", "no label", "negative"],
+)
+def test_ids_without_a_label_are_refused(ids: list[int], labels: list[list[int]]) -> None:
+    picture = torch.tensor(ids).view(1, 1, 2)
+    with pytest.raises(ValueError, match="ids are 0 for background"):
+        make_truth(picture, [torch.tensor(row, dtype=torch.int64) for row in labels])

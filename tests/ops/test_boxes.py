@@ -128,3 +128,16 @@ def test_boxes_of_ids_are_those_of_their_masks() -> None:
         assert torch.equal(boxes, boxes_of_masks(masks))
     assert boxes_of_ids(ids, 0 + 4).shape == (3, 4, 4)
     assert boxes_of_ids(torch.zeros(2, 5, 5, dtype=torch.int16), 0).shape == (2, 0, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64, torch.int32])
+def test_short_and_whole_numbers_are_boxes_too(dtype: torch.dtype) -> None:
+    boxes = torch.tensor([[0, 0, 300, 300], [0, 0, 300, 304]])
+    wanted = box_iou(boxes.double(), boxes.double()).float()
+    torch.testing.assert_close(box_iou(boxes.to(dtype), boxes.to(dtype)), wanted)
+
+
+def test_negative_ids_are_nobodys_pixels() -> None:
+    ids = torch.zeros(1, 5, 7, dtype=torch.int64)
+    ids[0, 1:3, 1:3], ids[0, 0, 0] = 1, -1
+    assert boxes_of_ids(ids, 2).tolist() == [[[1, 1, 3, 3], [0, 0, 0, 0]]]

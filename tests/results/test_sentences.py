@@ -520,6 +520,21 @@ def test_dropout_is_as_the_page_says():
     assert "*Dropout*: none in FCN-8s and the U-Net, 0.5 after the pyramid of both" in page
 
 
+def test_a_higher_rate_was_better_for_fcn():
+    page = plain((BOOK / "comparison-segmentation.md").read_text(encoding="utf-8"))
+    assert "of three rates for FCN-8s (one seed, with dropout, on validation images)" in page
+    assert "and no higher rate was tried." in page
+    (run,) = results.load("control-rates-fcn").runs
+    tried = [float(n.rpartition("_")[2]) for n in run["metrics"] if n.startswith("val_mean_iou_")]
+    assert len(tried) == 3 and run["metrics"]["best_rate"] == max(tried) == 0.01
+    assert recipes.COMPARED["fcn", "streets"].config.lr == 0.003
+
+
+def test_which_training_had_zoomed_the_images():
+    zoomed = {t: recipes.COMPARED["unet", t].config.augment.scale for t in ("pets", "streets")}
+    assert zoomed["pets"] and not zoomed["streets"]
+
+
 def test_averaging_over_sizes_loses_on_streets():
     """The summary of the comparison says so; 24 validation scenes suffice to see it."""
     page = plain((BOOK / "comparison-segmentation.md").read_text(encoding="utf-8"))

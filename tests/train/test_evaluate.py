@@ -88,3 +88,10 @@ def test_what_does_not_fit_is_named() -> None:
         predict(SimpleCNN(), torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match='"auto", "cpu" or "cuda"'):
         pick_device("gpu")
+
+
+def test_a_label_out_of_range_is_named() -> None:
+    data = semantic(True)
+    data.ignore_index = None
+    with pytest.raises(ValueError, match="target holds 255"):
+        evaluate(UNet(num_classes=3, widths=(4, 8)), data, device="cpu")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_lib.train.files import claimed, sweep, whole, write_json
+from course_lib.train.files import HERE, claimed, sweep, whole, write_json
 
 LARGE = {"weights": torch.zeros(100_000)}  # 400 kB
 
@@ -62,18 +62,19 @@ def test_only_the_dead_leave_files_that_are_swept(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     names = {
-        f".checkpoint.pt.{dead.pid}": False,
-        f".model.safetensors.{dead.pid}": False,
-        f".step-0000014.png.{dead.pid}": False,
-        f".history.json.{os.getpid()}": True,  # being written at this moment
-        f".old.json.{os.getpid()}": False,  # the process has another owner by now
-        f".notes.{dead.pid}": True,  # not ours
+        f".checkpoint.pt.{HERE}.{dead.pid}": False,
+        f".model.safetensors.{HERE}.{dead.pid}": False,
+        f".step-0000014.png.{HERE}.{dead.pid}": False,
+        f".history.json.{HERE}.{os.getpid()}": True,  # being written at this moment
+        f".old.json.{HERE}.{os.getpid()}": False,  # the process has another owner by now
+        f".checkpoint.pt.another-machine.{dead.pid}": True,  # whose processes nobody knows here
+        f".notes.{HERE}.{dead.pid}": True,  # not ours
         "checkpoint.pt": True,
     }
     for name in names:
         (tmp_path / name).touch()
     two_days_ago = time.time() - 48 * 3600
-    os.utime(tmp_path / f".old.json.{os.getpid()}", (two_days_ago, two_days_ago))
+    os.utime(tmp_path / f".old.json.{HERE}.{os.getpid()}", (two_days_ago, two_days_ago))
     sweep(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {n for n, stays in names.items() if stays}
 

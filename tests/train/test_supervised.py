@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from course_lib.data import Augment, ImageSet
 from course_lib.models import SimpleCNN, UNet
-from course_lib.train import EMA, TrainConfig, evaluate, train_supervised
+from course_lib.train import EMA, History, TrainConfig, evaluate, precision, train_supervised
 from tests.train.small_sets import labelled, masks, same, saved
 
 
@@ -297,3 +297,42 @@ def test_a_gpu_learns_as_a_cpu_does(precision: str) -> None:
     history = train_supervised(model, data, data, config=config, device="cuda", progress=False)
     assert next(model.parameters()).device.type == "cuda"
     assert history.best_score is not None and history.best_score > 0.8
+
+
+def test_what_is_trained_in_bfloat16_is_asked_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "computes_bf16", lambda _: True)
+    model, data = small_unet(), masks()
+    config = TrainConfig(epochs=1, batch_size=3, precision="bf16")
+    train_supervised(model, data, config=config, device="cpu", progress=False)
+    fresh = small_unet()
+    fresh.load_state_dict(model.state_dict())
+    x = torch.randn(2, 3, 16, 16)
+    assert "forward" not in vars(model)
+    assert torch.equal(model(x), fresh.eval()(x))
+
+
+def test_a_validation_set_without_labels_is_refused() -> None:
+    data = masks()
+    nothing = copy.copy(data)
+    nothing.targets = torch.full_like(data.targets, 255)
+    nothing.ignore_index = 255
+    with pytest.raises(ValueError, match="No label of the validation set"):
+        train_supervised(small_unet(), data, nothing, config=TrainConfig(epochs=1), progress=False)
+
+
+def test_an_epoch_without_a_score_is_not_the_best() -> None:
+    history = History(score="val_mean_iou")
+    for epoch, score in enumerate((math.nan, 0.2, math.nan, 0.5)):
+        history.epochs.append({"epoch": epoch, "val_mean_iou": score})
+    assert history.best_epoch == 3 and history.best_score == 0.5
+
+
+def test_images_that_do_not_fit_are_no_fault_of_the_batch_size() -> None:
+    class Large(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ValueError("images of 64x64 are needed")
+
+    data = masks()
+    config = TrainConfig(epochs=1, batch_size=len(data) - 1)
+    with pytest.raises(ValueError, match="^images of 64x64 are needed$"):
+        train_supervised(Large(2, 2), data, config=config, device="cpu", progress=False)

@@ -123,8 +123,19 @@ def make_truth(ids: Tensor, labels: Sequence[Tensor] | Tensor) -> Truth:
         out of the picture, does not exist.
 
     Raises:
-        ValueError: for a picture with more objects than labels.
+        ValueError: for a negative number, or (on a CPU; elsewhere it would have to wait) a picture
+            with more objects than labels.
     """
+    if ids.device.type == "cpu" and ids.numel():
+        highest = ids.flatten(1).amax(1).tolist()
+        named = [len(row) for row in labels]
+        short = [i for i, (k, n) in enumerate(zip(highest, named, strict=True)) if k > n]
+        if short or int(ids.min()) < 0:
+            i = short[0] if short else 0
+            raise ValueError(
+                f"picture {i} has ids from {int(ids[i].min())} to {highest[i]} and {named[i]} "
+                "labels; ids are 0 for background and 1, 2 ... for objects, each with a label."
+            )
     if not isinstance(labels, Tensor):
         width = max((len(row) for row in labels), default=0)
         filled = ids.new_zeros((len(ids), width), dtype=torch.int64)

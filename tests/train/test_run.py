@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from course_lib.data import ImageSet
 from course_lib.models import DeepLabV3Plus, SimpleCNN, UNet
 from course_lib.train import TrainConfig, train_supervised
-from course_lib.train.files import claimed
+from course_lib.train.files import HERE, claimed
 from course_lib.train.run import read_checkpoint
 from tests.train.small_sets import labelled, masks, saved
 
@@ -221,7 +221,7 @@ def test_two_runs_at_once_in_one_folder_are_told(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_run_are_swept_at_the_next_start(tmp_path: Path) -> None:
-    (tmp_path / ".checkpoint.pt.4194305").write_bytes(b"half")  # no process has this number
+    (tmp_path / f".checkpoint.pt.{HERE}.4194305").write_bytes(b"half")  # no such process
     trained(tmp_path)
     assert [path.name for path in tmp_path.glob(".*")] == [".lock"]
 

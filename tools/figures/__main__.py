@@ -130,7 +130,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "flow-shapes-sheets": partial(generation.sheets, "shapes", generation.FLOWS),
     "flow-guidance-sheets": generation.guided,
     "flow-long-sheets": generation.longer,
-    "flow-cifar10-sheets": partial(generation.sheets, "cifar10", generation.FLOWS_CIFAR10),
+    "flow-cifar10-sheets": generation.photographed,
 }
 
 

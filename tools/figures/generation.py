@@ -137,11 +137,6 @@ CODES = {  # generators by a code, of drawn digits
 
 
 FLOWS = {"Flow": "flow-shapes", "dcgan": "dcgan-shapes", "wgan-gp": "wgan-gp-shapes"}
-FLOWS_CIFAR10 = {
-    "Flow": "flow-cifar10",
-    "dcgan": "dcgan-cifar10",
-    "VQ-VAE with a prior": "vqvae-cifar10",
-}
 
 
 def coded(checkpoint: str = "vqvae-cifar10") -> Figure:
@@ -168,22 +163,26 @@ def coded(checkpoint: str = "vqvae-cifar10") -> Figure:
 SHOWN = (1.0, 3.0, 8.0)  # guidances
 
 
-def asked_for(flows: Sequence[tuple[str, str, float]], columns: int) -> Figure:
-    """Draw the first 64 shapes of each flow, from the same noise, and 64 test images beside them.
+def asked_for(
+    flows: Sequence[tuple[str, str, float | None]], columns: int, *, task: str = "shapes"
+) -> Figure:
+    """Draw the first 64 of each generator, from the same noise, and 64 test images beside them.
 
     Args:
-        flows: of each its title, the name or file of a flow of shapes with classes, and the
-            guidance with which it is asked.
+        flows: of each its title, the name or file of a generator in colour, and the guidance with
+            which it is asked, for a flow.
         columns: of sheets.
+        task: the data set.
     """
     from course_lib.train import draw_samples, load_checkpoint
 
     pictures = []
     for _, checkpoint, guidance in flows:
         model, _ = load_checkpoint(checkpoint)
-        model.guidance = guidance
+        if guidance is not None:
+            model.guidance = guidance
         pictures.append(page(draw_samples(model, SHEET, seed=0).movedim(1, -1).numpy()))
-    pictures.append(page(DATA["shapes"].load("test").images[:SHEET].movedim(1, -1).numpy()))
+    pictures.append(page(DATA[task].load("test").images[:SHEET].movedim(1, -1).numpy()))
     titles = [*(title for title, *_ in flows), "test images"]
     return viz.image_grid(pictures, titles=titles, columns=columns, scale=1)
 
@@ -200,6 +199,16 @@ def longer(short: str = "flow-shapes", long: str = "flow-long-shapes") -> Figure
         for recipe, checkpoint in ((RECIPES["flow", "shapes"], short), (LONG, long))
     ]
     return asked_for(flows, columns=3)
+
+
+def photographed(flow: str = "flow-cifar10") -> Figure:
+    """Draw the photographs of a flow with two guidances, of DCGAN and of the VQ-VAE."""
+    flows: list[tuple[str, str, float | None]] = [
+        *((f"Flow, $w = {w:g}$", flow, w) for w in (1.5, 3.0)),
+        ("DCGAN", "dcgan-cifar10", None),
+        ("VQ-VAE with a prior", "vqvae-cifar10", None),
+    ]
+    return asked_for(flows, columns=3, task="cifar10")
 
 
 def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:

@@ -193,7 +193,8 @@ def test_a_cut_list_of_shipped_checkpoints_is_named(tmp_path: Path, monkeypatch)
 def test_the_shipped_checkpoints_stay_within_their_budget() -> None:
     index = shipped()
     assert {"simple-cnn-cifar10", "unet-pets", "unet-streets"} <= index.keys()
-    assert sum(entry["bytes"] for entry in index.values()) < 45_000_000
+    # A third of it is the four flows of pictures, of two million weights each.
+    assert sum(entry["bytes"] for entry in index.values()) < 55_000_000
     for name, entry in index.items():
         path = checkpoint.SHIPPED / f"{name}.safetensors"
         assert path.stat().st_size == entry["bytes"]

@@ -107,6 +107,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "generation-mnist-long": partial(generation.progress, "mnist-long"),
     "flow-digits-curve": generation.by_images,
     "flow-guidance-shapes": generation.by_guidance,
+    "flow-solvers-digits": generation.by_solver,
 }
 FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider -> frame
     "anchors-threshold": object_frames.anchors,

@@ -116,6 +116,31 @@ def by_guidance(folder: Path | None = None) -> Figure:
     return figure
 
 
+BY_SOLVER = {
+    "euler": {"label": "Euler", "color": INK, "marker": "P"},
+    "midpoint": {"label": "midpoint", "color": BLUE, "marker": "^"},
+    "heun": {"label": "Heun", "color": ORANGE, "marker": "s"},
+    "ddim": {"label": "DDIM", "color": GREEN, "marker": "o", "linestyle": ":"},
+    "ancestral": {"label": "ancestral", "color": PURPLE, "marker": "D"},
+}
+
+
+def by_solver(folder: Path | None = None) -> Figure:
+    """CFD of one flow's digits against evaluations of its network, a line for each solver."""
+    figure = sheet(320)
+    axes = figure.subplots()
+    result = load("flow-solvers-digits", folder)
+    for solver, look in BY_SOLVER.items() if result.measured else ():
+        scores = result.curves(f"{solver}_cfd")
+        spread = scores.std(0, ddof=1) if len(scores) > 1 else np.full(scores.shape[1], np.nan)
+        axes.errorbar(result.curves(f"{solver}_evaluations")[0], scores.mean(0), spread, **look)
+    axes.set(xscale="log", yscale="log", xlim=(0.9, 75))
+    axes.set(xlabel="evaluations for a picture, without guidance", ylabel="CFD")
+    ticks(axes, [1, 2, 4, 8, 16, 32, 64], [0.5, 1, 2, 5, 10, 20, 50, 100])
+    finish(figure, axes)
+    return figure
+
+
 def page(images: np.ndarray, gap: int = 2) -> np.ndarray:
     """Lay 64 pictures (64, H, W, C) out as one, eight in a row, on white."""
     num, height, width, channels = images.shape

@@ -175,7 +175,7 @@ def test_what_guidance_gains_and_loses_shows_the_results():
     "chart",
     [comparison.compute, comparison.night, comparison.data, comparison.classes,
      lambda folder: generation.progress("mnist", folder), generation.by_images,
-     generation.by_guidance],
+     generation.by_guidance, generation.by_solver],
 )  # fmt: skip
 def test_without_results_a_chart_says_so(chart, tmp_path):
     assert plotted(chart(tmp_path))["words"].count("not measured yet") == 1

@@ -5,6 +5,7 @@ Each entry is a sentence, word for word as it stands on the page, and a conditio
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from inspect import signature
@@ -24,7 +25,7 @@ from course_lib.recipes.flow import (
     RECIPES,
 )
 from course_lib.recipes.generation import NUM
-from course_lib.results.claims.flow import PLANE_DRAWN
+from course_lib.results.claims.flow import PLANE_DRAWN, SOLVED
 from course_lib.results.claims.flow_guidance import GUIDANCES, NUM_EACH, NUM_SURE
 from course_lib.train import sample_scores
 
@@ -83,6 +84,14 @@ def measured(kind: str, task: str) -> bool:
 def guided(name: str) -> list[float]:
     """A measure on validation shapes, by guidance."""
     return curve("flow-guidance-shapes", name)
+
+
+def solved(solver: str, name: str = "cfd") -> dict[int, float]:
+    """A measure of digits by a solver, by number of evaluations."""
+    counts = curve("flow-solvers-digits", f"{solver}_evaluations")
+    return dict(
+        zip(map(int, counts), curve("flow-solvers-digits", f"{solver}_{name}"), strict=True)
+    )
 
 
 def rises(values: list[float]) -> bool:
@@ -551,6 +560,62 @@ SAID = [
             "no bfloat16" not in results.load("flow-step-time").content["hardware"]
             and all(run["metrics"]["quick_share"] < 0.65 for run in runs("flow-step-time"))
         ),
+    ),
+    (
+        "**From four evaluations on, midpoint is the nearest; with two it is not.**",
+        lambda: (
+            all(
+                solved("midpoint")[count]
+                < min(
+                    solved("euler")[count],
+                    solved("heun")[count - 1],
+                    solved("ancestral").get(count, math.inf),
+                )
+                for count in (4, 8, 16, 32)
+            )
+            and solved("midpoint")[2] > solved("euler")[2]
+        ),
+    ),
+    (
+        "Four times as many evaluations, 32 in place of 8, take a quarter off Euler's CFD and less "
+        "than a fifth off midpoint's.",
+        lambda: (
+            0.72 < solved("euler")[32] / solved("euler")[8] < 0.77
+            and 0.8 < solved("midpoint")[32] / solved("midpoint")[8] < 1
+        ),
+    ),
+    (
+        "**DDIM draws what Euler draws.**",
+        lambda: solved("ddim") == pytest.approx(solved("euler"), rel=1e-3),
+    ),
+    (
+        "with 64 evaluations it is not as near as Euler with 16.",
+        lambda: solved("ancestral")[64] > solved("euler")[16],
+    ),
+    (
+        "With two evaluations or more it is sure of more than 99 % of the pictures, with every "
+        "solver.",
+        lambda: all(
+            share > 0.99
+            for solver in SOLVED
+            for count, share in solved(solver, "named").items()
+            if count >= 2
+        ),
+    ),
+    (
+        "Heun begins at 36 with one evaluation. With two, Euler and midpoint are at about four. "
+        "From four on midpoint is the lowest line, from 0.87 down to 0.60 at 32; Heun and Euler "
+        "come a little above it and end at 0.66 and 0.68.",
+        lambda: (
+            round(solved("heun")[1]) == 36
+            and all(4 < solved(name)[2] < 4.5 for name in ("euler", "midpoint"))
+            and [round(solved("midpoint")[n], 2) for n in (4, 32)] == [0.87, 0.6]
+            and [round(solved("heun")[31], 2), round(solved("euler")[32], 2)] == [0.66, 0.68]
+        ),
+    ),
+    (
+        "Ancestral sampling lies above all others, from 1.3 at 8 to 0.82 at 64.",
+        lambda: [round(solved("ancestral")[n], 2) for n in (8, 64)] == [1.32, 0.82],
     ),
     (
         "**Every row gains, and CFD falls to less than a quarter.** Unlike guidance, time is not "

@@ -134,7 +134,7 @@ class Engine:
             for name in ("forward", "_original_forward"):
                 vars(model).pop(name, None)
             if own is not None:
-                model.forward = own  # type: ignore[method-assign]
+                model.forward = own
 
     def seed_step(self, seed: int, epoch: int, step: int) -> None:
         """Make dropout and other noise a pure function of (seed, epoch, step, rank).

@@ -25,7 +25,7 @@ WEIGHTED = ("cross-entropy", "focal")  # those that take class weights
 def make_loss(
     name: str,
     *,
-    weight: Sequence[float] | None = None,
+    weight: Tensor | Sequence[float] | None = None,
     ignore_index: int | None = None,
 ) -> Loss:
     """Return the loss of that name, or the sum of several.
@@ -50,7 +50,7 @@ def make_loss(
     return lambda logits, target: torch.stack([term(logits, target) for term in terms]).sum()
 
 
-def check_loss(name: str, weight: Sequence[float] | None = None) -> list[str]:
+def check_loss(name: str, weight: Tensor | Sequence[float] | None = None) -> list[str]:
     """Return the names of a loss's terms.
 
     Args:

@@ -68,9 +68,8 @@ def train_supervised(
     updates = -(-steps // config.accumulate)  # the last one may be smaller
     engine.place(model, channels_last=config.channels_last)
     check_batch_of_one(model, train_set, config, engine)
-    weights = config.class_weights
-    if weights is not None:  # once: a step that brought them along would wait for a GPU
-        weights = torch.tensor(weights, device=engine.device)
+    given = config.class_weights  # moved once: a step that brought them along would wait for a GPU
+    weights = None if given is None else torch.tensor(given, device=engine.device)
     loss = loss or make_loss(config.loss, weight=weights, ignore_index=train_set.ignore_index)
     optimizer = make_optimizer(model, config)
     schedule = make_schedule(optimizer, config, updates=config.epochs * updates)

@@ -676,7 +676,7 @@ SAID = [
         lambda: of("dcgan-cifar10") == min(of(f"{k}-cifar10") for k in (*GANS, "vqvae")),
     ),
     (
-        "Its recall and its coverage are higher than in any training of another kind, and lower "
+        "Its recall and its coverage are higher than in any training of a GAN, and lower "
         "than those of real photographs. Its precision is above that of real ones",
         lambda: (
             all(

@@ -223,7 +223,7 @@ def longer(short: str = "flow-shapes", long: str = "flow-long-shapes") -> Figure
         (f"{recipe.config.steps:,} updates", checkpoint, float(LONG.asked["guidance"]))
         for recipe, checkpoint in ((RECIPES["flow", "shapes"], short), (LONG, long))
     ]
-    return asked_for(flows, columns=3)
+    return asked_for(flows, columns=2)
 
 
 def photographed(flow: str = "flow-cifar10") -> Figure:
@@ -233,7 +233,7 @@ def photographed(flow: str = "flow-cifar10") -> Figure:
         ("DCGAN", "dcgan-cifar10", None),
         ("VQ-VAE with a prior", "vqvae-cifar10", None),
     ]
-    return asked_for(flows, columns=3, task="cifar10")
+    return asked_for(flows, columns=2, task="cifar10")
 
 
 def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:

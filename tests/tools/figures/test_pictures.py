@@ -15,7 +15,7 @@ from course_lib.train import draw_samples, save_checkpoint
 from tools.common import ROOT
 from tools.figures.__main__ import PICTURES
 from tools.figures.failures import WORST, failures
-from tools.figures.generation import SHOWN, coded, guided, longer, page, sheets
+from tools.figures.generation import SHOWN, coded, guided, longer, page, photographed, sheets
 from tools.figures.photographs import WORST as WORST_PETS
 from tools.figures.photographs import outlined
 from tools.figures.tasks import TITLES, borders, tasks
@@ -113,6 +113,20 @@ def test_a_flow_stands_beside_one_of_a_longer_training(tmp_path: Path):
         model.guidance = 3.0
         assert np.array_equal(picture, draw_samples(model, 64)[0].movedim(0, -1).numpy())
     assert not np.array_equal(*shown)
+
+
+@pytest.mark.usefixtures("real_data")
+def test_photographs_of_a_flow_stand_beside_those_of_others(tmp_path: Path):
+    path = tmp_path / "flow.safetensors"
+    model = a_flow(path)
+    figure = photographed(str(path))
+    titles = [text.get_text() for text in figure.texts]
+    assert titles[:2] == ["Flow, $w = 1.5$", "Flow, $w = 3$"] and titles[-1] == "test images"
+    first = [np.asarray(axes.images[0].get_array())[:32, :32] for axes in figure.axes]
+    for picture, model.guidance in zip(first, (1.5, 3.0), strict=False):
+        assert np.array_equal(picture, draw_samples(model, 64)[0].movedim(0, -1).numpy())
+    real = DATA["cifar10"].load("test").images[0].movedim(0, -1).numpy()
+    assert np.array_equal(first[len(titles) - 1], real)
 
 
 def test_one_flow_is_drawn_with_less_and_more_guidance(tmp_path: Path):

@@ -67,8 +67,6 @@ def test_waves_tell_times_apart() -> None:
     assert waves_of(t, 32, scale=1.0).std(0).gt(0.1).float().mean() < 0.3
 
 
-@pytest.mark.slow
-@pytest.mark.parity
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
 def test_the_normalisation_answers_with_32_bits_at_least(dtype: torch.dtype) -> None:
     x = (100 + torch.randn(2, 12, 5, 7)).to(dtype)
@@ -93,6 +91,8 @@ def test_a_step_in_bfloat16_gives_nearly_the_gradients_of_float32(patch: int) ->
     assert torch.cosine_similarity(*gradients, dim=0) > 0.99
 
 
+@pytest.mark.slow
+@pytest.mark.parity
 def test_the_network_equals_diffusers() -> None:
     """UNet2DModel of equal widths and blocks with our weights gives our answers."""
     from course_lib.results.bench.flow import peer_of, weights_for

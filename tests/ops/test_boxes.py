@@ -135,6 +135,7 @@ def test_short_and_whole_numbers_are_boxes_too(dtype: torch.dtype) -> None:
     boxes = torch.tensor([[0, 0, 300, 300], [0, 0, 300, 304]])
     wanted = box_iou(boxes.double(), boxes.double()).float()
     torch.testing.assert_close(box_iou(boxes.to(dtype), boxes.to(dtype)), wanted)
+    assert box_area(boxes.to(dtype)).tolist() == [90_000, 91_200]
 
 
 def test_negative_ids_are_nobodys_pixels() -> None:

@@ -18,7 +18,7 @@ import re
 import time
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +94,8 @@ def run_all(
     After `until`, in seconds since 1970, none is begun any more; those left out are not returned.
 
     Raises:
-        ToolError: A cell failed; what runs beside it is stopped.
+        ToolError: A cell failed. The others are executed all the same (and kept), so that one run
+            names every fault; any other error, or Ctrl-C, stops what runs beside it.
     """
     jobs = [
         Job(path, scale, tree, f"[{n}/{len(paths)}] ", dataset) for n, path in enumerate(paths, 1)
@@ -103,6 +104,7 @@ def run_all(
     if done:
         say(f"{len(done)} of {len(paths)} notebooks ({scale}): unchanged")
     stated = cost.stored(tree)
+    faults: list[str] = []
     waiting = sorted(
         (job for job in jobs if job.path not in done),
         key=lambda job: -stated.get(job.name, {}).get(scale, {}).get("seconds", 0),
@@ -118,11 +120,17 @@ def run_all(
         ):
             futures = {pool.submit(_in_time, job, kernel, until): job.path for job in waiting}
             try:
-                finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                results = {futures[future]: future.result() for future in finished}
-                done.update({path: result for path, result in results.items() if result})
+                for future in as_completed(futures):
+                    try:
+                        if result := future.result():
+                            done[futures[future]] = result
+                    except ToolError as error:
+                        say(f"error: {error}")
+                        faults.append(str(error))
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+    if faults:
+        raise ToolError("\n".join(faults))
     return {path: done[path] for path in paths if path in done}
 
 

@@ -196,13 +196,32 @@ def test_the_longest_first_and_in_order_given_back(checkout, cells, capsys, monk
     assert done[paths[0]].notebook.cells[-1].outputs[0].text == "smoke\n"
 
 
-def test_a_fault_stops_what_runs_beside_it(checkout, cells, monkeypatch):
+def test_one_run_names_every_fault_and_keeps_the_rest(checkout, cells, monkeypatch):
+    monkeypatch.setattr(runner, "room", lambda wanted: 1)
+    paths = [
+        checkout.lab("a", cells.code("divides", "1 / 0")),
+        checkout.lab("b", cells.code("says", "print('fine')")),
+        checkout.lab("c", cells.code("misses", "{}['x']")),
+    ]
+    with pytest.raises(ToolError) as error:
+        runner.run_all(paths, "smoke", checkout.tree)
+    for fault in ("'divides' failed with ZeroDivisionError", "'misses' failed with KeyError"):
+        assert fault in str(error.value)
+    assert runner.Job(paths[1], "smoke", checkout.tree, "").cached()
+
+
+def test_another_error_stops_what_runs_beside_it(checkout, cells, monkeypatch):
     monkeypatch.setattr(runner, "room", lambda wanted: 2)
     slow = checkout.lab("slow", cells.code("sleep", "import time\ntime.sleep(300)"))
-    wrong = checkout.lab("wrong", cells.code("breaks", "import time\ntime.sleep(1)\n1 / 0"))
+    wrong = checkout.lab("wrong", cells.code("say", "print('never kept')"))
     never = checkout.lab("never", cells.code("say", "open('ran', 'w')"))
+
+    def store(self, entry):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(runner.Job, "store", store)
     start = time.monotonic()
-    with pytest.raises(ToolError, match="cell 'breaks' failed with ZeroDivisionError"):
+    with pytest.raises(OSError, match="no space left"):
         runner.run_all([slow, wrong, never], "smoke", checkout.tree)
     assert time.monotonic() - start < 120
     assert not (checkout.root / "notebooks" / "ran").exists()

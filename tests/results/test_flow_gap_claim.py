@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from torch import Tensor
+
 from course_lib import results
+from course_lib.data.points import mixture
+from course_lib.recipes.flow import PLANE_STD, plane_centres
 from course_lib.results import CLAIMS
 from course_lib.results.claim import Context
 from course_lib.results.claims.flow_gap import BINS, NEAR, POINTS
@@ -33,6 +37,10 @@ def each(metric: str) -> list[float]:
     return [float(run["metrics"][metric]) for run in results.load("flow-gap").runs]
 
 
+def spiral(num: int, *, seed: int) -> Tensor:
+    return mixture(num, plane_centres("spiral"), PLANE_STD["spiral"], seed=seed)
+
+
 # What the chapter says in words, and that it holds for the measured result.
 SAID = {
     "the network's loss lies above the floor in each fifth of the time": lambda: all(
@@ -46,6 +54,16 @@ SAID = {
     "whose loss on unseen points is nearly the same": lambda: all(
         abs(a / b - 1) < 0.1
         for a, b in zip(each("unseen_256_loss_4"), each("seen_256_loss_4"), strict=True)
+    ),
+    "In all three trainings they happen to be more spread than the unseen ones.": lambda: all(
+        seen.var(0).sum() > unseen.var(0).sum()
+        for seen, unseen in (
+            (spiral(POINTS[1], seed=2 * seed), spiral(20_000, seed=2 * seed + 1))
+            for seed in range(3)
+        )
+    ),
+    "Why is the floor of the first rows *above* the network's loss on unseen points?": lambda: all(
+        mean(f"seen_256_floor_{part}") > mean(f"unseen_256_loss_{part}") for part in range(3)
     ),
     "in the last fifth its loss on unseen points is by far the larger of the two models'": lambda: (
         min(each("unseen_256_floor_4")) > 10 * max(each("unseen_256_loss_4"))

@@ -22,9 +22,9 @@ class VelocityGap:
     Attributes:
         loss: of the velocity: squared distance from the line's own velocity.
         floor: the same of the best velocity on the set, drawn with the same noise.
-        gap: what the loss has above the floor; below 0 by chance only.
+        gap: what the loss has above the floor; on the set itself below 0 by chance only.
         error: standard error of the gap.
-        distance: squared distance between the two velocities, which the gap is on average.
+        distance: squared distance between the two velocities; on the set itself the mean of gap.
     """
 
     loss: list[float]
@@ -59,7 +59,7 @@ def velocity_gap(
         bins: equal parts of the time from 0 (noise) to 1 (data).
         num: lines drawn for each part.
         path: one of `course_lib.ops.PATHS`.
-        seed: of the lines; the same seed draws the same ones.
+        seed: of the lines; the same seed and batch_size draw the same ones.
         batch_size: lines at once.
 
     Returns:

@@ -42,6 +42,15 @@ def check_labels(labels: Tensor | None, num_classes: int, batch: int) -> None:
         )
 
 
+def check_numbers(in_channels: int, num_classes: int) -> None:
+    """Raise ValueError for a network without channels, or with fewer classes than none."""
+    if in_channels < 1 or num_classes < 0:
+        raise ValueError(
+            f"in_channels is {in_channels} and num_classes {num_classes}; give at least 1 channel, "
+            "and 0 or more classes."
+        )
+
+
 def check_range(labels: Tensor, num_classes: int, what: str = "labels") -> None:
     """Raise ValueError unless labels are 0 to num_classes - 1; waits for their device."""
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:

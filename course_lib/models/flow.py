@@ -36,7 +36,7 @@ NETWORKS: dict[str, type[TimeUNet] | type[PatchTransformer]] = {
     "transformer": PatchTransformer,
 }
 LAST = 0.98  # a way back from data begins here if the network says the image, see `_leave_data`
-FIRST = 1e-3  # a network that says the noise is not asked before this time: there it knows nothing
+FIRST = 0.02  # a way from noise begins here if the network says the noise, see `_begin`
 
 
 class Flow(nn.Module):
@@ -101,7 +101,7 @@ class Flow(nn.Module):
         times = t.expand(len(x)) if t.ndim == 0 else t
         if labels is None or weight == 1:
             return self.network(x, times, labels)
-        untold = self.network(x, times, torch.full_like(labels, NOT_TOLD))
+        untold = self.network(x, times, torch.full_like(labels, NOT_TOLD, dtype=torch.long))
         if weight == 0:
             return untold
         return guided(untold, self.network(x, times, labels), weight)
@@ -166,12 +166,20 @@ class Flow(nn.Module):
             seen: is told each state and its time: for a film.
         """
         solver, steps = solver or self.solver, self.steps if steps is None else steps
+        self._check_shape(x)
         self._check_way(solver, steps)
         self._check_told(labels)
-        low = FIRST if self.predicts == "noise" else 0.0
+        if solver == "ancestral" and start > end:
+            raise ValueError(
+                f"The way from {start} to {end} leads back to noise, and ancestral sampling draws "
+                'new noise: it leads to data only. Back, use the solver "ddim".'
+            )
+        back_to_noise = end == 0
         if start == 1 > end:
             x, start = self._leave_data(x)
-        times = time_steps(steps, max(start, low), max(end, low)).to(x)
+        if start == 0:
+            x, start = self._begin(x)
+        times = time_steps(steps, max(start, self._low), max(end, self._low)).to(x)
 
         def velocity(at: Tensor, t: Tensor) -> Tensor:
             return self.velocity(at, t, labels, guidance=guidance)
@@ -182,9 +190,11 @@ class Flow(nn.Module):
         if solver in SOLVERS:
             if last_euler is None:
                 last_euler = end == 1 and solver == "heun"
-            return solve(velocity, x, times, solver=solver, last_euler=last_euler, seen=seen)
-        sampler = ddim if solver == "ddim" else ancestral
-        return sampler(denoise, x, times, path=self.path, seen=seen)
+            x = solve(velocity, x, times, solver=solver, last_euler=last_euler, seen=seen)
+        else:
+            sampler = ddim if solver == "ddim" else ancestral
+            x = sampler(denoise, x, times, path=self.path, seen=seen)
+        return x / self._noise_share().to(x) if back_to_noise else x
 
     @torch.no_grad()
     def invert(
@@ -217,7 +227,7 @@ class Flow(nn.Module):
             steps: from there to data; ``None``: the flow's own, fewer for a shorter way.
             guidance: weight of the class.
         """
-        self._check_shape(images)
+        self._check_pair(images, noise)
         few = max(1, round((1 - start) * self.steps)) if steps is None else steps
         x = mix(images, noise, torch.tensor(start).to(images), self.path)
         return self.follow(x, labels, start=start, steps=few, guidance=guidance)
@@ -240,19 +250,30 @@ class Flow(nn.Module):
 
         Args:
             images: (B, C, H, W) in [-1, 1].
-            known: (B, 1, H, W) or (H, W), 1 where the picture is kept and 0 where it is drawn.
+            known: (B, 1, H, W), (1, 1, H, W) or (H, W), 1 where the picture is kept and 0 where it
+                is drawn.
             labels: (B,) for a network with classes.
             noise: (B, C, H, W).
             steps: ``None``: the flow's own.
             guidance: weight of the class.
+
+        Raises:
+            ValueError: for pictures, noise or a mask of another shape.
         """
-        self._check_shape(images)
+        self._check_pair(images, noise)
+        if known.shape != self.shape[1:] and known.shape not in (
+            (len(images), 1, *self.shape[1:]),
+            (1, 1, *self.shape[1:]),
+        ):
+            raise ValueError(
+                f"known: got shape {tuple(known.shape)}, wanted {self.shape[1:]}, one mask for "
+                f"all, or {(len(images), 1, *self.shape[1:])}, one for each picture."
+            )
         steps = self.steps if steps is None else steps
         self._check_way(self.solver, steps)
-        low = FIRST if self.predicts == "noise" else 0.0
-        times = time_steps(steps, low).tolist()
+        times = time_steps(steps, self._low).tolist()
         kept = known.to(images)
-        x = noise
+        x, _ = self._begin(noise)
         for start, end in zip(times[:-1], times[1:], strict=True):
             here = mix(images, noise, torch.tensor(start).to(images), self.path)
             x = kept * here + (1 - kept) * x
@@ -269,19 +290,20 @@ class Flow(nn.Module):
     ) -> Likelihood:
         """Return the log-density of pictures, in nats, by `path_log_density`; without guidance."""
         steps = self.steps if steps is None else steps
+        self._check_shape(images)
         self._check_way("heun", steps)
         self._check_told(labels)
         x, start = self._leave_data(images)
-        low = FIRST if self.predicts == "noise" else 0.0
-        times = time_steps(steps, start, low).to(x)
+        times = time_steps(steps, start, self._low).to(x)
 
         def velocity(at: Tensor, t: Tensor) -> Tensor:
             return self.velocity(at, t, labels, guidance=1.0)
 
-        found = path_log_density(velocity, x, times, probes=probes)
+        share = self._noise_share().to(x)
+        found = path_log_density(velocity, x, times, noise_std=share, probes=probes)
         # The pictures themselves, not alpha times them: log |d(alpha x)/dx|.
         scaled = images[0].numel() * self._share(start).log().item()
-        return found._replace(log_density=found.log_density + scaled)
+        return Likelihood(found.log_density + scaled, found.noise / share)
 
     def _leave_data(self, x: Tensor) -> tuple[Tensor, float]:
         """Return where, and when, a way from data back to noise begins.
@@ -293,8 +315,25 @@ class Flow(nn.Module):
             return x, 1.0
         return self._share(LAST).to(x) * x, LAST
 
+    @property
+    def _low(self) -> float:
+        """Return the first time at which the network is asked."""
+        return FIRST if self.predicts == "noise" else 0.0
+
+    def _begin(self, noise: Tensor) -> tuple[Tensor, float]:
+        """Return where, and when, a way from noise to data begins.
+
+        A network that says the noise has its error divided by the share of the image, which is 0 at
+        noise. So the way begins a little later, at the noise with its share there, as if the image
+        of so little weight were grey.
+        """
+        return self._noise_share().to(noise) * noise, self._low
+
     def _share(self, t: float) -> Tensor:
         return coefficients(self.path, torch.tensor(t))[0]
+
+    def _noise_share(self) -> Tensor:
+        return coefficients(self.path, torch.tensor(self._low))[1] if self._low else torch.ones(())
 
     def _check_told(self, labels: Tensor | None) -> None:
         if labels is None or not self.num_classes or not len(labels):
@@ -311,6 +350,14 @@ class Flow(nn.Module):
             raise ValueError(
                 f"got shape {tuple(x.shape)}, wanted (B, {', '.join(map(str, self.shape))}): what "
                 "the flow leads along, which `encode` makes of pictures."
+            )
+
+    def _check_pair(self, images: Tensor, noise: Tensor) -> None:
+        self._check_shape(images)
+        if noise.shape != images.shape:
+            raise ValueError(
+                f"noise: got shape {tuple(noise.shape)}, wanted that of what it is mixed with, "
+                f"{tuple(images.shape)}."
             )
 
     def _check_guidance(self, weight: float) -> None:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.models.conditioning import check_labels, sides
+from course_lib.models.conditioning import check_labels, check_numbers, sides
 from course_lib.models.time_unet import TimeEmbedding, check_pair, squares, waves_of
 
 
@@ -96,6 +96,9 @@ class PatchTransformer(nn.Module):
                 f"width is {width}, layers {layers}, heads {heads} and patch {patch}; each must "
                 "be at least 1."
             )
+        if min(self.size) < 1:
+            raise ValueError(f"size is {self.size}; each side must be at least 1 pixel.")
+        check_numbers(in_channels, num_classes)
         if width % heads or width % 4:
             raise ValueError(
                 f"width is {width}; it must be a multiple of 4, for the positions, and of the "

@@ -61,5 +61,5 @@ class PointField(nn.Module):
         angle = math.pi * t[:, None] * turns  # (B, waves)
         h = torch.cat([x, angle.cos(), angle.sin()], dim=1)  # (B, 2 + 2 * waves)
         if self.classes is not None and labels is not None:
-            h = h + self.classes(labels + 1)
+            h = h + self.classes(labels.long() + 1)
         return self.last(self.layers(h))

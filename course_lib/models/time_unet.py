@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.models.conditioning import check_labels, sides
+from course_lib.models.conditioning import check_labels, check_numbers, sides
 
 NOT_TOLD = -1  # the label of a picture whose class is not told
 
@@ -32,7 +32,7 @@ class TimeEmbedding(nn.Module):
     def __init__(self, width: int, num_classes: int) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.waves = 2 * (width // 8)  # an even number
+        self.waves = max(2, 2 * (width // 8))  # an even number
         self.layers = nn.Sequential(
             nn.Linear(self.waves, width), nn.SiLU(), nn.Linear(width, width)
         )
@@ -41,9 +41,10 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, t: Tensor, labels: Tensor | None) -> Tensor:
         """Return (B, width) for times (B,) and labels (B,), of which -1 is "not told"."""
-        embedded = self.layers(waves_of(t, self.waves))
+        waves = waves_of(t, self.waves)
+        embedded = self.layers(waves.to(next(self.layers.parameters()).dtype))
         if self.classes is not None and labels is not None:
-            embedded = embedded + self.classes(labels + 1)
+            embedded = embedded + self.classes(labels.long() + 1)
         return F.silu(embedded)
 
 
@@ -151,11 +152,12 @@ class TimeUNet(nn.Module):
         super().__init__()
         self.in_channels, self.size, self.num_classes = in_channels, sides(size), num_classes
         self.patch = patch
-        if not widths or blocks < 1 or patch < 1:
+        if not widths or min(*widths, blocks, patch) < 1:
             raise ValueError(
                 f"widths are {widths}, blocks {blocks} and patch {patch}; there must be at least "
-                "one of each."
+                "one of each, and none below 1."
             )
+        check_numbers(in_channels, num_classes)
         if heads < 0:
             raise ValueError(f"heads is {heads}; it must be 0, for no attention, or more.")
         if heads and widths[-1] % heads:

@@ -67,7 +67,7 @@ def coefficients(path: str, t: Tensor) -> Coefficients:
         alpha, sigma = angle.sin(), angle.cos()
         return Coefficients(alpha, sigma, math.pi / 2 * sigma, -math.pi / 2 * alpha)
     low, high = BETAS
-    tau = 1 - t
+    tau = (1 - t).clamp(min=0)  # rounding may lead a little beyond 1
     log_alpha = -(high - low) / 4 * tau**2 - low / 2 * tau
     alpha, sigma = log_alpha.exp(), (-torch.expm1(2 * log_alpha)).sqrt()
     alpha_rate = ((high - low) / 2 * tau + low / 2) * alpha

@@ -131,7 +131,7 @@ def solve_sde(
     if seen is not None:
         seen(x, times[0])
     for t, after in zip(times[:-1], times[1:], strict=True):
-        g, h = _strength(noise, float(t)), after - t
+        g, h = _strength(noise, t), after - t
         velocity = field(x, t)
         score = convert(velocity, x, t, given="velocity", wanted="score", path=path)
         drift = velocity + g**2 / 2 * score  # eq-flow-sde
@@ -142,11 +142,11 @@ def solve_sde(
     return x
 
 
-def _strength(noise: Strength, t: float) -> float:
-    """Return the noise's strength at a time."""
-    g = noise(t) if callable(noise) else noise
+def _strength(noise: Strength, t: Tensor) -> float:
+    """Return the noise's strength at a time; a function of it has to wait for the device."""
+    g = noise(float(t)) if callable(noise) else noise
     if not 0 <= g < math.inf:
-        raise ValueError(f"noise is {g} at t = {t:.4g}; a strength is a number from 0 up.")
+        raise ValueError(f"noise is {g} at t = {float(t):.4g}; a strength is a number from 0 up.")
     return g
 
 
@@ -184,7 +184,8 @@ def ddim(
         raise ValueError("New noise leads to data, not back: with falling times eta must be 0.")
     if seen is not None:
         seen(x, times[0])
-    for t, after in zip(times[:-1], times[1:], strict=True):
+    at_data = bool(times[-1] >= 1)  # asked once, for it waits for the device
+    for number, (t, after) in enumerate(zip(times[:-1], times[1:], strict=True)):
         image = denoise(x, t)
         noise = convert(image, x, t, given="image", wanted="noise", path=path)
         alpha, sigma, _, _ = coefficients(path, t)
@@ -192,7 +193,7 @@ def ddim(
         fresh = _fresh(alpha, sigma, alpha_next, sigma_next, eta)  # standard deviation
         kept = (sigma_next.square() - fresh.square()).clamp(min=0).sqrt()
         x = alpha_next * image + kept * noise  # eq-ddim
-        if eta and float(fresh) > 0:  # the last step draws none
+        if eta and not (at_data and number == len(times) - 2):  # the step to data draws none
             x = x + fresh * torch.randn(
                 x.shape, generator=generator, device=x.device, dtype=x.dtype
             )
@@ -258,6 +259,7 @@ def path_log_density(
     times: Tensor,
     *,
     solver: str = "heun",
+    noise_std: float | Tensor = 1.0,
     probes: Tensor | None = None,
 ) -> Likelihood:
     """Return the density of data: that of their noise, and how much the way has spread them.
@@ -268,14 +270,15 @@ def path_log_density(
     Args:
         field: the velocity (B, ...) at x (B, ...) and t (a scalar), each sample by itself.
         x: (B, ...), data.
-        times: (steps + 1,), falling from 1 to 0.
+        times: (steps + 1,), falling, as a rule from 1 to 0.
         solver: "euler", "midpoint" or "heun".
+        noise_std: standard deviation of what the way ends at; below 1 where it ends before t = 0.
         probes: (P, B, ...) of random signs or normal numbers, with which the divergence is
             estimated without bias; ``None``: it is computed exactly, which takes one backward pass
             for each number of a sample.
 
     Raises:
-        ValueError: for times that do not fall.
+        ValueError: for times that do not fall, or probes of another shape.
     """
     check_order(times)
     if not bool(times[0] > times[-1]):
@@ -290,7 +293,9 @@ def path_log_density(
     start = torch.cat([x.flatten(1), x.new_zeros(len(x), 1)], dim=1)
     end = solve(both, start, times, solver=solver)
     noise = end[:, :-1]
-    normal = -0.5 * noise.square().sum(1) - 0.5 * noise.shape[1] * math.log(2 * math.pi)
+    std = torch.as_tensor(noise_std).to(noise)
+    normal = -0.5 * (noise / std).square().sum(1)
+    normal = normal - noise.shape[1] * (0.5 * math.log(2 * math.pi) + std.log())
     # The sum ran backwards, so it is minus the integral from noise to data.
     return Likelihood(normal + end[:, -1], noise.view_as(x))  # eq-flow-likelihood
 
@@ -305,19 +310,35 @@ def divergence(
         x: (B, ...).
         t: a scalar.
         probes: (P, B, ...), or ``None`` for the exact one.
+
+    Raises:
+        ValueError: for probes of another shape.
     """
+    if probes is not None and (probes.shape[1:] != x.shape or not len(probes)):
+        raise ValueError(
+            f"probes: got shape {tuple(probes.shape)}, wanted (P, {', '.join(map(str, x.shape))}) "
+            "with at least one."
+        )
     with torch.enable_grad():
         at = x.detach().requires_grad_()
         velocity = field(at, t)
         spread = x.new_zeros(len(x))
+        if not velocity.requires_grad:  # it is the same everywhere
+            return velocity, spread
+
+        def pull(outputs: Tensor, weights: Tensor | None = None) -> Tensor:
+            (found,) = torch.autograd.grad(
+                outputs, at, weights, retain_graph=True, materialize_grads=True
+            )
+            return found
+
         if probes is None:
             numbers = velocity.flatten(1)
             for place in range(numbers.shape[1]):
-                (row,) = torch.autograd.grad(numbers[:, place].sum(), at, retain_graph=True)
-                spread = spread + row.flatten(1)[:, place]
+                spread = spread + pull(numbers[:, place].sum()).flatten(1)[:, place]
         else:
             for probe in probes:
-                (pulled,) = torch.autograd.grad(velocity, at, probe, retain_graph=True)
+                pulled = pull(velocity, probe)
                 spread = spread + (pulled * probe).flatten(1).sum(1) / len(probes)
     return velocity.detach(), spread.detach()
 

@@ -19,7 +19,7 @@ from course_lib.train.beforehand import check_enough, check_model
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
 from course_lib.train.files import whole
-from course_lib.train.flow_config import FlowConfig
+from course_lib.train.flow_config import TIMES, FlowConfig
 from course_lib.train.game import Evaluate, judged
 from course_lib.train.log import Log
 from course_lib.train.optimizers import make_adam
@@ -168,6 +168,8 @@ def train_flow(
 
 def draw_times(num: int, how: str, device: torch.device | str = "cpu") -> Tensor:
     """Return times (num,) from 0 to 1: "uniform", or "logit-normal", more of them in the middle."""
+    if how not in TIMES:
+        raise ValueError(f"times are {how!r}; choose one of {', '.join(TIMES)}.")
     if how == "uniform":
         return torch.rand(num, device=device)
     return torch.randn(num, device=device).sigmoid()
@@ -187,7 +189,7 @@ def snr_weight(t: Tensor, predicts: str, path: str) -> Tensor:
     Source: Hang et al., arXiv:2303.09556, section 3.3, with gamma = 5.
     """
     ratio = log_snr(path, t).exp().clamp(max=MOST_SNR)
-    return ratio / image_errors(predicts, t, path).square().clamp(min=1e-4)
+    return ratio / image_errors(predicts, t, path).square().clamp(min=1e-30)
 
 
 def by_time(error: Tensor, t: Tensor) -> dict[str, Tensor]:

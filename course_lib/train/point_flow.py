@@ -13,7 +13,16 @@ from torch import Tensor, nn
 
 from course_lib.models import PointField
 from course_lib.models.conditioning import check_labels, check_range
-from course_lib.ops.paths import PATHS, TARGETS, convert, mix, pair_by_transport, target
+from course_lib.models.flow import FIRST
+from course_lib.ops.paths import (
+    PATHS,
+    TARGETS,
+    coefficients,
+    convert,
+    mix,
+    pair_by_transport,
+    target,
+)
 from course_lib.ops.solvers import Field, Likelihood, path_log_density, solve, time_steps
 from course_lib.train.config import Config, Count, CountOrZero, Positive, Seed, Share, one_of
 from course_lib.train.ema import EMA
@@ -195,10 +204,11 @@ def _snapshot(
     history.loss.append(mean)
     given = None if labels is None else labels[torch.arange(len(fixed)) % len(labels)]
     field = velocity_of(network, given, path=config.path, predicts=config.predicts)
-    low = 1e-3 if config.predicts == "noise" else 0.0
+    low = FIRST if config.predicts == "noise" else 0.0
     times = time_steps(20, low).to(fixed)
+    start = coefficients(config.path, times[0]).sigma * fixed if low else fixed
     history.samples.append(
         solve(
-            field, fixed, times, last_euler=config.path == "linear" or config.predicts == "image"
+            field, start, times, last_euler=config.path == "linear" or config.predicts == "image"
         ).cpu()
     )

@@ -6,10 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_lib.models import Flow, TimeUNet, generator_of
+from course_lib.models import Flow, PatchTransformer, TimeUNet, generator_of
+from course_lib.models.flow import FIRST
 from course_lib.models.time_unet import Norm, waves_of
 from course_lib.ops import TARGETS, convert
-from course_lib.ops.paths import coefficients
+from course_lib.ops.paths import coefficients, mix
 from course_lib.train import draw_samples
 
 SMALL = {"widths": (8, 12), "blocks": 1, "heads": 2}
@@ -260,21 +261,34 @@ def nearly(path: str, predicts: str, *, offset: float, **options) -> Flow:
 
 
 @pytest.mark.parametrize("path", ["straight", "cosine"])
-@pytest.mark.parametrize("predicts", ["velocity", "v", "image"])
-def test_the_way_back_does_not_blow_up_a_small_error(path: str, predicts: str) -> None:
+@pytest.mark.parametrize("predicts", TARGETS)
+def test_no_way_blows_up_a_small_error(path: str, predicts: str) -> None:
     flow = nearly(path, predicts, offset=0.01, steps=24)
     x = 0.5 * torch.randn(5, 1, 4, 6, generator=torch.Generator().manual_seed(0))
-    again = flow.follow(flow.invert(x))
-    assert (again - x).abs().mean() < 0.03
+    noise = flow.invert(x)
+    assert (noise - 2 * x).abs().mean() < 0.1  # data N(0, 0.25): the noise is twice the picture
+    assert (flow.follow(2 * x) - x).abs().mean() < 0.05
+    assert (flow.follow(noise) - x).abs().mean() < 0.03
     found = flow.log_density(x).log_density
     wanted = torch.distributions.Normal(0, 0.5).log_prob(x).flatten(1).sum(1)
     assert (found - wanted).abs().max() < 1.5
 
 
 @pytest.mark.parametrize("path", ["straight", "cosine"])
-def test_the_density_is_that_of_the_pictures_themselves(path: str) -> None:
-    """A network that says the image is asked a little before data, at pictures times alpha."""
-    flow = nearly(path, "image", offset=0.0, steps=48)
+@pytest.mark.parametrize("predicts", TARGETS)
+def test_the_way_back_ends_at_the_noise_itself(path: str, predicts: str) -> None:
+    """And not at a little less of it."""
+    flow = nearly(path, predicts, offset=0.0, steps=48)
+    x = 0.5 * torch.randn(5, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+    assert float((flow.invert(x) / (2 * x)).mean()) == pytest.approx(1, abs=0.01)
+    assert float(flow.log_density(x).noise.std() / x.std()) == pytest.approx(2, rel=0.01)
+
+
+@pytest.mark.parametrize("path", ["straight", "cosine"])
+@pytest.mark.parametrize("predicts", ["image", "noise"])
+def test_the_density_is_that_of_the_pictures_themselves(path: str, predicts: str) -> None:
+    """Also where the way begins or ends a little early: pictures times alpha, noise times sigma."""
+    flow = nearly(path, predicts, offset=0.0, steps=48)
     x = 0.5 * torch.randn(5, 1, 4, 6, generator=torch.Generator().manual_seed(0))
     wanted = torch.distributions.Normal(0, 0.5).log_prob(x).flatten(1).sum(1)
     assert (flow.log_density(x).log_density - wanted).abs().max() < 0.1
@@ -303,3 +317,136 @@ def test_guidance_has_to_make_sense(weight: float, classes: int) -> None:
 def test_attention_has_no_fewer_than_no_heads() -> None:
     with pytest.raises(ValueError, match="heads is -1"):
         TimeUNet(in_channels=1, size=8, widths=(8,), heads=-1)
+
+
+def asked_states(model: Flow, monkeypatch) -> list[tuple[torch.Tensor, float]]:
+    """Every state and time at which the flow's network is asked from now on."""
+    seen: list[tuple[torch.Tensor, float]] = []
+    plain = model.network.forward
+
+    def spy(x, t, labels=None):
+        seen.append((x.clone(), float(t[0])))
+        return plain(x, t, labels)
+
+    monkeypatch.setattr(model.network, "forward", spy)
+    return seen
+
+
+@pytest.mark.parametrize("path", ["straight", "cosine"])
+@pytest.mark.parametrize("predicts", ["velocity", "noise"])
+def test_known_pixels_stand_where_their_noise_belongs(path, predicts, monkeypatch) -> None:
+    """At the start of each step they are the pictures' own with the noise of that time."""
+    model = nearly(path, predicts, offset=0.0, steps=5, solver="euler")
+    seen = asked_states(model, monkeypatch)
+    images, noise = 0.5 * torch.randn(3, 1, 4, 6), torch.randn(3, 1, 4, 6)
+    known = torch.zeros(3, 1, 4, 6)
+    known[0, :, :2], known[2] = 1, 1
+    made = model.inpaint(images, known, noise=noise)
+    assert len(seen) == 5
+    for x, t in seen:
+        wanted = mix(images, noise, torch.tensor(t), path)
+        assert torch.allclose(x[known == 1], wanted[known == 1], atol=1e-6)
+        if t > 0.1:
+            assert not torch.allclose(x[known == 0], wanted[known == 0], atol=1e-2)
+    assert torch.equal(made[known == 1], images[known == 1])
+    start = FIRST if predicts == "noise" else 0.0
+    assert [t for _, t in seen] == pytest.approx([start + k * (1 - start) / 5 for k in range(5)])
+    # What is drawn begins at the noise with its share.
+    sigma = coefficients(path, torch.tensor(start)).sigma
+    assert torch.allclose(seen[0][0][1], sigma * noise[1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 6, 5), (2, 1, 6, 5), (3, 3, 6, 5), (6, 4), (1, 6, 5)], ids=str
+)
+def test_a_mask_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    """(B, H, W) would be taken for channels where there are as many."""
+    model = Flow(network={"in_channels": 3, "size": (6, 5), **SMALL}, steps=1)
+    images = torch.zeros(3, 3, 6, 5)
+    with pytest.raises(ValueError, match="known: got shape"):
+        model.inpaint(images, torch.ones(shape), noise=images)
+    with pytest.raises(ValueError, match="noise: got shape"):
+        model.inpaint(images, torch.ones(6, 5), noise=images[:1])
+    with pytest.raises(ValueError, match="noise: got shape"):
+        model.edit(images, start=0.5, noise=images[:1])
+
+
+def test_one_mask_serves_all_pictures() -> None:
+    model = nearly("straight", "velocity", offset=0.0, steps=2)
+    images, noise = torch.randn(3, 1, 4, 6), torch.randn(3, 1, 4, 6)
+    mask = (torch.rand(4, 6) > 0.5).float()
+    one, each = mask[None, None], mask.expand(3, 1, 4, 6)
+    made = [model.inpaint(images, known, noise=noise) for known in (mask, one, each)]
+    assert torch.equal(made[0], made[1]) and torch.equal(made[0], made[2])
+
+
+@pytest.mark.parametrize(
+    ("start", "times"), [(0.0, [0, 0.25, 0.5, 0.75]), (0.5, [0.5, 0.75]), (0.9, [0.9])]
+)
+def test_an_edit_goes_the_rest_of_the_way(start: float, times, monkeypatch) -> None:
+    model = nearly("straight", "velocity", offset=0.0, steps=4, solver="euler")
+    seen = asked_states(model, monkeypatch)
+    images, noise = torch.randn(2, 1, 4, 6), torch.randn(2, 1, 4, 6)
+    model.edit(images, start=start, noise=noise)
+    assert [t for _, t in seen] == pytest.approx(times)
+    assert torch.allclose(seen[0][0], start * images + (1 - start) * noise, atol=1e-6)
+
+
+def test_the_way_back_and_the_density_leave_guidance_out() -> None:
+    strong, plain = flow(guidance=3.0, steps=2), flow(guidance=1.0, steps=2)
+    x, labels = 0.1 * torch.randn(2, 1, 9, 6), torch.tensor([0, 2])
+    assert torch.equal(strong.invert(x, labels), plain.invert(x, labels))
+    probes = torch.randn(1, 2, 1, 9, 6).sign()
+    found = [m.log_density(x, labels, probes=probes).log_density for m in (strong, plain)]
+    assert torch.equal(*found)
+    assert not torch.equal(strong.follow(x, labels), plain.follow(x, labels))
+
+
+@pytest.mark.parametrize("architecture", ["unet", "transformer"])
+def test_double_precision_and_small_labels(architecture: str) -> None:
+    network = {"in_channels": 1, "size": (8, 6), "num_classes": 3}
+    network |= SMALL if architecture == "unet" else {"width": 8, "layers": 1, "heads": 2}
+    model = lively(Flow(network=network, architecture=architecture, guidance=2.0, steps=2))
+    x, labels = torch.randn(2, 1, 8, 6), torch.tensor([2, 0])
+    single = model.follow(x, labels)
+    assert torch.equal(model.follow(x, labels.to(torch.uint8)), single)
+    double = model.double().follow(x.double(), labels)
+    assert double.dtype == torch.float64
+    assert torch.allclose(double.float(), single, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TimeUNet(size=4, widths=(1,), heads=0, num_classes=2),
+        lambda: PatchTransformer(size=4, width=4, heads=1, num_classes=2),
+    ],
+)
+def test_the_narrowest_network_hears_the_time(make) -> None:
+    net, x = lively(make()), torch.randn(1, 1, 4, 4)
+    told = [net(x, torch.tensor([t]), torch.tensor([1])) for t in (0.0, 0.3)]
+    assert not torch.equal(*told)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: TimeUNet(size=8, widths=(8, -4)),
+        lambda: TimeUNet(size=8, widths=(0,)),
+        lambda: TimeUNet(size=8, in_channels=0, **SMALL),
+        lambda: TimeUNet(size=8, num_classes=-1, **SMALL),
+        lambda: PatchTransformer(size=0),
+        lambda: PatchTransformer(size=8, num_classes=-1),
+        lambda: PatchTransformer(size=8, in_channels=0),
+    ],
+)
+def test_numbers_below_one_are_refused(call) -> None:
+    with pytest.raises(ValueError, match=r"(at least 1|below 1)"):
+        call()
+
+
+def test_ancestral_sampling_leads_to_data_only() -> None:
+    with pytest.raises(ValueError, match='use the solver "ddim"'):
+        flow(solver="ancestral").follow(
+            torch.zeros(1, 1, 9, 6), torch.tensor([0]), start=1.0, end=0.0
+        )

@@ -223,3 +223,9 @@ def test_the_linear_path_is_the_limit_of_the_steps() -> None:
 def test_what_makes_no_sense_is_refused(call, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         call()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_rounding_beyond_data_does_no_harm(path: str) -> None:
+    found = coefficients(path, torch.tensor(1.0000005))
+    assert found.alpha == pytest.approx(1, abs=1e-5) and found.sigma == pytest.approx(0, abs=1e-5)

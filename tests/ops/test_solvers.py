@@ -346,3 +346,50 @@ def test_what_makes_no_sense_is_refused(call, word: str) -> None:
 def test_one_step_is_enough_to_go() -> None:
     x = torch.ones(1, 1)
     assert torch.allclose(solve(swing, x, time_steps(1), solver="euler"), 2 * x)
+
+
+def test_a_field_that_is_the_same_everywhere_spreads_nothing() -> None:
+    x, t = torch.randn(3, 2), torch.tensor(0.5)
+    for probes in (None, torch.ones(2, 3, 2)):
+        for field in (lambda x, t: torch.ones_like(x), lambda x, t: x.detach() + t):
+            velocity, spread = divergence(field, x, t, probes=probes)
+            assert torch.equal(velocity, field(x, t)) and not spread.any()
+    w = torch.randn(2, requires_grad=True)  # it depends on weights, not on the place
+    assert not divergence(lambda x, t: w.expand(len(x), 2), x, t)[1].any()
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (0, 3, 2), (1, 2, 2)], ids=str)
+def test_probes_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="probes: got shape"):
+        divergence(lambda x, t: x, torch.ones(3, 2), torch.tensor(0.5), probes=torch.ones(shape))
+
+
+def test_a_way_that_ends_before_the_noise_has_the_density_of_its_end() -> None:
+    """Points that stand still: the density of data is that of noise, whatever its deviation."""
+    x = torch.randn(4, 3, dtype=torch.float64)
+    found = path_log_density(
+        lambda x, t: 0 * x, x, torch.tensor([1.0, 0.5, 0.2]).double(), noise_std=0.7
+    )
+    wanted = torch.distributions.Normal(0.0, 0.7).log_prob(x).sum(1)
+    assert torch.allclose(found.log_density, wanted)
+
+
+@pytest.mark.parametrize("path", ["straight", "cosine", "linear"])
+def test_ancestral_steps_draw_noise_but_in_the_step_to_data(path: str) -> None:
+    def drawn(times: list[float]) -> int:
+        """Count draws, by what the next number of the generator is."""
+        rng, other = (torch.Generator().manual_seed(3) for _ in range(2))
+        ancestral(
+            lambda x, t: 0.1 * x, torch.ones(2), torch.tensor(times), path=path, generator=rng
+        )
+        after = torch.rand(1, generator=rng)
+        for count in range(len(times)):
+            state = other.get_state()
+            if torch.equal(torch.rand(1, generator=other), after):
+                return count
+            other.set_state(state)
+            torch.randn(2, generator=other)
+        raise AssertionError
+
+    assert drawn([0.1, 0.4, 0.7, 1.0]) == 2
+    assert drawn([0.1, 0.4, 0.7]) == 2

@@ -333,3 +333,8 @@ def test_every_claim_on_real_data_can_be_measured(
         once, averaged = (load(name, tmp_path / "r") for name in ("unet-pets", after[1]))
         assert averaged.mean("plain_mean_iou") == once.mean("test_mean_iou")
         assert not list((tmp_path / "runs/smoke" / after[1]).rglob("checkpoint.pt"))
+
+
+def test_every_claim_waits_for_claims_that_there_are() -> None:
+    for claim in CLAIMS.values():
+        assert set(claim.after) <= set(CLAIMS), claim.name

@@ -4,6 +4,7 @@ import copy
 import math
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from course_lib.data import ImageSet, to_float
 from course_lib.data.augment import stream_seed
 from course_lib.models import Flow, LatentFlow
 from course_lib.ops import TARGETS, mix, optimal_velocity, pair_by_transport
+from course_lib.ops.paths import PATHS, log_snr
 from course_lib.train import FlowConfig, train_flow
 from course_lib.train.flow import BINS, by_time, draw_times, drop, mean_by_time, snr_weight
 from tests.train.small_sets import same
@@ -83,9 +85,12 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path: Path, kind: str, error) -> 
     assert (tmp_path / "cut" / "samples" / "step-0000012.png").exists()
 
 
-def test_the_steps_by_hand() -> None:
+@pytest.mark.parametrize("more", [False, True], ids=["plain", "weights, rates, averages"])
+def test_the_steps_by_hand(more: bool) -> None:
     """A plain loop with plain Adam gives the same weights."""
     config = FlowConfig(steps=6, batch_size=6, drop_labels=0.5, transport=True)
+    if more:
+        config = replace(config, schedule="cosine", warm_up=3, weight="min-snr", ema_images=3.0)
     model = make()
     for part in model.parameters():  # Adam makes much of the rounding of gradients near 0
         torch.nn.init.normal_(part, 0.0, 0.1)
@@ -95,6 +100,7 @@ def test_the_steps_by_hand() -> None:
     adam = torch.optim.Adam(twin.parameters(), lr=1e-3)
     batches = [b for e in range(2) for b in pictures().batches(6, seed=0, epoch=e)]
     twin.train()
+    average = [part.detach().clone() for part in twin.parameters()]
     for step in range(6):
         torch.manual_seed(stream_seed(0, 0, step, 0))
         images, labels = batches[step]
@@ -107,10 +113,20 @@ def test_the_steps_by_hand() -> None:
         told = torch.where(away, -1, labels)
         beside = t[:, None, None, None]
         said = twin.network(beside * images + (1 - beside) * noise, t, told)
-        loss = ((said - (images - noise)) ** 2).mean()
+        loss = (said - (images - noise)) ** 2
+        if more:  # an error of the velocity is one of the image divided by 1 - t
+            loss = loss * ((beside / (1 - beside)) ** 2).clamp(max=5) * (1 - beside) ** 2
+            rate = 1e-3 * (1 + math.cos(math.pi * step / 6)) / 2 * min(1, (step + 1) / 3)
+            adam.param_groups[0]["lr"] = rate
         adam.zero_grad()
-        loss.backward()
+        loss.mean().backward()
         adam.step()
+        for mean, part in zip(average, twin.parameters(), strict=True):
+            # Half of it is left after 3 images, of which a step has 6; at first less.
+            mean.lerp_(part.detach(), 1 - min(0.25, (1 + step) / (10 + step)))
+    if more:
+        for mean, part in zip(average, twin.parameters(), strict=True):
+            part.data.copy_(mean)
     for (name, ours), theirs, was in zip(
         model.state_dict().items(), twin.state_dict().values(), before, strict=True
     ):
@@ -195,6 +211,20 @@ def test_the_weight_makes_all_targets_one(predicts: str) -> None:
     cost = snr_weight(t, predicts, "cosine") * (there - here).square().mean(1)
     ratio = (torch.tan(math.pi / 2 * t) ** 2).clamp(max=5)
     assert torch.allclose(cost, 0.01 * ratio, rtol=1e-4)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_noise_is_weighed_plainly_up_to_the_most(path: str) -> None:
+    """Of an error of the noise, min(SNR, 5) / SNR: 1 near noise, where the SNR is small."""
+    t = torch.tensor([1e-4, 1e-3, 5e-3, 0.02, 0.1, 0.9])
+    ratio = log_snr(path, t.double()).exp()
+    wanted = (ratio.clamp(max=5) / ratio).float()
+    assert torch.allclose(snr_weight(t, "noise", path), wanted, rtol=1e-3)
+
+
+def test_other_times_are_refused() -> None:
+    with pytest.raises(ValueError, match="choose one of uniform, logit-normal"):
+        draw_times(3, "unifrom")
 
 
 def test_constant_images_do_no_harm() -> None:

@@ -225,6 +225,14 @@ SAID = [
         ),
     ),
     (
+        "On shapes VAE, CVAE and VQ-VAE are about level, and the VAE-GAN's error is the largest",
+        lambda: (
+            max(level := [of(f"{k}-shapes", "reconstruction_mse") for k in KINDS[:3]])
+            < 1.1 * min(level)
+            and of("vaegan-shapes", "reconstruction_mse") > 2 * max(level)
+        ),
+    ),
+    (
         "VAE and CVAE bring a test image back with the smallest errors",
         lambda: (
             max(max(runs(f"{k}-digits", "reconstruction_mse")) for k in ("vae", "cvae"))

@@ -146,7 +146,7 @@ def test_the_settings_that_the_table_names():
             "none": "–",
             "r1": f"R1, $\\gamma = {weight}$",
             "r1-r2": f"R1 and R2, $\\gamma = {weight}$ each",
-            "gradient": f"gradient penalty, $\\lambda = {weight}$; two critic steps",
+            "gradient": f"gradient penalty, $\\lambda = {weight}$; two steps of the discriminator",
         }
         assert said == wanted[config.penalty]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from course_lib import results
 from course_lib.data.points import mixture
-from course_lib.recipes.flow import PLANE_STD, plane_centres
+from course_lib.recipes.flow import MEMORY, MEMORY_STEPS, PLANE_STD, plane_centres
 from course_lib.results import CLAIMS
 from course_lib.results.claim import Context
 from course_lib.results.claims.flow_gap import BINS, NEAR, POINTS
@@ -81,6 +81,49 @@ SAID = {
     ),
     "A network learns from 256 points of a spiral": lambda: POINTS[1] == 256,
     "within 0.02 of a training point": lambda: NEAR == 0.02,
+}
+
+
+def of(metric: str) -> float:
+    (run,) = results.load("flow-memory").runs
+    return float(run["metrics"][metric])
+
+
+def gaps(num: int) -> list[float]:
+    return [of(f"gap_{num}_{part}") for part in range(5)]
+
+
+SAID |= {
+    "from 64, 512 and 4,096 digits, each time with 4,000 updates": lambda: (
+        [*MEMORY] == [64, 512, 4096] and MEMORY_STEPS == 4000
+    ),
+    "Every sample is a copy, off by about one grey level.": lambda: (
+        of("copied_pixels_64") == of("copied_features_64") == 1
+        and of("nearest_pixels_64") == pytest.approx(1, abs=0.5)
+    ),
+    "From 512 a quarter still are.": lambda: 0.22 < of("copied_pixels_512") < 0.28,
+    "From 4,096 fewer samples lie that near than new digits do.": lambda: (
+        max(of("copied_pixels_4096"), of("copied_features_4096")) < 0.05
+        and of("nearest_pixels_4096") > of("nearest_pixels_test_4096")
+    ),
+    "And the one that copies has the lowest training loss": lambda: (
+        of("loss_64") < of("loss_512") < of("loss_4096")
+    ),
+    "From time 0.4 on the floor is 0 for 64 and for 512 digits, and nearly so for 4,096": lambda: (
+        max(of(f"floor_{num}_{part}") for num in (64, 512) for part in (2, 3, 4)) < 5e-5
+        and max(of(f"floor_4096_{part}") for part in (2, 3, 4)) < 0.02 * of("floor_4096_1")
+    ),
+    "with about a fifth of the gap of the others between 0.2 and 0.4": lambda: all(
+        0.17 < gaps(64)[1] / gaps(num)[1] < 0.23 for num in (512, 4096)
+    ),
+    "In the last fifth of the time its gap is the largest of its five, half that of the": lambda: (
+        max(gaps(64)) == gaps(64)[4]
+        and all(0.45 < gaps(64)[4] / gaps(num)[4] < 0.55 for num in (512, 4096))
+    ),
+    "The set of samples of which a quarter are copies has the *least* CFD": lambda: (
+        of("cfd_512") < min(of("cfd_64"), of("cfd_4096"))
+    ),
+    "One training of each, of one length.": lambda: len(results.load("flow-memory").runs) == 1,
 }
 
 

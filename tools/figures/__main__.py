@@ -132,6 +132,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "flow-guidance-sheets": generation.guided,
     "flow-long-sheets": generation.longer,
     "flow-cifar10-sheets": generation.photographed,
+    "flow-memory-copies": generation.copied,
 }
 
 

@@ -12,10 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from course_lib import viz
-from course_lib.recipes.flow import LONG, RECIPES
+from course_lib.recipes.flow import LONG, MEMORY, RECIPES, memory_recipe
 from course_lib.recipes.generation import DATA
 from course_lib.results import load
 from course_lib.results.claims.generation import LONGER, checkpoint_name
+from tools.common import ToolError
 from tools.figures.comparison import finish
 from tools.figures.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, sheet, ticks
 
@@ -95,11 +96,11 @@ BY_GUIDANCE = {  # curve: look
 }
 
 
-def by_guidance(folder: Path | None = None) -> Figure:
-    """CFD and five shares on validation shapes against guidance, mean over the seeds."""
+def by_guidance(task: str = "shapes", folder: Path | None = None) -> Figure:
+    """CFD and five shares on validation images against guidance, mean over the seeds."""
     figure = sheet(320)
     left, right = figure.subplots(1, 2)
-    result = load("flow-guidance-shapes", folder)
+    result = load(f"flow-guidance-{task}", folder)
     looks = {"cfd": {"label": "_CFD", "color": INK, "marker": "v"}, **BY_GUIDANCE}
     for curve, look in looks.items() if result.measured else ():
         guidance, scores = result.curves("guidance")[0], result.curves(curve)
@@ -141,13 +142,13 @@ def by_solver(folder: Path | None = None) -> Figure:
     return figure
 
 
-def page(images: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Lay 64 pictures (64, H, W, C) out as one, eight in a row, on white."""
+def page(images: np.ndarray, gap: int = 2, *, columns: int = 8) -> np.ndarray:
+    """Lay pictures (N, H, W, C) out as one, so many in a row, on white."""
     num, height, width, channels = images.shape
-    rows = -(-num // 8)
-    laid = np.full((rows * (height + gap), 8 * (width + gap), channels), 255, np.uint8)
+    rows = -(-num // columns)
+    laid = np.full((rows * (height + gap), columns * (width + gap), channels), 255, np.uint8)
     for i, image in enumerate(images):
-        top, left = (i // 8) * (height + gap), (i % 8) * (width + gap)
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
         laid[top : top + height, left : left + width] = image
     return laid[:-gap, :-gap]
 
@@ -234,6 +235,41 @@ def photographed(flow: str = "flow-cifar10") -> Figure:
         ("VQ-VAE with a prior", "vqvae-cifar10", None),
     ]
     return asked_for(flows, columns=2, task="cifar10")
+
+
+COPIES = 10  # samples of each training set
+
+
+def copied(folder: str | Path = "runs/flow-memory/seed-0") -> Figure:
+    """Draw samples of flows that learned from few and many digits, each above its nearest.
+
+    Args:
+        folder: of one seed's trainings of the claim "flow-memory", which are not shipped.
+
+    Raises:
+        ToolError: where there are none.
+    """
+    import torch
+
+    from course_lib.metrics.nearest import nearest_distances
+    from course_lib.train import draw_samples
+
+    pictures = []
+    for num, name in MEMORY.items():
+        recipe = memory_recipe(num)
+        train = recipe.data.load("train")
+        model = recipe.build(train, 0)
+        path = Path(folder) / name / "checkpoint.pt"
+        if not path.is_file():
+            raise ToolError(f"no {path}; train it: course results run --only flow-memory")
+        stored = torch.load(path, weights_only=True)
+        model.load_state_dict(stored["parts"]["ema"]["model"])
+        samples = draw_samples(model.eval(), COPIES, seed=0)
+        _, which = nearest_distances(samples.float(), train.images.float())
+        pair = torch.cat([samples, train.images[which]]).movedim(1, -1).numpy()
+        pictures.append(page(pair, columns=COPIES)[..., 0])
+    titles = [f"from {num:,} digits: samples, and the nearest of them" for num in MEMORY]
+    return viz.image_grid(pictures, titles=titles, columns=1, scale=3)
 
 
 def sheets(task: str, checkpoints: dict[str, str] | None = None) -> Figure:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from course_lib.data import ImageSet
 from course_lib.models import Flow
+from course_lib.recipes.classifier import SCHEDULE
 from course_lib.recipes.flow import RECIPES, FlowRecipe
 from course_lib.recipes.generation import NUM
 from course_lib.results.claim import Claim, Context, Measurement
 from course_lib.results.claims.generation import TITLES
-from course_lib.results.claims.named import SURE, named
+from course_lib.results.claims.named import CLASSIFIERS, SURE, named
 from course_lib.results.claims.variational import DRAWN
 from course_lib.train import draw_samples, load_checkpoint, pick_device, sample_scores
 
@@ -91,9 +92,10 @@ CLAIMS = tuple(
         title=f"Quality, diversity and named share against guidance, {TITLES[task]}",
         measure=partial(_guided, recipe=RECIPES["flow", task]),
         main="cfd",
-        after=("sample-features", f"classifier-{task}"),
+        needs=() if task in DRAWN else (task,),
+        after=("sample-features", f"classifier-{task}" if task in DRAWN else SCHEDULE.name),
         minutes=60,
         priority=15,
     )
-    for task in DRAWN
+    for task in CLASSIFIERS
 )

@@ -10,12 +10,22 @@ import torch
 
 from course_lib.data import to_float, to_uint8
 from course_lib.models import CodeGenerator, DCGANGenerator, Flow
+from course_lib.recipes.flow import MEMORY, memory_recipe
 from course_lib.recipes.generation import DATA
 from course_lib.train import draw_samples, save_checkpoint
-from tools.common import ROOT
+from tools.common import ROOT, ToolError
 from tools.figures.__main__ import PICTURES
 from tools.figures.failures import WORST, failures
-from tools.figures.generation import SHOWN, coded, guided, longer, page, photographed, sheets
+from tools.figures.generation import (
+    SHOWN,
+    coded,
+    copied,
+    guided,
+    longer,
+    page,
+    photographed,
+    sheets,
+)
 from tools.figures.photographs import WORST as WORST_PETS
 from tools.figures.photographs import outlined
 from tools.figures.tasks import TITLES, borders, tasks
@@ -127,6 +137,28 @@ def test_photographs_of_a_flow_stand_beside_those_of_others(tmp_path: Path):
         assert np.array_equal(picture, draw_samples(model, 64)[0].movedim(0, -1).numpy())
     real = DATA["cifar10"].load("test").images[0].movedim(0, -1).numpy()
     assert np.array_equal(first[len(titles) - 1], real)
+
+
+def test_samples_stand_above_the_nearest_digit_that_was_learned_from(tmp_path: Path):
+    for name, recipe in ((name, memory_recipe(num)) for num, name in MEMORY.items()):
+        model = recipe.build(recipe.data.load("train"), 0)
+        (tmp_path / name).mkdir()
+        parts = {"ema": {"model": model.state_dict()}}
+        torch.save({"parts": parts}, tmp_path / name / "checkpoint.pt")
+    figure = copied(tmp_path)
+    titles = [text.get_text().split(":")[0] for text in figure.texts]
+    assert titles == ["from 64 digits", "from 512 digits", "from 4,096 digits"]
+    for axes, num in zip(figure.axes, MEMORY, strict=True):
+        shown = np.asarray(axes.images[0].get_array())[::3, ::3]  # drawn three times as large
+        sample, below = shown[:32, :32], shown[34:66, :32]
+        known = memory_recipe(num).data.load("train").images[:, 0].numpy().astype(float)
+        apart = np.square(known - (sample if sample.ndim == 2 else sample[..., 0])).sum((1, 2))
+        assert np.array_equal(known[apart.argmin()], below if below.ndim == 2 else below[..., 0])
+
+
+def test_what_is_not_trained_here_cannot_be_drawn(tmp_path: Path):
+    with pytest.raises(ToolError, match="course results run --only flow-memory"):
+        copied(tmp_path)
 
 
 def test_one_flow_is_drawn_with_less_and_more_guidance(tmp_path: Path):

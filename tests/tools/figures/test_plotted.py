@@ -155,9 +155,10 @@ def test_the_flows_curve_beside_those_of_gans_shows_the_results():
         assert (points < [axes.get_xlim()[1], axes.get_ylim()[1]]).all()
 
 
-def test_what_guidance_gains_and_loses_shows_the_results():
-    left, right = drawn("flow-guidance-shapes").axes
-    (run,) = runs("flow-guidance-shapes")
+@pytest.mark.parametrize("task", ["shapes"])
+def test_what_guidance_gains_and_loses_shows_the_results(task):
+    left, right = drawn(f"flow-guidance-{task}").axes
+    (run,) = runs(f"flow-guidance-{task}")
     curves = run["curves"]
     names = {"named": "sure of", "asked_class": "as asked"}
     names |= {name: name for name in ("precision", "recall", "coverage")}
@@ -175,7 +176,7 @@ def test_what_guidance_gains_and_loses_shows_the_results():
     "chart",
     [comparison.compute, comparison.night, comparison.data, comparison.classes,
      lambda folder: generation.progress("mnist", folder), generation.by_images,
-     generation.by_guidance, generation.by_solver],
+     lambda folder: generation.by_guidance(folder=folder), generation.by_solver],
 )  # fmt: skip
 def test_without_results_a_chart_says_so(chart, tmp_path):
     assert plotted(chart(tmp_path))["words"].count("not measured yet") == 1

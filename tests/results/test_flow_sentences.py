@@ -98,6 +98,11 @@ def rises(values: list[float]) -> bool:
     return all(a < b for a, b in pairwise(values))
 
 
+def photo(name: str) -> list[float]:
+    """A measure on validation photographs, by guidance."""
+    return curve("flow-guidance-cifar10", name)
+
+
 def gain(metric: str) -> float:
     """What the chosen guidance adds to a share, on test shapes."""
     return of("flow-guidance-shapes", metric) - of("flow-shapes", metric)
@@ -499,9 +504,9 @@ SAID = [
         lambda: all(rises(guided(name)[2:][::-1]) for name in ("precision", "recall", "coverage")),
     ),
     (
-        "What guidance does is measured on one flow, of shapes, with one solver",
+        "What guidance does is measured on one flow of shapes and one of photographs, with one",
         lambda: (
-            len(runs("flow-guidance-shapes")) == 1
+            len(runs("flow-guidance-shapes")) == len(runs("flow-guidance-cifar10")) == 1
             and not results.load("flow-guidance-digits").measured
         ),
     ),
@@ -726,6 +731,64 @@ SAID = [
             1.9e6 < of("flow-cifar10", "parameters") < 2.2e6
             and 1.3 < of("flow-cifar10", "train_seconds") / 3600 < 1.6
         ),
+    ),
+    (
+        "Left, CFD: from 3.2 at 1 down to 1.3 at 1.5 and 2, then up steeply, to 4.5 at 3 and 17 at "
+        "8. Right, five shares: sure of, rising from 0.26 to 0.92; as asked, rising from 0.58 to "
+        "0.98; recall, falling from 0.80 to 0.33; coverage, rising to 0.95 at 1.5 and falling to "
+        "0.36; precision, about 0.9 up to 3 and falling to 0.68.",
+        lambda: (
+            [round(x, 1) for x in photo("cfd")[:4]] == [3.2, 1.3, 1.3, 4.5]
+            and round(photo("cfd")[-1]) == 17
+            and [round(x, 2) for x in photo("named")[::5]] == [0.26, 0.92]
+            and [round(x, 2) for x in photo("asked_class")[::5]] == [0.58, 0.98]
+            and [round(x, 2) for x in photo("recall")[::5]] == [0.8, 0.33]
+            and [round(photo("coverage")[k], 2) for k in (1, 5)] == [0.95, 0.36]
+            and max(photo("coverage")) == photo("coverage")[1]
+            and all(abs(x - 0.9) < 0.02 for x in photo("precision")[:4])
+            and round(photo("precision")[-1], 2) == 0.68
+            and rises(photo("named"))
+            and rises(photo("asked_class"))
+            and rises(photo("recall")[::-1])
+        ),
+    ),
+    (
+        "and $w = 1.5$ is as near as one drawing can tell.",
+        lambda: (
+            photo("guidance")[2] == of("flow-guidance-cifar10", "guidance") == 2
+            and photo("cfd")[1] < 1.03 * photo("cfd")[2]
+            and min(photo("cfd")) == photo("cfd")[2]
+        ),
+    ),
+    (
+        "From there on CFD gets worse by leaps, while the classifier becomes surer and surer: at "
+        "$w = 2$ already of more than of real photographs",
+        lambda: (
+            all(b > 1.3 * a for a, b in pairwise(photo("cfd")[2:]))
+            and photo("named")[1] < of("flow-guidance-cifar10", "named_val") < photo("named")[2]
+        ),
+    ),
+    (
+        "recall is less than half of what it is with $w = 1.5$, and CFD, nearly nine times as "
+        "large, is worse than DCGAN's",
+        lambda: (
+            photo("guidance")[4] == 5
+            and photo("recall")[4] < photo("recall")[1] / 2
+            and 8.5 < photo("cfd")[4] / photo("cfd")[1] < 9
+        ),
+    ),
+    (
+        "For $w = 1.5$ the smaller number of samples adds about half a unit; here are more than "
+        "two.",
+        lambda: (
+            0.4 < photo("cfd")[1] - runs("flow-cifar10")[0]["metrics"]["cfd"] < 0.65
+            and photo("cfd")[4] > 2 + of("dcgan-cifar10")
+        ),
+    ),
+    (
+        "On photographs the guidance under which most pictures can be named is far from the one "
+        "under which they are like the data.",
+        lambda: photo("guidance")[-1] == of("flow-guidance-cifar10", "surest_guidance") == 8,
     ),
     (
         "by recall on shapes and photographs, not on digits",

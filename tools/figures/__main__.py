@@ -107,6 +107,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "generation-mnist-long": partial(generation.progress, "mnist-long"),
     "flow-digits-curve": generation.by_images,
     "flow-guidance-shapes": generation.by_guidance,
+    "flow-guidance-cifar10": partial(generation.by_guidance, "cifar10"),
     "flow-solvers-digits": generation.by_solver,
 }
 FRAMES: dict[str, Callable[[], dict[str, Figure]]] = {  # label on the slider -> frame

@@ -109,10 +109,11 @@ def by_guidance(task: str = "shapes", folder: Path | None = None) -> Figure:
         axes.errorbar(guidance, scores.mean(0), spread, **look)
     for axes in (left, right):
         axes.set(xscale="log", xlim=(0.9, 9), xlabel="guidance $w$")
-    left.set(title="CFD, validation", ylim=(0, 5))
-    right.set(title="share, validation", ylim=(0.5, 1))
-    ticks(left, [1, 1.5, 2, 3, 5, 8], range(6))
-    ticks(right, [1, 1.5, 2, 3, 5, 8], [0.5, 0.6, 0.7, 0.8, 0.9, 1])
+    top, step, low = (5, 1, 0.5) if task == "shapes" else (20, 5, 0.2)
+    left.set(title="CFD, validation", ylim=(0, top))
+    right.set(title="share, validation", ylim=(low, 1))
+    ticks(left, [1, 1.5, 2, 3, 5, 8], range(0, top + 1, step))
+    ticks(right, [1, 1.5, 2, 3, 5, 8], [s / 10 for s in range(round(10 * low), 11)])
     finish(figure, right, columns=3)
     return figure
 
@@ -228,13 +229,13 @@ def longer(short: str = "flow-shapes", long: str = "flow-long-shapes") -> Figure
 
 
 def photographed(flow: str = "flow-cifar10") -> Figure:
-    """Draw the photographs of a flow with two guidances, of DCGAN and of the VQ-VAE."""
+    """Draw the photographs of a flow with three guidances, of DCGAN and of the VQ-VAE."""
     flows: list[tuple[str, str, float | None]] = [
-        *((f"Flow, $w = {w:g}$", flow, w) for w in (1.5, 3.0)),
+        *((f"Flow, $w = {w:g}$", flow, w) for w in (1.5, 3.0, 5.0)),
         ("DCGAN", "dcgan-cifar10", None),
         ("VQ-VAE with a prior", "vqvae-cifar10", None),
     ]
-    return asked_for(flows, columns=2, task="cifar10")
+    return asked_for(flows, columns=3, task="cifar10")
 
 
 COPIES = 10  # samples of each training set

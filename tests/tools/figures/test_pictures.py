@@ -131,9 +131,10 @@ def test_photographs_of_a_flow_stand_beside_those_of_others(tmp_path: Path):
     model = a_flow(path)
     figure = photographed(str(path))
     titles = [text.get_text() for text in figure.texts]
-    assert titles[:2] == ["Flow, $w = 1.5$", "Flow, $w = 3$"] and titles[-1] == "test images"
+    assert titles[:3] == ["Flow, $w = 1.5$", "Flow, $w = 3$", "Flow, $w = 5$"]
+    assert titles[-1] == "test images"
     first = [np.asarray(axes.images[0].get_array())[:32, :32] for axes in figure.axes]
-    for picture, model.guidance in zip(first, (1.5, 3.0), strict=False):
+    for picture, model.guidance in zip(first, (1.5, 3.0, 5.0), strict=False):
         assert np.array_equal(picture, draw_samples(model, 64)[0].movedim(0, -1).numpy())
     real = DATA["cifar10"].load("test").images[0].movedim(0, -1).numpy()
     assert np.array_equal(first[len(titles) - 1], real)

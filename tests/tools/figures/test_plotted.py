@@ -155,7 +155,7 @@ def test_the_flows_curve_beside_those_of_gans_shows_the_results():
         assert (points < [axes.get_xlim()[1], axes.get_ylim()[1]]).all()
 
 
-@pytest.mark.parametrize("task", ["shapes"])
+@pytest.mark.parametrize("task", ["shapes", "cifar10"])
 def test_what_guidance_gains_and_loses_shows_the_results(task):
     left, right = drawn(f"flow-guidance-{task}").axes
     (run,) = runs(f"flow-guidance-{task}")

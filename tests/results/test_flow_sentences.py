@@ -18,6 +18,7 @@ from course_lib import results
 from course_lib.recipes.flow import (
     LONG,
     PLANE,
+    PLANE_COMPONENTS,
     PLANE_GANS,
     PLANE_PASSES,
     PLANE_POINTS,
@@ -103,6 +104,12 @@ def photo(name: str) -> list[float]:
     return curve("flow-guidance-cifar10", name)
 
 
+def share(metric: str, kind: str) -> float:
+    """How many times as much the flow of digits has of something as the first training of a GAN."""
+    mine = "parameters" if metric == "generator_parameters" else metric
+    return of("flow-digits", mine) / runs(f"{kind}-digits")[0]["metrics"][metric]
+
+
 def gain(metric: str) -> float:
     """What the chosen guidance adds to a share, on test shapes."""
     return of("flow-guidance-shapes", metric) - of("flow-shapes", metric)
@@ -111,8 +118,8 @@ def gain(metric: str) -> float:
 SAID = [
     ("learn from the same 100,000 points", lambda: PLANE_POINTS == 100_000),
     (
-        "Flow and GANs are shown as many points each, 5,120,000; EM makes at most 51 passes over "
-        "the set, which is as many.",
+        "Flow and GANs are shown as many points each, 5,120,000; each of EM's four fits makes at "
+        "most 51 passes over the set, which is as many.",
         lambda: (
             {
                 PLANE.steps * PLANE.batch_size,
@@ -120,6 +127,7 @@ SAID = [
             }
             == {5_120_000}
             and PLANE_PASSES == 51
+            and len(PLANE_COMPONENTS) == 4
         ),
     ),
     ("put a Gaussian around each of 10,000 samples", lambda: PLANE_DRAWN == 10_000),
@@ -215,9 +223,15 @@ SAID = [
         ),
     ),
     (
-        "The flow was shown more images than any of the others, and has more weights.",
+        "The flow was shown more images than any of the others, trained nearly twice as long as "
+        "StyleGAN2 and nearly nine times as long as DCGAN, on busy machines, and has nearly eight "
+        "times the weights of StyleGAN2's generator and fourteen times those of DCGAN's.",
         lambda: (
-            of("flow-digits", "images_seen")
+            1.7 < share("train_seconds", "stylegan") < 1.95
+            and 8.5 < share("train_seconds", "dcgan") < 9
+            and 7.5 < share("generator_parameters", "stylegan") < 8
+            and 13.9 < share("generator_parameters", "dcgan") < 14.9
+            and of("flow-digits", "images_seen")
             > max(of(f"{kind}-digits", "images_seen") for kind in (*GANS, *CODES))
             and of("flow-digits", "parameters")
             > max(
@@ -519,8 +533,7 @@ SAID = [
         ),
     ),
     (
-        "in each training all three are better than those of the flow on pixels, which saw more "
-        "images.",
+        "in each training all three are better than those of the flow on pixels.",
         lambda: all(
             run["metrics"]["cfd"] < of("flow-digits")
             and run["metrics"]["precision"] > of("flow-digits", "precision")
@@ -567,7 +580,8 @@ SAID = [
         ),
     ),
     (
-        "**From four evaluations on, midpoint is the nearest; with two it is not.**",
+        "**From four evaluations on, midpoint has the least CFD, in this one drawing; with two it "
+        "has not.**",
         lambda: (
             all(
                 solved("midpoint")[count]
@@ -623,8 +637,8 @@ SAID = [
         lambda: [round(solved("ancestral")[n], 2) for n in (8, 64)] == [1.32, 0.82],
     ),
     (
-        "**Every row gains, and CFD falls to less than a quarter.** Unlike guidance, time is not "
-        "paid for with recall.",
+        "**Every row gains, and CFD falls to less than a quarter.** In this pair recall does not "
+        "pay for it.",
         lambda: (
             of("flow-long-shapes") < of("flow-guidance-shapes") / 4
             and all(
@@ -786,9 +800,33 @@ SAID = [
         ),
     ),
     (
-        "On photographs the guidance under which most pictures can be named is far from the one "
-        "under which they are like the data.",
+        "On photographs the guidance under which a classifier is surest is far from the one with "
+        "the least CFD.",
         lambda: photo("guidance")[-1] == of("flow-guidance-cifar10", "surest_guidance") == 8,
+    ),
+    (
+        "after as many images as the first saw in all, the second's CFD on validation images was "
+        "already 1.4, where the first ended, with the same guidance, at 2.5.",
+        lambda: (
+            curve("flow-long-shapes", "val_images")[2] == of("flow-shapes", "images_seen")
+            and round(curve("flow-long-shapes", "val_cfd")[2], 1) == 1.4
+            and guided("guidance")[3] == of("flow-long-shapes", "guidance")
+            and round(guided("cfd")[3], 1) == 2.5
+        ),
+    ),
+    (
+        "with $w = 1$ its CFD on 1,000 validation photographs is about a third of DCGAN's",
+        lambda: 0.3 < photo("cfd")[0] / of("dcgan-cifar10") < 0.37,
+    ),
+    (
+        "it has fourteen times the weights of DCGAN's generator, is told the class, and is "
+        "guided; StyleGAN2 saw a twentieth of its images",
+        lambda: (
+            13.9
+            < of("flow-cifar10", "parameters") / of("dcgan-cifar10", "generator_parameters")
+            < 14.9
+            and 20 < of("flow-cifar10", "images_seen") / of("stylegan-cifar10", "images_seen") < 21
+        ),
     ),
     (
         "by recall on shapes and photographs, not on digits",

@@ -75,19 +75,29 @@ def on_real_data(
 
     A lab offers those of its metadata, `course.datasets`. What it says must hold on them too. After
     `until`, in seconds since 1970, none is begun any more, and those left out are listed.
+
+    Raises:
+        ToolError: what failed, on all sets.
     """
     from course_lib.data import available
 
     tree = tree or Tree()
+    faults: list[str] = []
     for name in dict.fromkeys(n for p in _chosen(tree.labs(), only) for n in offered(p)):
         paths = [path for path in _chosen(tree.labs(), only) if name in offered(path)]
         if not available(name):
             say(f"{name} is not here: {', '.join(p.stem for p in paths)} not run on it")
             continue
         say(f"{name}: {', '.join(path.stem for path in paths)}")
-        done = runner.run_all(paths, "quick", tree, dataset=name, until=until)
+        try:
+            done = runner.run_all(paths, "quick", tree, dataset=name, until=until)
+        except ToolError as error:
+            faults.append(f"on {name}: {error}")
+            continue
         if late := [path.stem for path in paths if path not in done]:
             say(f"the time is over: {', '.join(late)} not run on {name}")
+    if faults:
+        raise ToolError("\n".join(faults))
 
 
 def offered(path: Path) -> list[str]:

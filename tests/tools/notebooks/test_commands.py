@@ -46,10 +46,12 @@ def test_nbval_runs_at_smoke_and_compares_marked_cells(checkout, cells):
         notebooks.nbval(tree=checkout.tree)
 
 
-def on_real_digits(checkout, cells, monkeypatch, until: float) -> None:
-    monkeypatch.setattr("course_lib.data.available", lambda name: name == "mnist")
+def on_real_digits(
+    checkout, cells, monkeypatch, until: float, here=("mnist",), source="print(dataset)"
+) -> None:
+    monkeypatch.setattr("course_lib.data.available", lambda name: name in here)
     for name in "ab":
-        path = checkout.lab(name, cells.code("say", "print(dataset)"))
+        path = checkout.lab(name, cells.code("say", source))
         notebook = common.read(path)
         notebook.metadata["course"] = {"datasets": ["mnist", "pets"]}
         path.write_text(common.text_of(notebook))
@@ -61,6 +63,14 @@ def test_labs_run_on_the_real_data_that_is_here(checkout, cells, monkeypatch, ca
     told = capsys.readouterr().out
     assert "mnist: a, b" in told and "pets is not here: a, b not run on it" in told
     assert told.count("executing") == 2 and "time is over" not in told
+
+
+def test_what_fails_on_one_set_does_not_hide_what_fails_on_another(checkout, cells, monkeypatch):
+    with pytest.raises(ToolError) as error:
+        on_real_digits(checkout, cells, monkeypatch, math.inf, ("mnist", "pets"), "1 / 0")
+    for name in ("on mnist: ", "on pets: "):
+        assert name in str(error.value)
+    assert str(error.value).count("failed with ZeroDivisionError") == 4
 
 
 def test_no_lab_is_begun_on_real_data_when_the_time_is_over(checkout, cells, monkeypatch, capsys):

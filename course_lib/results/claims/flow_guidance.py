@@ -81,7 +81,7 @@ def _guided(context: Context, recipe: FlowRecipe) -> Measurement:
         f"guidance beside {num} validation images; scores of the guidance with the least CFD "
         f"there: {num_test} new samples beside test images; surest: the "
         f"guidance under which a classifier is sure, above {SURE}, of most, and its share of "
-        f"{num_sure} new samples",
+        f"{num_sure} new samples. {test.note}".removesuffix(". "),
         fingerprint=test.fingerprint,
     )
 

@@ -89,7 +89,9 @@ class PixelOutputs(nn.Module):
         if self.likelihood == "bernoulli":
             return Pixels(self.likelihood, raw)
         if self.likelihood == "gaussian":
-            return Pixels(self.likelihood, raw.tanh() if self.bounded else raw, self.log_sigma)
+            # A fixed one is made on the CPU; what is noted in a step has to lie on one device.
+            log_sigma = self.log_sigma.to(raw.device) if self.log_sigma is not None else None
+            return Pixels(self.likelihood, raw.tanh() if self.bounded else raw, log_sigma)
         location, scale = raw.chunk(2, dim=1)  # (B, C, H, W) each
         return Pixels(self.likelihood, location, softly_above(scale - 2, LOWEST_SCALE))
 

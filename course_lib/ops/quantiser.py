@@ -84,8 +84,8 @@ class VectorQuantizer(nn.Module):
             self.register_buffer("codebook", start)
             self.counts: Tensor
             self.sums: Tensor
-            # The start weighs next to nothing: with the first batch each code that is chosen moves
-            # to the mean of its vectors, and the others are restarted.
+            # The start weighs next to nothing: with the first batch a code moves to the mean of its
+            # vectors, and where its count is still below the limit it is restarted, as most are.
             self.register_buffer("counts", torch.full((num_codes,), FIRST))
             self.register_buffer("sums", FIRST * start)
 

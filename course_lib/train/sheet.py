@@ -18,22 +18,25 @@ def write_pairs(model: nn.Module, images: Tensor, labels: Tensor, run: Run, at: 
     """Write images of the batch with their reconstructions below; of a prior its samples."""
     if run.out_dir is None or not run.engine.is_main:
         return
+    columns = 8
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         if isinstance(model, CodeGenerator):
             sheet = draw_samples(model, SHEET).float() / 255
         else:
-            some, told = images[:SHEET], labels[:SHEET]
+            columns = min(8, len(images))
+            shown = min(SHEET, len(images)) // columns * columns  # whole rows, or pairs part
+            some, told = images[:shown], labels[:shown]
             again = (
                 model.reconstruct(some, told)
                 if isinstance(model, CVAE)
                 else model.reconstruct(some)  # type: ignore[operator]
             )
-            rows = zip(some.split(8), again.float().split(8), strict=True)
+            rows = zip(some.split(columns), again.float().split(columns), strict=True)
             sheet = (torch.cat([part for pair in rows for part in pair]) + 1) / 2
     finally:
         for module, training in modes.items():
             module.training = training
     with whole(run.out_dir / "samples" / f"step-{at.step:07d}.png") as file:
-        save_image(sheet, file, format="png", nrow=8)
+        save_image(sheet, file, format="png", nrow=columns)

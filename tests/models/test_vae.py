@@ -126,3 +126,9 @@ def test_a_checkpoint_gives_the_model_back(tmp_path: Path) -> None:
 def test_layers_that_there_cannot_be(hidden: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="hidden is"):
         VAE(size=12, width=4, hidden=hidden)
+
+
+def test_a_fixed_deviation_lies_where_the_picture_does() -> None:
+    """Terms of a step are stacked, which needs one device."""
+    raw = torch.zeros(1, 1, 4, 6, device="meta")
+    assert PixelOutputs("gaussian", sigma=0.1)(raw).log_scale.device == raw.device

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torchvision.io import read_image
 
 from course_lib.data import Augment, ImageSet, binarise, to_float
 from course_lib.data.augment import stream_seed
@@ -339,3 +340,19 @@ def test_an_inverse_encoder_learns_and_resumes(tmp_path: Path) -> None:
     assert same(first, second)
     with pytest.raises(ValueError, match="the same latent_dim"):
         train_inverse(InverseEncoder(latent_dim=9, size=SIZE), generator, config=config, **QUIET)
+
+
+@pytest.mark.parametrize(("batch", "columns"), [(12, 8), (5, 5), (8, 8)])
+def test_each_reconstruction_stands_below_its_image(tmp_path: Path, batch: int, columns: int):
+    """Also where the batch fills no whole rows."""
+    model = make("sigma")
+    model.reconstruct = lambda images: -torch.ones_like(images)  # black
+    grey = torch.full((batch, 1, SIZE, SIZE), 200, dtype=torch.uint8)
+    config = VariationalConfig(steps=1, batch_size=batch, sample_every=1)
+    data = ImageSet(grey, torch.zeros(batch).long(), ("a",))
+    train_variational(model, data, config=config, out_dir=tmp_path, **QUIET)
+    sheet = read_image(str(tmp_path / "samples" / "step-0000001.png"))[0]
+    assert sheet.shape == (2 * (SIZE + 2) + 2, columns * (SIZE + 2) + 2)
+    assert (sheet[2 : 2 + SIZE, 2 : 2 + SIZE] > 100).all()
+    below = sheet[SIZE + 4 : 2 * SIZE + 4]
+    assert not below.any()

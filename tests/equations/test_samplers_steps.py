@@ -98,7 +98,7 @@ def test_shifted_times(shift):
 
 
 def test_the_numbers_of_unequal_steps():
-    assert FIRST == 0.001  # where the course begins if the network names the noise
+    assert FIRST == 0.02  # where the course begins if the network names the noise
     assert time_steps(4, shift=3.0).tolist() == pytest.approx([0, 0.1, 0.25, 0.5, 1])
     two = time_steps(2, shift=3.0).tolist()
     assert two == pytest.approx([0, 0.25, 1])

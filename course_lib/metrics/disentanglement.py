@@ -73,7 +73,7 @@ def factor_information(
         known = (
             _binned(factor, bins)
             if factor.is_floating_point()
-            else factor.unique(return_inverse=True)[1]
+            else factor.cpu().unique(return_inverse=True)[1]
         )
         entropy = _entropy(torch.bincount(known))
         shares = [_information(column, known) for column in columns]
@@ -83,8 +83,9 @@ def factor_information(
 
 def _binned(values: Tensor, bins: int) -> Tensor:
     """Return numbers of bins that hold about equally many values each; equal values share one."""
-    edges = torch.quantile(values.double(), torch.linspace(0, 1, bins + 1).double()[1:-1])
-    return torch.searchsorted(edges, values.double(), right=True)
+    values = values.cpu().double()  # few, and not every GPU has float64
+    edges = torch.quantile(values, torch.linspace(0, 1, bins + 1).double()[1:-1])
+    return torch.searchsorted(edges, values, right=True)
 
 
 def _entropy(counts: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from course_lib.losses import gaussian_kl, log_likelihood
 from course_lib.models import CVAE, VAE, CodeGenerator
+from course_lib.models.conditioning import exact_dtype
 from course_lib.models.pixel_outputs import Pixels
 from course_lib.models.vae import Gaussian
 
@@ -60,12 +61,12 @@ def importance_bound(
         raise ValueError(f"num is {num}; at least one code for each image is needed.")
     together = max(1, min(num, CHUNK // images[0].numel()))  # codes of one image at once
     rows = max(1, CHUNK // (images[0].numel() * together))  # images at once
-    parts = []
+    parts, exact = [], exact_dtype(images.device)
     for start in range(0, len(images), rows):
         some = images[start : start + rows]
         told = None if labels is None else labels[start : start + rows]
         posterior = _posterior(model, some, told)
-        total = torch.full((len(some),), -math.inf, device=some.device, dtype=torch.float64)
+        total = torch.full((len(some),), -math.inf, device=some.device, dtype=exact)
         for first in range(0, num, together):
             k = min(together, num - first)
             mean, logvar = (part.repeat_interleave(k, dim=0) for part in posterior)
@@ -76,7 +77,7 @@ def importance_bound(
             likely = log_likelihood(pixels, some.repeat_interleave(k, dim=0), check=first == 0)
             # log p(z) - log q(z|x): the constants of both normal densities are the same.
             ratio = 0.5 * (noise.square() + logvar - z.square()).sum(1)
-            weights = (likely + ratio).double().view(len(some), k)  # eq-importance-weight
+            weights = (likely + ratio).to(exact).view(len(some), k)  # eq-importance-weight
             total = torch.logaddexp(total, weights.logsumexp(1))
         parts.append(total - math.log(num))  # eq-importance-bound
     return torch.cat(parts)

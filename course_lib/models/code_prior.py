@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.models.conditioning import check_labels, check_latent, sides
+from course_lib.models.conditioning import check_labels, check_latent, exact_dtype, sides
 from course_lib.models.vqvae import VQVAE
 
 Memory = tuple[Tensor, Tensor]  # keys and values (B, heads, L, D) of what came before
@@ -160,8 +160,8 @@ class CodePrior(nn.Module):
                 f"uniform has shape {tuple(uniform.shape)}; wanted (B, {self.length}), a number "
                 "for each code."
             )
-        if temperature <= 0:
-            raise ValueError(f"temperature is {temperature}; it must be positive.")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature is {temperature}; it must be positive and finite.")
         check_labels(labels, self.num_classes, len(uniform))
         if not ((uniform >= 0) & (uniform <= 1)).all():
             raise ValueError(
@@ -170,6 +170,7 @@ class CodePrior(nn.Module):
         if given is not None:
             self._check_given(given, len(uniform))
         kept = 0 if given is None else given.shape[1]
+        exact = exact_dtype(uniform.device)
         x = self._opening(len(uniform), labels)  # (B, 1, width)
         memory: list[Memory | None] = [None] * len(self.blocks)
         drawn: list[Tensor] = []
@@ -180,10 +181,14 @@ class CodePrior(nn.Module):
             if given is not None and place < kept:
                 code = given[:, place]
             else:
-                logits = self.next(self.norm(x[:, 0])).double() / temperature  # (B, K)
+                logits = self.next(self.norm(x[:, 0])).to(exact) / temperature  # (B, K)
                 chance = logits.softmax(1).cumsum(1)
-                below = chance < uniform[:, place, None] * chance[:, -1:]
-                code = below.sum(1).clamp(max=self.num_codes - 1)  # (B,)
+                whole = chance[:, -1:]  # 1, but for rounding
+                level = uniform[:, place, None].to(exact) * whole
+                # Below the whole, so that what is passed last has a probability, as what is
+                # passed first has by the equals sign.
+                level = torch.minimum(level, torch.nextafter(whole, torch.zeros_like(whole)))
+                code = (chance <= level).sum(1)  # (B,)
             drawn.append(code)
             x = self.code(code)[:, None]  # (B, 1, width)
         return torch.stack(drawn, dim=1).unflatten(1, self.size)
@@ -237,7 +242,8 @@ class CodeGenerator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return pictures (B, out_channels, H, W) in [-1, 1] for numbers (B, h * w)."""
         check_latent(z, self.latent_dim)
-        uniform = 0.5 * torch.erfc(-z.double() / math.sqrt(2))  # the rank of a normal number
+        # The rank of a normal number.
+        uniform = 0.5 * torch.erfc(-z.to(exact_dtype(z.device)) / math.sqrt(2))
         return self.codes.decode(self.prior.sample(uniform, labels))
 
     @torch.no_grad()

@@ -4,6 +4,11 @@ import torch
 from torch import Tensor, nn
 
 
+def exact_dtype(device: torch.device) -> torch.dtype:
+    """Return the most exact type of a device's numbers: float64, but on Apple's GPUs."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def check_latent(z: Tensor, latent_dim: int) -> None:
     """Raise ValueError unless `z` is (B, latent_dim), floating point."""
     if z.ndim != 2 or z.shape[1] != latent_dim or not z.is_floating_point():

@@ -8,11 +8,13 @@ Source: Zhu et al., "Generative Visual Manipulation on the Natural Image Manifol
 arXiv:1609.03552, section 3.1: both, and the one as the start of the other.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from course_lib.models.modes import eval_mode
 from course_lib.models.vae import Encoder
 
 
@@ -51,7 +53,7 @@ class Inversion(NamedTuple):
     Attributes:
         z: (B, latent_dim), the codes.
         images: (B, C, H, W) in [-1, 1], what the generator draws from them.
-        error: (B,), the mean squared difference from the picture, where white is 1, black -1.
+        error: (B,), their mean squared difference from the picture, where white is 1, black -1.
         errors: (steps + 1, B), the same along the way.
     """
 
@@ -73,8 +75,10 @@ def invert(
 ) -> Inversion:
     """Find codes whose pictures are like the given ones, by Adam on the codes.
 
-    The generator is asked in eval mode and its weights stay as they are. For each picture the best
-    code of the way is kept.
+    What is minimised is the error, the mean squared difference of the pictures, plus
+    ``prior_weight`` times half the mean square of the code's numbers. For each picture the code of
+    the way with the least sum is kept. The generator is asked in eval mode and its weights stay as
+    they are.
 
     Args:
         generator: maps codes (B, latent_dim) and labels to images (B, C, H, W) in [-1, 1].
@@ -83,12 +87,12 @@ def invert(
         start: (B, latent_dim), where the descent begins: what an `InverseEncoder` says, or zeros.
         steps: of Adam.
         lr: its rate.
-        prior_weight: of half the mean square of a code's numbers, which keeps codes where the
-            generator was trained.
+        prior_weight: of the second term, which keeps codes where the generator was trained.
 
     Raises:
         ValueError: for a start of another shape, images of another shape than the generator's
-            pictures, integers, NaN, or steps below 0.
+            pictures, integers, NaN, steps below 0, a prior_weight below 0, or a generator whose
+            pictures have no gradient.
     """
     if not images.is_floating_point() or not images.isfinite().all():
         raise ValueError(
@@ -97,19 +101,20 @@ def invert(
         )
     if steps < 0:
         raise ValueError(f"steps is {steps}; it must be 0 or more.")
+    if not 0 <= prior_weight < math.inf:
+        raise ValueError(f"prior_weight is {prior_weight}; it must be a number of 0 or more.")
     if start.shape != (len(images), int(generator.latent_dim)):  # type: ignore[arg-type]
         raise ValueError(
             f"start has shape {tuple(start.shape)}; wanted ({len(images)}, "
             f"{int(generator.latent_dim)}), a code for each image."  # type: ignore[arg-type]
         )
     told = () if labels is None else (labels,)
-    training = generator.training
-    generator.eval()
     z = start.detach().clone().requires_grad_()
     adam = torch.optim.Adam([z], lr=lr)
-    best, lowest = z.detach().clone(), torch.full((len(images),), torch.inf, device=images.device)
+    least = torch.full((len(images),), torch.inf, device=images.device)  # of error and prior
+    best, lowest = z.detach().clone(), least.clone()  # the code with the least sum, and its error
     errors = []
-    try:
+    with eval_mode(generator), torch.enable_grad():
         for step in range(steps + 1):
             drawn = generator(z, *told)
             if drawn.shape != images.shape:  # else the difference would be broadcast
@@ -117,18 +122,32 @@ def invert(
                     f"images have shape {tuple(images.shape)}, and the generator draws "
                     f"{tuple(drawn.shape)}."
                 )
+            if not step:
+                check_gradient(generator, drawn, z)
             error = (drawn - images).square().flatten(1).mean(1)  # (B,)
-            better = error.detach() < lowest
+            both = error + prior_weight * 0.5 * z.square().mean(1)  # (B,)
+            better = both.detach() < least
             best = torch.where(better[:, None], z.detach(), best)
             lowest = torch.where(better, error.detach(), lowest)
+            least = torch.where(better, both.detach(), least)
             errors.append(error.detach())
             if step < steps:
                 # A sum: each picture's code is moved as if it were alone.
-                loss = (error + prior_weight * 0.5 * z.square().mean(1)).sum()
-                (z.grad,) = torch.autograd.grad(loss, z)
+                (z.grad,) = torch.autograd.grad(both.sum(), z)
                 adam.step()
         with torch.no_grad():
             made = generator(best, *told)
-    finally:
-        generator.train(training)
     return Inversion(best, made, lowest, torch.stack(errors))
+
+
+def check_gradient(generator: nn.Module, drawn: Tensor, z: Tensor) -> None:
+    """Raise ValueError unless pictures say how they change with the codes they were drawn from."""
+    slope = None
+    if drawn.requires_grad:
+        (slope,) = torch.autograd.grad(drawn.sum(), z, retain_graph=True, allow_unused=True)
+    if slope is None:
+        raise ValueError(
+            f"The pictures of a {type(generator).__name__} have no gradient in its code, as where "
+            "codes are drawn one by one, so no descent leads back. Invert a generator that is "
+            "differentiable, such as that of a GAN or the decoder of a VAE."
+        )

@@ -85,7 +85,7 @@ class PixelOutputs(nn.Module):
 
     def forward(self, raw: Tensor) -> Pixels:  # (B, per_channel * C, H, W)
         """Return the distribution, in float32."""
-        raw = raw.float()
+        raw = raw if raw.dtype == torch.float64 else raw.float()
         if self.likelihood == "bernoulli":
             return Pixels(self.likelihood, raw)
         if self.likelihood == "gaussian":

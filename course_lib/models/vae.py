@@ -156,7 +156,9 @@ class Encoder(nn.Module):
         check_images(images, self.in_channels, self.size)
         check_labels(labels, self.num_classes, len(images))
         x = with_label(self.layers(images), labels, self.num_classes)  # (B, features + classes)
-        mean, logvar = self.code(self.join(x)).float().chunk(2, dim=1)
+        code = self.code(self.join(x))
+        code = code if code.dtype == torch.float64 else code.float()
+        mean, logvar = code.chunk(2, dim=1)
         return Gaussian(mean, WIDEST * (logvar / WIDEST).tanh())
 
 

@@ -97,7 +97,7 @@ class VectorQuantizer(nn.Module):
         """
         self._check(z)
         with torch.autocast(z.device.type, enabled=False):  # distances in full precision
-            vectors = z.float().movedim(1, -1).reshape(-1, self.dim)  # (N, dim)
+            vectors = self._vectors(z)  # (N, dim)
             codes = nearest_codes(vectors.detach(), self.codebook.detach())  # (N,)
             chosen = F.embedding(codes, self.codebook)  # (N, dim)
             loss = self.commitment * F.mse_loss(vectors, chosen.detach())  # eq-code-commitment
@@ -119,7 +119,7 @@ class VectorQuantizer(nn.Module):
         """
         self._check(z)
         with torch.autocast(z.device.type, enabled=False):
-            vectors = z.float().movedim(1, -1).reshape(-1, self.dim)  # (N, dim)
+            vectors = self._vectors(z)  # (N, dim)
             return nearest_codes(vectors, self.codebook).view(len(z), *z.shape[2:])
 
     def lookup(self, codes: Tensor) -> Tensor:  # (B, H, W)
@@ -155,6 +155,10 @@ class VectorQuantizer(nn.Module):
         known = self.counts[:, None] > 1e-20  # what was never used stays where it is
         means = self.sums / self.counts.clamp(min=1e-20)[:, None]
         self.codebook.copy_(torch.where(known, means, self.codebook))
+
+    def _vectors(self, z: Tensor) -> Tensor:
+        """Return the vectors (N, dim) of a map, in the codebook's precision."""
+        return z.to(self.codebook.dtype).movedim(1, -1).reshape(-1, self.dim)
 
     def _check(self, z: Tensor) -> None:
         if z.ndim != 4 or z.shape[1] != self.dim or not z.is_floating_point() or not z.numel():

@@ -16,6 +16,7 @@ from course_lib.metrics import (
     mean_iou,
     pixel_accuracy,
 )
+from course_lib.models.conditioning import exact_dtype
 from course_lib.train.config import TrainConfig
 from course_lib.train.engine import Engine, pick_device
 from course_lib.train.precision import autocast
@@ -135,7 +136,7 @@ def _count(
     device = _where(model, device)
     num_classes = len(data.classes)
     confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
-    exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have no other
+    exact = exact_dtype(device)
     loss = torch.zeros((), dtype=exact, device=device)
     was_training = model.training
     model.to(device).eval()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from course_lib.data import ImageSet
-from course_lib.models import Flow
+from course_lib.models import Flow, LatentFlow
 from course_lib.models.conditioning import check_range
 from course_lib.models.time_unet import NOT_TOLD
 from course_lib.ops.paths import image_errors, log_snr, mix, pair_by_transport, target
@@ -110,7 +110,8 @@ def train_flow(
         ema = EMA(model, 0.5 ** (at.images_per_step / config.ema_images))
     kept = ema.model if ema is not None else model
     parts = {"model": model, "ema": ema, "adam": adam, "scaler": engine.scaler}
-    run = Run(out_dir, engine, config, train_set, at, parts)
+    frozen = {"codes": model.codes} if isinstance(model, LatentFlow) else {}
+    run = Run(out_dir, engine, config, train_set, at, parts, frozen=frozen)
 
     with run, engine.interruptible(), Log(run, bar=progress) as log:
         (optim,) = engine.prepare_optimizers(adam)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from course_lib.losses import gradient_penalty, path_length_penalty, r1_penalty, r2_penalty
+from course_lib.models.modes import eval_mode
 from course_lib.ops.discriminator_augment import DiscriminatorAugment
 from course_lib.train.ema import EMA
 from course_lib.train.engine import Engine
@@ -100,16 +101,12 @@ def path_length(generator: nn.Module, like: Tensor, labels: Tensor | None, game:
 
 @torch.no_grad()
 def judged(evaluate: Evaluate | None, generator: nn.Module, engine: Engine) -> dict[str, float]:
-    """Return the scores of the generator that would be kept, from the main process."""
+    """Return the scores, in eval mode, of the generator that would be kept; main process alone."""
     scores: dict[str, float] = {}
     if evaluate is not None and engine.is_main:
-        modes = {module: module.training for module in generator.modules()}
-        try:
+        with eval_mode(generator):  # without an average it is the generator in training
             # Plain numbers, whatever they come as: a checkpoint and JSON hold no others.
             scores = {name: float(score) for name, score in evaluate(generator).items()}
-        finally:  # without an average it is the generator in training
-            for module, training in modes.items():
-                module.training = training
     engine.wait()
     return scores
 

@@ -14,6 +14,8 @@ from torch import nn
 
 from course_lib.data import ImageSet
 from course_lib.models import InverseEncoder
+from course_lib.models.inversion import check_gradient
+from course_lib.models.modes import eval_mode
 from course_lib.train.config import Config, Count, Positive, Precision, Seed, Weight
 from course_lib.train.engine import Engine
 from course_lib.train.log import Log
@@ -77,8 +79,8 @@ def train_inverse(
         The record: "loss", "codes" and "pictures", the two squared differences.
 
     Raises:
-        ValueError: for an encoder that does not fit the generator, or an ``out_dir`` of another
-            run.
+        ValueError: for an encoder that does not fit the generator, a generator whose pictures have
+            no gradient, or an ``out_dir`` of another run, of another generator too.
     """
     told = int(getattr(generator, "num_classes", 0))
     if told or int(generator.latent_dim) != encoder.latent_dim:  # type: ignore[arg-type]
@@ -90,6 +92,9 @@ def train_inverse(
     engine = Engine(device=device, precision=config.precision)
     for model in (encoder, generator):
         engine.place(model, channels_last=False)
+    with eval_mode(generator), torch.enable_grad():
+        z = torch.zeros(1, encoder.latent_dim, device=engine.device, requires_grad=True)
+        check_gradient(generator, generator(z), z)
     adam = make_adam(encoder, config.lr, (0.9, 0.999))
     at = Steps(
         engine,
@@ -99,19 +104,17 @@ def train_inverse(
         log_every=config.log_every,
         images_per_step=config.batch_size * engine.world_size,
     )
-    # The data are what the generator draws, and the generator is part of the run.
+    # The data are what the generator draws, so a run of another generator is another run.
     data = ImageSet(
         torch.zeros(1, 1, 1, 1, dtype=torch.uint8), torch.zeros(1).long(), ("drawn",), name="drawn"
     )
-    parts = {"encoder": encoder, "generator": generator, "adam": adam, "scaler": engine.scaler}
-    run = Run(out_dir, engine, config, data, at, parts)
-    training = generator.training
+    parts = {"encoder": encoder, "adam": adam, "scaler": engine.scaler}
+    run = Run(out_dir, engine, config, data, at, parts, frozen={"generator": generator})
     learning = list(encoder.parameters())
 
-    with run, engine.interruptible(), Log(run, bar=progress) as log:
+    with eval_mode(generator), run, engine.interruptible(), Log(run, bar=progress) as log:
         (optim,) = engine.prepare_optimizers(adam)
         encoder.train()
-        generator.eval()
         while at.step < config.steps:
             engine.seed_step(config.seed, 0, at.step)
             z = torch.randn(config.batch_size, encoder.latent_dim, device=engine.device)
@@ -138,7 +141,6 @@ def train_inverse(
             due = at.due(config.checkpoint_every) if config.checkpoint_every else reading
             run.pause(save=due, meet=reading)
 
-    generator.train(training)
     engine.broadcast(encoder)
     encoder.eval()
     return at.history

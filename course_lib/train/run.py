@@ -17,6 +17,7 @@ import hashlib
 import platform
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ class Run:
         progress: of the loop.
         parts: models, averages, optimisers and what else changes: anything with `state_dict` and
             `load_state_dict`; ``None`` is left out.
+        frozen: models, or parts of one, that the training uses and leaves as they are. They are not
+            taken over from the folder: a run of others is another run.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Run:
         train_set: ImageSet,
         progress: Progress,
         parts: dict[str, Any],
+        frozen: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.out_dir = Path(out_dir) if out_dir is not None else None
         self.engine, self.config, self.progress = engine, config, progress
@@ -110,6 +114,9 @@ class Run:
         self.data = name_of(train_set)
         # Asked now: what a module counts while it trains is no setting.
         self.settings = {k: v for name, m in self.models.items() for k, v in settings(m, name)}
+        if out_dir is not None:
+            for name, model in (frozen or {}).items():
+                self.settings[f"the {name}'s weights"] = weights_of(model)
         self._files = contextlib.ExitStack()
         self._saved = time.monotonic()
 
@@ -296,6 +303,16 @@ def settings(model: nn.Module, name: str) -> list[tuple[str, Any]]:
         if not key.startswith("_") and key != "training" and _simple(value)
     ]
     return found + [(f"{name}.{k} learns", p.requires_grad) for k, p in model.named_parameters()]
+
+
+def weights_of(model: nn.Module) -> str:
+    """Return what a run knows a model's weights and buffers by: a fingerprint of all of them."""
+    found = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        stored = tensor.detach().cpu().contiguous()
+        found.update(f"{name} {stored.dtype} {tuple(stored.shape)} ".encode())
+        found.update(stored.view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def finite(model: nn.Module) -> bool:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from course_lib.models import CVAE, CodeGenerator
+from course_lib.models.modes import eval_mode
 from course_lib.train.files import whole
 from course_lib.train.run import Run
 from course_lib.train.samples import draw_samples
@@ -19,9 +20,7 @@ def write_pairs(model: nn.Module, images: Tensor, labels: Tensor, run: Run, at: 
     if run.out_dir is None or not run.engine.is_main:
         return
     columns = 8
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with eval_mode(model):
         if isinstance(model, CodeGenerator):
             sheet = draw_samples(model, SHEET).float() / 255
         else:
@@ -35,8 +34,5 @@ def write_pairs(model: nn.Module, images: Tensor, labels: Tensor, run: Run, at: 
             )
             rows = zip(some.split(columns), again.float().split(columns), strict=True)
             sheet = (torch.cat([part for pair in rows for part in pair]) + 1) / 2
-    finally:
-        for module, training in modes.items():
-            module.training = training
     with whole(run.out_dir / "samples" / f"step-{at.step:07d}.png") as file:
         save_image(sheet, file, format="png", nrow=columns)

@@ -77,8 +77,8 @@ def train_vaegan(
     train_set = train_set.to(engine.device)
     engine.place(model, channels_last=config.channels_last)
     encoder, decoder, discriminator = model.encoder, model.decoder, model.discriminator
-    adam_e = make_adam(encoder, config.lr, config.betas)
-    adam_d = make_adam(decoder, config.lr, config.betas)
+    # One for both: under fp16 their gradients have one scale, and are stepped together or not.
+    adam = make_adam(nn.ModuleList([encoder, decoder]), config.lr, config.betas)
     adam_j = make_adam(discriminator, config.lr_discriminator or config.lr, config.betas)
     at = Steps(
         engine,
@@ -92,12 +92,12 @@ def train_vaegan(
     if config.ema_images is not None:
         ema = EMA(model, 0.5 ** (at.images_per_step / config.ema_images))
     kept = ema.model if ema is not None else model
-    adams = {"adam_encoder": adam_e, "adam_decoder": adam_d, "adam_discriminator": adam_j}
+    adams = {"adam": adam, "adam_discriminator": adam_j}
     parts = {"model": model, "ema": ema, "scaler": engine.scaler, **adams}
     run = Run(out_dir, engine, config, train_set, at, parts)
 
     with run, engine.interruptible(), Log(run, bar=progress) as log:
-        optim_e, optim_d, optim_j = engine.prepare_optimizers(adam_e, adam_d, adam_j)
+        optim, optim_j = engine.prepare_optimizers(adam, adam_j)
         model.train()
         batches = endless_batches(train_set, config, engine, start=at.step)
         while at.step < config.steps:
@@ -146,10 +146,10 @@ def train_vaegan(
             loss_d = config.feature_weight * like / features[0].numel() + taken
             engine.backward(loss_e, only=list(encoder.parameters()), again=True)
             engine.backward(loss_d, only=list(decoder.parameters()))
-            for part, optim in ((encoder, optim_e), (decoder, optim_d)):
-                engine.average_gradients(part)
-                optim.step()
-                optim.zero_grad()
+            engine.average_gradients(encoder)
+            engine.average_gradients(decoder)
+            optim.step()
+            optim.zero_grad()
             if ema is not None:
                 ema.update(model)
 

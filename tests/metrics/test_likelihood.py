@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
-from course_lib.losses import bernoulli_log_likelihood
+from course_lib.losses import bernoulli_log_likelihood, log_likelihood
 from course_lib.metrics import bits_per_dim, codes_log_likelihood, elbo, importance_bound
 from course_lib.models import CVAE, VAE, CodeGenerator
 from course_lib.models.pixel_outputs import PixelOutputs, Pixels
@@ -112,6 +112,31 @@ def test_a_conditional_model_is_asked_with_its_labels() -> None:
         importance_bound(model, images, labels, num=0)
 
 
+@pytest.mark.parametrize("chunk", [72, 72 * 3, 72 * 7 * 2, 10**6])
+def test_each_image_is_bounded_with_its_own_label(monkeypatch, chunk: int) -> None:
+    """With codes at the posterior's mean each weight is known, however images are grouped."""
+    torch.manual_seed(1)
+    model = CVAE(num_classes=3, size=(8, 9), latent_dim=4, width=4, likelihood="bernoulli")
+    images = torch.where(torch.rand(5, 1, 8, 9) < 0.5, 1.0, -1.0)
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    monkeypatch.setattr("course_lib.metrics.likelihood.CHUNK", chunk)
+    monkeypatch.setattr("torch.randn_like", torch.zeros_like)
+    told = importance_bound(model, images, labels, num=7)
+    kept = elbo(model, images, labels)[0]
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        with torch.no_grad():
+            mean, logvar = model.encoder(image[None], label[None])
+            logit = model.decoder.pixels(mean, label[None]).location
+        white = (image[None] + 1) / 2
+        likely = -nn.functional.binary_cross_entropy_with_logits(logit, white, reduction="sum")
+        at_mean = torch.distributions.Normal(mean, (logvar / 2).exp()).log_prob(mean).sum()
+        prior = torch.distributions.Normal(0, 1).log_prob(mean).sum()
+        assert told[i].item() == pytest.approx((likely + prior - at_mean).item(), abs=1e-4)
+        assert kept[i].item() == pytest.approx(likely.item(), abs=1e-4)
+    others = importance_bound(model, images, labels.roll(1), num=7)
+    assert ((told - others).abs() > 1e-3)[labels != labels.roll(1)].all()
+
+
 def test_bits() -> None:
     """A uniform choice among 256 levels costs 8 bits a number; a fair coin 1."""
     uniform = torch.tensor([-12 * math.log(256)]).double()
@@ -133,3 +158,38 @@ def test_a_code_generators_bound_has_the_priors_part() -> None:
     # A prior that has learned nothing finds all codes equally likely: 2 x 3 of them.
     assert torch.allclose(prior, torch.full((3,), -6 * math.log(5)), atol=1e-5)
     assert (likely < 0).all() and likely.shape == (3,)
+
+
+def test_a_prior_is_asked_with_each_images_label() -> None:
+    torch.manual_seed(3)
+    model = CodeGenerator(
+        codes={"size": (8, 12), "width": 8, "dim": 4, "num_codes": 5, "likelihood": "logistic"},
+        prior={"width": 16, "layers": 1, "heads": 2, "num_classes": 3},
+    ).eval()
+    for weight in model.prior.parameters():
+        nn.init.normal_(weight, 0.0, 0.5)
+    images = torch.randint(256, (5, 3, 8, 12)).float() / 127.5 - 1
+    labels = torch.tensor([2, 0, 1, 1, 0])
+    likely, prior = codes_log_likelihood(model, images, labels, batch_size=2)
+    for i in range(5):
+        codes = model.codes.encode(images[i : i + 1])
+        own = model.prior.log_prob(codes, labels[i : i + 1]).item()
+        assert prior[i].item() == pytest.approx(own, abs=1e-4)
+        pixels = log_likelihood(model.codes.pixels(codes), images[i : i + 1]).item()
+        assert likely[i].item() == pytest.approx(pixels, rel=1e-5)
+    others = codes_log_likelihood(model, images, labels.roll(2), batch_size=2)[1]
+    assert ((prior - others).abs() > 1e-2)[labels != labels.roll(2)].all()
+
+
+def test_a_bound_in_float64() -> None:
+    """The model in float64 says what it says in float32, more exactly."""
+    torch.manual_seed(1)
+    model = CVAE(num_classes=3, size=(8, 9), latent_dim=4, width=4, likelihood="bernoulli")
+    images = torch.where(torch.rand(2, 1, 8, 9) < 0.5, 1.0, -1.0)
+    labels = torch.tensor([0, 2])
+    single = model.encoder(images, labels)
+    double = model.double().encoder(images.double(), labels)
+    assert double.mean.dtype == double.logvar.dtype == torch.float64
+    assert torch.allclose(single.mean.double(), double.mean, atol=1e-5)
+    bound = importance_bound(model, images.double(), labels, num=3)
+    assert bound.isfinite().all() and bound.dtype == torch.float64

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from course_lib.models import VAE, DCGANGenerator, InverseEncoder, invert
+from course_lib.models import VAE, CodeGenerator, DCGANGenerator, InverseEncoder, invert
 
 
 class Linear(nn.Module):
@@ -81,3 +81,39 @@ def test_images_that_the_generator_cannot_be_compared_with(images: Tensor, said:
 def test_steps_below_zero() -> None:
     with pytest.raises(ValueError, match="steps is -1"):
         invert(Linear(), torch.zeros(2, 1, 8, 8), start=torch.zeros(2, 4), steps=-1)
+
+
+def test_the_prior_counts_from_a_good_start_too() -> None:
+    """From the code with the least error the search still goes to where the sum is least."""
+    generator, z = Linear(), torch.randn(3, 4)
+    images = generator(z).detach()
+    weight = 0.5
+    found = invert(generator, images, start=z, steps=600, prior_weight=weight)
+    # The patterns are orthonormal: each number shrinks by the same share.
+    share = (2 / 64) / (2 / 64 + weight / 4)
+    assert torch.allclose(found.z, share * z, atol=1e-3)
+    assert torch.allclose(found.images, generator(found.z))
+    assert torch.allclose(found.error, (found.images - images).square().flatten(1).mean(1))
+
+
+def test_it_descends_inside_no_grad_too() -> None:
+    generator = Linear()
+    with torch.no_grad():
+        found = invert(generator, torch.randn(2, 1, 8, 8), start=torch.zeros(2, 4), steps=5)
+    assert (found.error < found.errors[0]).all()
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
+def test_a_prior_of_no_weight(weight: float) -> None:
+    with pytest.raises(ValueError, match="prior_weight is"):
+        invert(Linear(), torch.zeros(1, 1, 8, 8), start=torch.zeros(1, 4), prior_weight=weight)
+
+
+def test_pictures_without_a_gradient_are_refused() -> None:
+    drawn = CodeGenerator(
+        codes={"size": 8, "in_channels": 1, "width": 4, "dim": 2, "num_codes": 4, "halvings": 1},
+        prior={"width": 4, "layers": 1, "heads": 1},
+    ).train()
+    with pytest.raises(ValueError, match="pictures of a CodeGenerator have no gradient"):
+        invert(drawn, torch.zeros(2, 1, 8, 8), start=torch.zeros(2, drawn.latent_dim))
+    assert drawn.training and drawn.codes.training

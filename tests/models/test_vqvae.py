@@ -107,6 +107,33 @@ def test_sampling_step_by_step_equals_the_whole_pass() -> None:
     assert torch.equal(cold, slow)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_temperature_sharpens_each_choice(temperature: float) -> None:
+    """Counted maps against the product of the conditional probabilities at that temperature."""
+    prior = tiny(classes=2, seed=1)
+    labels = torch.tensor([0, 1]).repeat(20_000)
+    maps = prior.sample(torch.rand(40_000, 4), labels, temperature=temperature)
+    for label in (0, 1):
+        some = maps[labels == label].flatten(1)
+        counted = torch.bincount((some * torch.tensor([27, 9, 3, 1])).sum(1), minlength=81) / 20_000
+        logits = prior(every(), torch.full((81,), label)) / temperature
+        each = logits.log_softmax(-1).gather(-1, every()[..., None]).flatten(1)
+        expected = each.sum(1).exp()
+        error = (expected * (1 - expected) / 20_000).sqrt()
+        assert ((counted - expected).abs() < 5 * error + 2e-4).all()
+
+
+@pytest.mark.parametrize("rank", [0.0, 1.0])
+def test_no_code_without_a_probability_is_drawn(rank: float) -> None:
+    """At both ends of the interval, where the first and the last code are impossible."""
+    prior = tiny()
+    with torch.no_grad():
+        prior.next.weight.zero_()
+        prior.next.bias.copy_(torch.tensor([-1e4, 0.0, -1e4]))
+    assert (prior.sample(torch.full((2, 4), rank)) == 1).all()
+    assert (prior.sample(torch.full((2, 4), rank).double()) == 1).all()
+
+
 def test_given_codes_are_kept() -> None:
     prior = tiny(seed=5)
     given = torch.tensor([[2, 1], [0, 0]])
@@ -164,6 +191,17 @@ def test_a_picture_is_completed() -> None:
     drawn = model.prior.sample(torch.full((2, 6), 0.3), given=half.flatten(1))
     uniform = torch.full((2, 6), 0.3)
     assert torch.equal(model.complete(images, 1, uniform=uniform), model.codes.decode(drawn))
+    told, own = torch.tensor([0, 1]), generator(classes=2)
+    for weight in own.prior.parameters():
+        torch.nn.init.normal_(weight, 0.0, 0.7)
+    kept = own.codes.encode(images)[:, :1].flatten(1)
+    uniform = torch.rand(2, 6)
+    plain = own.prior.sample(uniform, told, given=kept)
+    for labels, temperature in ((told, 0.3), (told, 3.0), (1 - told, 0.3)):
+        drawn = own.prior.sample(uniform, labels, given=kept, temperature=temperature)
+        whole = own.complete(images, 1, labels, uniform=uniform, temperature=temperature)
+        assert torch.equal(whole, own.codes.decode(drawn))
+        assert not torch.equal(drawn, plain)
     with pytest.raises(ValueError, match="rows is 3"):
         model.complete(images, 3, uniform=uniform)
 
@@ -180,6 +218,7 @@ def given(codes: torch.Tensor) -> torch.Tensor:
         (lambda: CodePrior(width=10, heads=4), "do not divide"),
         (lambda: tiny().sample(torch.rand(2, 3)), "wanted \\(B, 4\\)"),
         (lambda: tiny().sample(torch.rand(2, 4), temperature=0.0), "must be positive"),
+        (lambda: tiny().sample(torch.rand(2, 4), temperature=math.nan), "must be positive"),
         (lambda: tiny()(torch.zeros(1, 2, 3).long()), "wanted whole numbers"),
         (lambda: tiny().sample(torch.full((2, 4), 1.5)), "wanted 0 to 1"),
         (lambda: tiny().sample(torch.full((2, 4), torch.nan)), "wanted 0 to 1"),
@@ -203,3 +242,15 @@ def test_a_prior_without_layers_or_heads_is_none(given: dict[str, int]) -> None:
 def test_a_map_is_not_halved_less_than_never() -> None:
     with pytest.raises(ValueError, match="halvings is -1"):
         VQVAE(size=12, halvings=-1)
+
+
+def test_in_float64_it_names_the_same_codes() -> None:
+    torch.manual_seed(0)
+    model = VQVAE(size=(9, 14), **SMALL)
+    images = torch.rand(2, 3, 9, 14) * 2 - 1
+    codes = model.eval().encode(images)
+    double = model.double()
+    assert torch.equal(double.encode(images.double()), codes)
+    assert double.reconstruct(images.double()).dtype == torch.float64
+    model.train()(images.double())  # and the codebook follows
+    assert model.quantiser.codebook.dtype == torch.float64

@@ -76,6 +76,59 @@ def test_one_step_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         check(getattr(model, name), part)
 
 
+def test_steps_by_hand_with_penalty_and_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The penalty in every second step, with twice the weight; the average is what is kept."""
+    monkeypatch.setattr("course_lib.train.vaegan.make_adam", sgd)
+    model, now = make(), make()
+    average = copy.deepcopy(now)
+    config = VAEGANConfig(
+        steps=3, batch_size=6, lr=1e-3, loss="hinge", r1=3.0, r1_every=2, ema_images=20.0
+    )
+    train_vaegan(model, pictures(), config=config, **QUIET)
+    batches = list(pictures().batches(6, seed=0))
+    for step in range(3):
+        torch.manual_seed(stream_seed(0, 0, step, 0))
+        real = batches[step][0]
+        posterior = now.encoder(real)
+        z = posterior.sample()
+        again, fresh = now.decoder(z), now.decoder(torch.randn(6, 3))
+        judge, weights = now.discriminator, list(now.discriminator.parameters())
+        loss = sum(
+            0.5 * discriminator_loss(judge(real), judge(f.detach()), kind="hinge")
+            for f in (again, fresh)
+        )
+        if step in (0, 2):
+            at = real.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(judge(at).sum(), at, create_graph=True)
+            loss = loss + 2 * 3.0 / 2 * slope.square().sum((1, 2, 3)).mean()
+        descend(weights, torch.autograd.grad(loss, weights))
+        gap = judge.judge(again)[1] - judge.judge(real)[1].detach()
+        like = 0.5 * gap.square().sum() / 6
+        taken = 0.5 * sum(generator_loss(judge(f), kind="hinge") for f in (again, fresh))
+        losses = {
+            now.encoder: like + gaussian_kl(*posterior).sum() / 6,
+            now.decoder: like / gap[0].numel() + taken,
+        }
+        slopes = {
+            part: torch.autograd.grad(own, list(part.parameters()), retain_graph=True)
+            for part, own in losses.items()
+        }
+        for part, slope in slopes.items():
+            descend(list(part.parameters()), slope)
+        decay = min(0.5 ** (6 / 20.0), (1 + step) / (10 + step))
+        with torch.no_grad():
+            for old, new in zip(average.parameters(), now.parameters(), strict=True):
+                old.copy_(decay * old + (1 - decay) * new)
+    check(model, average)
+    assert not same(now, average)
+
+
+def descend(weights: list[nn.Parameter], slopes: tuple[torch.Tensor, ...]) -> None:
+    with torch.no_grad():
+        for p, g in zip(weights, slopes, strict=True):
+            p -= 1e-3 * g
+
+
 def check(ours: nn.Module, theirs: nn.Module) -> None:
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-6), name

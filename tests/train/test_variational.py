@@ -1,6 +1,7 @@
 """The loop that trains by a likelihood: by hand, resumed bit for bit, and what it says."""
 
 import copy
+import math
 import os
 import signal
 from dataclasses import replace
@@ -14,13 +15,8 @@ from torchvision.io import read_image
 from course_lib.data import Augment, ImageSet, binarise, to_float
 from course_lib.data.augment import stream_seed
 from course_lib.losses import gaussian_kl, log_likelihood
-from course_lib.models import CVAE, VAE, VQVAE, CodeGenerator, InverseEncoder
-from course_lib.train import (
-    InversionConfig,
-    VariationalConfig,
-    train_inverse,
-    train_variational,
-)
+from course_lib.models import CVAE, VAE, VQVAE, CodeGenerator
+from course_lib.train import VariationalConfig, train_variational
 from course_lib.train.objectives import prior_terms
 from course_lib.train.variational import learning_rate, weight
 from tests.train.small_sets import same
@@ -135,6 +131,69 @@ def test_the_steps_by_hand() -> None:
         assert torch.allclose(ours, theirs, atol=2e-5), name
 
 
+def average_of(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+    """Move an average by hand: the first steps count more."""
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for old, new in zip(average.parameters(), model.parameters(), strict=True):
+            old.copy_(decay * old + (1 - decay) * new)
+
+
+@pytest.mark.parametrize("kind", ["cvae", "prior"])
+def test_the_steps_by_hand_with_labels_and_all_options(monkeypatch, kind: str) -> None:
+    """Schedule, clipping and average, with plain descent: Adam hides a wrong scale."""
+    monkeypatch.setattr(
+        "course_lib.train.variational.make_adam",
+        lambda model, lr, betas: torch.optim.SGD(model.parameters(), lr=lr),
+    )
+    options = {"beta": 0.7, "anneal": 4} if kind == "cvae" else {}
+    config = VariationalConfig(
+        steps=6,
+        batch_size=6,
+        lr=0.05,
+        schedule="cosine",
+        warm_up=3,
+        clip_norm=0.5,
+        ema_images=20.0,
+        **options,
+    )
+    model = make(kind)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    if kind == "prior":  # one that has opinions
+        nn.init.normal_(model.prior.next.weight, 0.0, 0.3)
+    twin, average = copy.deepcopy(model), copy.deepcopy(model)
+    learner = twin.prior if kind == "prior" else twin
+    train_variational(model, pictures(), config=config, **QUIET)
+    batches = [b for e in range(2) for b in pictures().batches(6, seed=0, epoch=e)]
+    twin.eval()
+    for step in range(6):
+        torch.manual_seed(stream_seed(0, 0, step, 0))
+        images, labels = batches[step]
+        if kind == "cvae":
+            posterior = twin.encoder(images, labels)
+            z = posterior.mean + (posterior.logvar / 2).exp() * torch.randn(6, 3)
+            likely = log_likelihood(twin.decoder.pixels(z, labels), images).mean()
+            kl = gaussian_kl(*posterior).sum(1).mean()
+            loss = 0.7 * min(1.0, step / 4) * kl - likely
+        else:
+            logits = twin.prior(twin.codes.encode(images), labels).flatten(0, 2)
+            loss = nn.functional.cross_entropy(
+                logits, twin.codes.encode(images).flatten(), reduction="sum"
+            ) / (6 * twin.prior.length)
+        gradients = torch.autograd.grad(loss, list(learner.parameters()))
+        norm = sum(g.square().sum() for g in gradients).sqrt()
+        rate = 0.05 * 0.5 * (1 + math.cos(math.pi * step / 6)) * min(1.0, (step + 1) / 3)
+        with torch.no_grad():
+            for p, g in zip(learner.parameters(), gradients, strict=True):
+                p -= rate * g * min(1.0, 0.5 / norm)
+        average_of(average, twin, step, 0.5 ** (6 / 20.0))
+    for (name, ours), theirs in zip(model.named_parameters(), average.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6), name
+    assert not same(twin, average)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_learns(kind: str) -> None:
     """On bars with noise each objective falls, and reconstructions or bounds are those of bars."""
@@ -158,6 +217,39 @@ def test_of_a_code_generator_the_prior_alone_learns() -> None:
     train_variational(model, pictures(), config=config, **QUIET)
     assert all(torch.equal(codes[k], v) for k, v in model.codes.state_dict().items())
     assert not all(torch.equal(prior[k], v) for k, v in model.prior.state_dict().items())
+
+
+def test_a_prior_goes_on_with_its_own_codes_only(tmp_path: Path) -> None:
+    """What is frozen is not taken over from the folder: others are another run."""
+    config = VariationalConfig(steps=3, batch_size=6)
+    train_variational(make("prior"), pictures(), config=config, out_dir=tmp_path, **QUIET)
+    train_variational(make("prior"), pictures(), config=config, out_dir=tmp_path, **QUIET)
+    other = make("prior")
+    with torch.no_grad():
+        other.codes.quantiser.codebook[0, 0] += 1e-3
+    before = copy.deepcopy(other)
+    with pytest.raises(ValueError, match=r"the codes's weights \(\w{16} there, \w{16} here\)"):
+        train_variational(other, pictures(), config=config, out_dir=tmp_path, **QUIET)
+    assert same(other, before)
+
+
+def test_it_is_judged_in_eval_mode() -> None:
+    """A codebook that followed the images that one judges by would learn from them."""
+    modes: list[bool] = []
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        modes.extend(module.training for module in model.modules())
+        with torch.no_grad():
+            model(to_float(pictures(24, seed=5).images))
+        return {}
+
+    config = VariationalConfig(steps=6, batch_size=6)
+    asked, left = make("vqvae"), make("vqvae")
+    every = {"evaluate": evaluate, "evaluate_every": 2}
+    train_variational(asked, pictures(), config=config, **every, **QUIET)
+    train_variational(left, pictures(), config=config, **QUIET)
+    assert modes and not any(modes)
+    assert same(asked, left)
 
 
 def test_the_codebook_of_a_vqvae_learns() -> None:
@@ -320,26 +412,6 @@ def test_the_bound_that_is_noted_is_the_bound() -> None:
     assert reading["log_likelihood"] == pytest.approx(likely.mean().item(), rel=1e-5)
     assert reading["divergence"] == pytest.approx(kl.sum(1).mean().item(), rel=1e-4)
     assert reading["elbo"] == pytest.approx((likely - kl.sum(1)).mean().item(), rel=1e-5)
-
-
-def test_an_inverse_encoder_learns_and_resumes(tmp_path: Path) -> None:
-    generator = VAE(latent_dim=3, **SMALL).decoder.train()
-    for part in generator.parameters():  # pictures that differ
-        nn.init.normal_(part, 0.0, 0.3)
-    before = {k: v.clone() for k, v in generator.state_dict().items()}
-    config = InversionConfig(steps=100, batch_size=16, lr=3e-3, log_every=5)
-    torch.manual_seed(1)
-    first = InverseEncoder(latent_dim=3, in_channels=1, size=SIZE, width=4)
-    second = copy.deepcopy(first)
-    history = train_inverse(first, generator, config=config, out_dir=tmp_path / "a", **QUIET)
-    assert history.column("codes")[-1] < history.column("codes")[0]
-    assert all(torch.equal(before[k], v) for k, v in generator.state_dict().items())
-    assert generator.training and all(p.requires_grad for p in generator.parameters())
-    assert all(p.grad is None for p in generator.parameters())
-    train_inverse(second, generator, config=config, **QUIET)
-    assert same(first, second)
-    with pytest.raises(ValueError, match="the same latent_dim"):
-        train_inverse(InverseEncoder(latent_dim=9, size=SIZE), generator, config=config, **QUIET)
 
 
 @pytest.mark.parametrize(("batch", "columns"), [(12, 8), (5, 5), (8, 8)])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.data.augment import stream_seed
-from course_lib.models import VAE, CodeGenerator, InverseEncoder
+from course_lib.models import VAE, CodeGenerator, DCGANGenerator, InverseEncoder
 from course_lib.train import InversionConfig, train_inverse
 from tests.train.small_sets import same
 from tests.train.tiny_game import SIZE
@@ -116,3 +116,12 @@ def test_what_has_no_way_back_is_refused() -> None:
     told = InverseEncoder(latent_dim=drawn.latent_dim, in_channels=1, size=SIZE, width=4)
     with pytest.raises(ValueError, match="pictures of a CodeGenerator have no gradient"):
         train_inverse(told, drawn, config=config, **QUIET)
+
+
+def test_the_generator_is_asked_in_eval_mode() -> None:
+    """In training mode its batch norms would follow what it is asked."""
+    torch.manual_seed(0)
+    made = DCGANGenerator(latent_dim=3, out_channels=1, width=4, size=SIZE).train()
+    before = copy.deepcopy(made)
+    train_inverse(encoder(), made, config=InversionConfig(steps=2, batch_size=4), **QUIET)
+    assert same(made, before) and made.training

@@ -99,10 +99,10 @@ class Result:
         return statistics.stdev(self.values(metric)) if len(self.runs) > 1 else float("nan")
 
     def curves(self, name: str) -> np.ndarray:
-        """Return a curve as an array (seeds, points), cut to the shortest one."""
-        if not self.runs:
+        """Return a curve as an array (seeds that have it, points), cut to the shortest one."""
+        rows = [run["curves"][name] for run in self.runs if name in run["curves"]]
+        if not rows:
             return np.zeros((0, 0))
-        rows = [run["curves"][name] for run in self.runs]
         return np.array([row[: min(map(len, rows))] for row in rows])
 
 

@@ -105,9 +105,10 @@ def photo(name: str) -> list[float]:
 
 
 def share(metric: str, kind: str) -> float:
-    """How many times as much the flow of digits has of something as the first training of a GAN."""
+    """How many times as much the first flow of digits has of something as the first of a GAN."""
     mine = "parameters" if metric == "generator_parameters" else metric
-    return of("flow-digits", mine) / runs(f"{kind}-digits")[0]["metrics"][metric]
+    first, peer = (runs(f"{k}-digits")[0]["metrics"] for k in ("flow", kind))
+    return first[mine] / peer[metric]
 
 
 def gain(metric: str) -> float:
@@ -207,7 +208,11 @@ SAID = [
     ),
     (
         "**The flow's pictures are the nearest to real digits**",
-        lambda: all(of("flow-digits") < of(f"{kind}-digits") / 2 for kind in (*GANS, *CODES)),
+        lambda: all(
+            run["metrics"]["cfd"] < of(f"{kind}-digits") / 2
+            for kind in (*GANS, *CODES)
+            for run in runs("flow-digits")
+        ),
     ),
     (
         "of the others the VAE-GAN comes first",
@@ -223,9 +228,10 @@ SAID = [
         ),
     ),
     (
-        "The flow was shown more images than any of the others, trained nearly twice as long as "
-        "StyleGAN2 and nearly nine times as long as DCGAN, on busy machines, and has nearly eight "
-        "times the weights of StyleGAN2's generator and fourteen times those of DCGAN's.",
+        "The flow was shown more images than any of the others, its first training took nearly "
+        "twice as long as StyleGAN2's and nearly nine times as long as DCGAN's, on busy machines, "
+        "and it has nearly eight times the weights of StyleGAN2's generator and fourteen times "
+        "those of DCGAN's.",
         lambda: (
             1.7 < share("train_seconds", "stylegan") < 1.95
             and 8.5 < share("train_seconds", "dcgan") < 9
@@ -241,10 +247,10 @@ SAID = [
         ),
     ),
     (
-        "Its precision and its coverage are the highest, too.",
+        "Its precision, its recall and its coverage are the highest, too.",
         lambda: all(
             of("flow-digits", metric) > of(f"{kind}-digits", metric)
-            for metric in ("precision", "coverage")
+            for metric in ("precision", "recall", "coverage")
             for kind in (*GANS, *CODES)
         ),
     ),
@@ -271,51 +277,66 @@ SAID = [
         ),
     ),
     (
+        "Of each GAN one training, of the flow the mean and the deviation of the second and the "
+        "third; the first was read with another last step while it trained.",
+        lambda: (
+            [run["seed"] for run in runs("flow-digits") if "val_cfd" in run["curves"]] == [1, 2]
+            and [len(runs(f"{kind}-digits")) for kind in GANS] == [1] * 3
+        ),
+    ),
+    (
         "After a sixth of its training the flow has seen fewer images than any other generator of "
         "the table saw in all.",
-        lambda: (
-            curve("flow-digits", "val_images")[0]
-            < min(of(f"{kind}-digits", "images_seen") for kind in (*GANS, *CODES))
-            and curve("flow-digits", "val_images")[0]
-            == pytest.approx(of("flow-digits", "images_seen") / 6, rel=0.01)
+        lambda: all(
+            seen[0] < min(of(f"{kind}-digits", "images_seen") for kind in (*GANS, *CODES))
+            and seen[0] == pytest.approx(of("flow-digits", "images_seen") / 6, rel=0.01)
+            for seen in results.load("flow-digits").curves("val_images")
         ),
     ),
     (
         "Its CFD on validation images is then already below where every other kind ends.",
         lambda: all(
-            curve("flow-digits", "val_cfd")[0] < of(f"{kind}-digits", "val_cfd")
+            read[0] < of(f"{kind}-digits", "val_cfd")
             for kind in (*GANS, *CODES)
+            for read in results.load("flow-digits").curves("val_cfd")
         ),
     ),
     (
-        "is below that of DCGAN, WGAN-GP, the VQ-VAE and the VAE-GAN;**",
+        "is ahead by little:** DCGAN, trained once, has {result}`dcgan-digits:recall:percent`, the "
+        "VAE-GAN {result}`vaegan-digits:recall:percent`.",
         lambda: (
-            {
-                k
-                for k in (*GANS, *CODES)
-                if of("flow-digits", "recall") < of(f"{k}-digits", "recall")
-            }
-            == {"dcgan", "wgan-gp", "vqvae", "vaegan"}
+            len(runs("dcgan-digits")) == 1
+            and 0 < of("flow-digits", "recall") - of("dcgan-digits", "recall") < 0.03
+            and sorted(of(f"{k}-digits", "recall") for k in (*GANS, *CODES))[-2:]
+            == [of("vaegan-digits", "recall"), of("dcgan-digits", "recall")]
         ),
     ),
     (
-        "at the median its pictures lie no nearer to the training images than test images do by "
-        "pixels, and only a little nearer by features.",
+        "Its precision, above that of real digits, is no merit",
+        lambda: all(
+            run["metrics"]["precision"] > of("real-digits", "precision")
+            for run in runs("flow-digits")
+        ),
+    ),
+    (
+        "At the median the pictures of the flow on pixels lie no nearer to the training images "
+        "than test images do by pixels, and a little nearer by features.",
         lambda: (
             of("flow-digits", "nearest_pixels") >= of("flow-digits", "nearest_pixels_test")
-            and 0.95
+            and 0.9
             < of("flow-digits", "nearest_features") / of("flow-digits", "nearest_features_test")
             < 1
         ),
     ),
     (
-        "by both measures and in each training above 5 %. Together that is more than chance "
-        "explains.",
+        "Both flows: by both measures and in each training above 5 %. Together that is more than "
+        "chance explains.",
         lambda: all(
-            min(run["metrics"][copied] for run in runs("latent-flow-digits")) > NEW
-            and of("latent-flow-digits", copied)
-            > NEW + 2 * (2 * NEW * (1 - NEW) / 1000 / len(runs("latent-flow-digits"))) ** 0.5
+            min(run["metrics"][copied] for run in runs(flow)) > NEW
+            and of(flow, copied)
+            > NEW + 2 * (2 * NEW * (1 - NEW) / 1000 / len(runs(flow))) ** 0.5
             for copied in ("copied_pixels", "copied_features")
+            for flow in ("flow-digits", "latent-flow-digits")
         ),
     ),
     (
@@ -327,14 +348,15 @@ SAID = [
         ),
     ),
     (
-        "One training on digits, one of each length on shapes, one on photographs; three on codes. "
-        "The GANs of digits were trained once each, too; all others three times.",
+        "One training of each length on shapes, two on photographs; three on digits and on codes. "
+        "The GANs of digits were trained once each; all others three times.",
         lambda: (
-            len(runs("flow-long-shapes")) == len(runs("flow-cifar10")) == 1
+            len(runs("flow-long-shapes")) == 1
+            and len(runs("flow-cifar10")) == 2
             and [len(runs(f"{kind}-cifar10")) for kind in (*GANS, "vqvae")] == [3] * 4
             and len(runs("latent-flow-digits")) == 3
             and [len(runs(f"{kind}-digits")) for kind in ("flow", *GANS, *CODES)]
-            == [1] * 4 + [3] * 4
+            == [3] + [1] * 3 + [3] * 4
             and [len(runs(f"{kind}-shapes")) for kind in ("flow", *GANS, *CODES)] == [1] + [3] * 7
         ),
     ),
@@ -533,17 +555,22 @@ SAID = [
         ),
     ),
     (
-        "in each training all three are better than those of the flow on pixels.",
+        "By recall each training on pixels is ahead of each on codes, by precision, too; by CFD "
+        "the two kinds are next to each other.",
         lambda: all(
-            run["metrics"]["cfd"] < of("flow-digits")
-            and run["metrics"]["precision"] > of("flow-digits", "precision")
-            and run["metrics"]["recall"] > of("flow-digits", "recall")
-            for run in runs("latent-flow-digits")
+            pixels["metrics"]["precision"] > codes["metrics"]["precision"]
+            and pixels["metrics"]["recall"] > codes["metrics"]["recall"]
+            and abs(pixels["metrics"]["cfd"] - codes["metrics"]["cfd"]) < 0.1
+            for codes in runs("latent-flow-digits")
+            for pixels in runs("flow-digits")
         ),
     ),
     (
-        "the flow on pixels was trained once, and judged with the grain that its last step left",
-        lambda: len(runs("flow-digits")) == 1,
+        "the flow on pixels saw a third more images.",
+        lambda: (
+            of("flow-digits", "images_seen")
+            == pytest.approx(4 / 3 * of("latent-flow-digits", "images_seen"))
+        ),
     ),
     (
         "(That prior is not told the class.)",
@@ -842,11 +869,32 @@ SAID = [
         ),
     ),
     (
-        "by recall on shapes and photographs, not on digits",
+        "by CFD, precision and coverage; and recall, on digits by little",
+        lambda: (
+            all(
+                of(f"flow-{task}", "recall")
+                > max(run["metrics"]["recall"] for kind in GANS for run in runs(f"{kind}-{task}"))
+                for task in ("shapes", "cifar10")
+            )
+            and 0
+            < of("flow-digits", "recall")
+            - max(run["metrics"]["recall"] for kind in GANS for run in runs(f"{kind}-digits"))
+            < 0.03
+        ),
+    ),
+    (
+        "On digits and shapes the flow is the first by CFD, precision, recall and coverage; on "
+        "digits its recall is ahead by little.",
         lambda: all(
-            of(f"flow-{task}", "recall")
-            > max(run["metrics"]["recall"] for kind in GANS for run in runs(f"{kind}-{task}"))
-            for task in ("shapes", "cifar10")
+            of(f"flow-{task}", metric) > of(f"{kind}-{task}", metric)
+            for task in ("digits", "shapes")
+            for metric in ("precision", "recall", "coverage")
+            for kind in (*GANS, *CODES)
+        )
+        and all(
+            of(f"flow-{task}") < of(f"{kind}-{task}")
+            for task in ("digits", "shapes")
+            for kind in (*GANS, *CODES)
         ),
     ),
 ]

@@ -312,6 +312,10 @@ SAID = [
         ),
     ),
     (
+        "The flow draws with guidance, $w = 1.5$, and section 5",
+        lambda: {run["metrics"]["guidance"] for run in runs("flow-digits")} == {1.5},
+    ),
+    (
         "Its precision, above that of real digits, is no merit",
         lambda: all(
             run["metrics"]["precision"] > of("real-digits", "precision")

@@ -337,8 +337,7 @@ SAID = [
         "chance explains.",
         lambda: all(
             min(run["metrics"][copied] for run in runs(flow)) > NEW
-            and of(flow, copied)
-            > NEW + 2 * (2 * NEW * (1 - NEW) / 1000 / len(runs(flow))) ** 0.5
+            and of(flow, copied) > NEW + 2 * (2 * NEW * (1 - NEW) / 1000 / len(runs(flow))) ** 0.5
             for copied in ("copied_pixels", "copied_features")
             for flow in ("flow-digits", "latent-flow-digits")
         ),
@@ -889,16 +888,18 @@ SAID = [
     (
         "On digits and shapes the flow is the first by CFD, precision, recall and coverage; on "
         "digits its recall is ahead by little.",
-        lambda: all(
-            of(f"flow-{task}", metric) > of(f"{kind}-{task}", metric)
-            for task in ("digits", "shapes")
-            for metric in ("precision", "recall", "coverage")
-            for kind in (*GANS, *CODES)
-        )
-        and all(
-            of(f"flow-{task}") < of(f"{kind}-{task}")
-            for task in ("digits", "shapes")
-            for kind in (*GANS, *CODES)
+        lambda: (
+            all(
+                of(f"flow-{task}", metric) > of(f"{kind}-{task}", metric)
+                for task in ("digits", "shapes")
+                for metric in ("precision", "recall", "coverage")
+                for kind in (*GANS, *CODES)
+            )
+            and all(
+                of(f"flow-{task}") < of(f"{kind}-{task}")
+                for task in ("digits", "shapes")
+                for kind in (*GANS, *CODES)
+            )
         ),
     ),
 ]

@@ -84,7 +84,7 @@ class PixelOutputs(nn.Module):
         return None if self.sigma is None else torch.tensor(math.log(self.sigma))
 
     def forward(self, raw: Tensor) -> Pixels:  # (B, per_channel * C, H, W)
-        """Return the distribution, in float32."""
+        """Return the distribution, in float32, or in float64 where the network has that."""
         raw = raw if raw.dtype == torch.float64 else raw.float()
         if self.likelihood == "bernoulli":
             return Pixels(self.likelihood, raw)

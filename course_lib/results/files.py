@@ -99,10 +99,17 @@ class Result:
         return statistics.stdev(self.values(metric)) if len(self.runs) > 1 else float("nan")
 
     def curves(self, name: str) -> np.ndarray:
-        """Return a curve as an array (seeds that have it, points), cut to the shortest one."""
+        """Return a curve as an array (seeds that have it, points), cut to the shortest one.
+
+        Raises:
+            KeyError: for a name that no run has.
+        """
+        if not self.runs:
+            return np.zeros((0, 0))
         rows = [run["curves"][name] for run in self.runs if name in run["curves"]]
         if not rows:
-            return np.zeros((0, 0))
+            known = ", ".join(sorted({key for run in self.runs for key in run["curves"]}))
+            raise KeyError(f"{self.name} has no curve {name!r}; it has {known or 'none'}.")
         return np.array([row[: min(map(len, rows))] for row in rows])
 
 

@@ -57,7 +57,9 @@ def test_a_run_is_recorded_with_its_circumstances(toy: Path) -> None:
     result = load("toy")
     assert result.curves("loss").shape == (3, 2)
     del result.runs[1]["curves"]["loss"]  # one that was not read in each run
-    assert result.curves("loss").shape == (2, 2) and result.curves("none").shape == (0, 0)
+    assert result.curves("loss").shape == (2, 2)
+    with pytest.raises(KeyError, match="no curve 'lost'; it has loss"):
+        result.curves("lost")
     assert format_value(result, "score", "percent") == "60.0 ± 10.0 %"
     assert format_value(result, "score", "mean") == "0.600"
     assert "60.0 ± 10.0 %" in table(["toy"])._repr_markdown_()

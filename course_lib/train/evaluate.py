@@ -17,6 +17,7 @@ from course_lib.metrics import (
     pixel_accuracy,
 )
 from course_lib.models.conditioning import exact_dtype
+from course_lib.models.modes import eval_mode
 from course_lib.train.config import TrainConfig
 from course_lib.train.engine import Engine, pick_device
 from course_lib.train.precision import autocast
@@ -138,9 +139,8 @@ def _count(
     confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
     exact = exact_dtype(device)
     loss = torch.zeros((), dtype=exact, device=device)
-    was_training = model.training
-    model.to(device).eval()
-    try:
+    model.to(device)
+    with eval_mode(model):
         indices = torch.arange(rank, len(data), world_size)
         share = data if world_size == 1 else data.subset(indices)
         if len(share) == 0:
@@ -160,8 +160,6 @@ def _count(
             confusion += confusion_matrix(
                 logits.argmax(dim=1), targets, num_classes, ignore_index=data.ignore_index
             )
-    finally:
-        model.train(was_training)
     return confusion, loss
 
 
@@ -184,15 +182,12 @@ def predict(
             "give uint8 images of shape (N, C, H, W), as a loaded set holds them."
         )
     device = _where(model, device)
-    was_training = model.training
-    model.to(device).eval()
-    try:
+    model.to(device)
+    with eval_mode(model):
         parts = [
             model(part.to(device).float().div_(127.5).sub_(1)).float().cpu()
             for part in images.split(batch_size)
         ]
-    finally:
-        model.train(was_training)
     return torch.cat(parts)
 
 

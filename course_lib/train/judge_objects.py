@@ -8,6 +8,7 @@ from torch import nn
 from course_lib.data import ImageSet, to_float
 from course_lib.metrics import FoundObjects, TrueObjects, detection_scores
 from course_lib.models.mask_rcnn import Detections
+from course_lib.models.modes import eval_mode
 from course_lib.post import paste_masks
 from course_lib.train.engine import pick_device
 from course_lib.train.instances import check_labels
@@ -36,17 +37,14 @@ def detect(
         precision: "no" or "bf16".
     """
     device = pick_device(device) if device is not None else next(model.parameters()).device
-    training = model.training
-    model.to(device).eval()
+    model.to(device)
     found: list[Detections] = []
-    try:
+    with eval_mode(model):
         for start in range(0, len(data), batch_size):
             images = to_float(data.images[start : start + batch_size].to(device))
             with autocast(device, precision):
                 answers = model(images)
             found += [_on_cpu(one) for one in answers]
-    finally:
-        model.train(training)
     return found
 
 

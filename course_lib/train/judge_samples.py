@@ -20,6 +20,7 @@ from course_lib.metrics import (
     nearest_distances,
     precision_recall,
 )
+from course_lib.models.modes import eval_mode
 from course_lib.train.checkpoint import load_checkpoint
 from course_lib.train.engine import pick_device
 from course_lib.train.samples import draw_samples
@@ -120,18 +121,15 @@ def sample_features(
     """
     where = pick_device(device)
     net = _extractor() if extractor is None else extractor
-    training = net.training
-    net.to(where).eval()
+    net.to(where)
     parts = []
-    try:
+    with eval_mode(net):
         for batch in images.split(batch_size):
             x = batch.to(where)
             x = to_float(x) if x.dtype == torch.uint8 else x.float()
             if x.shape[-2:] != (SIZE, SIZE):
                 x = F.interpolate(x, (SIZE, SIZE), mode="bilinear", antialias=True)
             parts.append(net.features(x).cpu())  # type: ignore[operator]
-    finally:
-        net.train(training)
     return torch.cat(parts)
 
 

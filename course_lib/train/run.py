@@ -116,7 +116,7 @@ class Run:
         self.settings = {k: v for name, m in self.models.items() for k, v in settings(m, name)}
         if out_dir is not None:
             for name, model in (frozen or {}).items():
-                self.settings[f"the {name}'s weights"] = weights_of(model)
+                self.settings[f"weights of the {name}"] = weights_of(model)
         self._files = contextlib.ExitStack()
         self._saved = time.monotonic()
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from course_lib.data import to_uint8
 from course_lib.data.augment import stream_seed
 from course_lib.models import generator_of
+from course_lib.models.modes import eval_mode
 from course_lib.train.engine import pick_device, seed_noise
 
 
@@ -93,16 +94,16 @@ def _labels(labels: Tensor | int | None, num: int, classes: int) -> Tensor | Non
 @contextlib.contextmanager
 def _sampling(generator: nn.Module, device: torch.device, seed: int) -> Iterator[None]:
     """Eval mode, on a device, with noise that depends on the seed; all put back afterwards."""
-    training, home = generator.training, _device(generator)
+    home = _device(generator)
     devices: list[Any] = [device] if device.type == "cuda" else []
     mps = torch.mps.get_rng_state() if device.type == "mps" else None  # fork_rng leaves it out
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), eval_mode(generator):
         seed_noise(stream_seed(seed, 1), device)
-        generator.to(device).eval()
+        generator.to(device)
         try:
             yield
         finally:
-            generator.to(home).train(training)
+            generator.to(home)
             if mps is not None:
                 torch.mps.set_rng_state(mps)
 

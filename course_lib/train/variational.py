@@ -83,7 +83,7 @@ def train_variational(
         ema = EMA(model, 0.5 ** (at.images_per_step / config.ema_images))
     kept = ema.model if ema is not None else model
     parts = {"model": model, "ema": ema, "adam": adam, "scaler": engine.scaler}
-    frozen = {"codes": model.codes} if isinstance(model, CodeGenerator) else {}
+    frozen = {"autoencoder": model.codes} if isinstance(model, CodeGenerator) else {}
     run = Run(out_dir, engine, config, train_set, at, parts, frozen=frozen)
 
     with run, engine.interruptible(), Log(run, bar=progress) as log:

@@ -102,3 +102,12 @@ def test_no_other_device_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "manual_seed", seeded.append)
     draw_samples(StyleGANGenerator(size=8, channels=(4, 4)), 3)
     assert seeded == []
+
+
+def test_each_part_has_its_own_mode_back() -> None:
+    """A part that is to stay in eval mode, in a generator that is being trained."""
+    generator = DCGANGenerator(latent_dim=6, out_channels=1, width=4, size=8).train()
+    still = next(part for part in generator.modules() if not list(part.children()))
+    still.eval()
+    draw_samples(generator, 3)
+    assert generator.training and not still.training

@@ -12,7 +12,7 @@ from course_lib.losses import discriminator_loss, gaussian_kl, generator_loss
 from course_lib.models import VAE, VAEGAN
 from course_lib.train import VAEGANConfig, train_vaegan
 from tests.train.small_sets import same
-from tests.train.tiny_game import SIZE, pictures
+from tests.train.tiny_game import SIZE, move_average, pictures
 
 QUIET = {"device": "cpu", "progress": False}
 
@@ -115,10 +115,7 @@ def test_steps_by_hand_with_penalty_and_average(monkeypatch: pytest.MonkeyPatch)
         }
         for part, slope in slopes.items():
             descend(list(part.parameters()), slope)
-        decay = min(0.5 ** (6 / 20.0), (1 + step) / (10 + step))
-        with torch.no_grad():
-            for old, new in zip(average.parameters(), now.parameters(), strict=True):
-                old.copy_(decay * old + (1 - decay) * new)
+        move_average(average, now, step, 0.5 ** (6 / 20.0))
     check(model, average)
     assert not same(now, average)
 

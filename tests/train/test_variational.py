@@ -20,7 +20,7 @@ from course_lib.train import VariationalConfig, train_variational
 from course_lib.train.objectives import prior_terms
 from course_lib.train.variational import learning_rate, weight
 from tests.train.small_sets import same
-from tests.train.tiny_game import SIZE, pictures, players
+from tests.train.tiny_game import SIZE, move_average, pictures, players
 
 QUIET = {"device": "cpu", "progress": False}
 SMALL = {"in_channels": 1, "size": SIZE, "width": 4}
@@ -131,14 +131,6 @@ def test_the_steps_by_hand() -> None:
         assert torch.allclose(ours, theirs, atol=2e-5), name
 
 
-def average_of(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
-    """Move an average by hand: the first steps count more."""
-    decay = min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for old, new in zip(average.parameters(), model.parameters(), strict=True):
-            old.copy_(decay * old + (1 - decay) * new)
-
-
 @pytest.mark.parametrize("kind", ["cvae", "prior"])
 def test_the_steps_by_hand_with_labels_and_all_options(monkeypatch, kind: str) -> None:
     """Schedule, clipping and average, with plain descent: Adam hides a wrong scale."""
@@ -188,7 +180,7 @@ def test_the_steps_by_hand_with_labels_and_all_options(monkeypatch, kind: str) -
         with torch.no_grad():
             for p, g in zip(learner.parameters(), gradients, strict=True):
                 p -= rate * g * min(1.0, 0.5 / norm)
-        average_of(average, twin, step, 0.5 ** (6 / 20.0))
+        move_average(average, twin, step, 0.5 ** (6 / 20.0))
     for (name, ours), theirs in zip(model.named_parameters(), average.parameters(), strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6), name
     assert not same(twin, average)
@@ -228,7 +220,9 @@ def test_a_prior_goes_on_with_its_own_codes_only(tmp_path: Path) -> None:
     with torch.no_grad():
         other.codes.quantiser.codebook[0, 0] += 1e-3
     before = copy.deepcopy(other)
-    with pytest.raises(ValueError, match=r"the codes's weights \(\w{16} there, \w{16} here\)"):
+    with pytest.raises(
+        ValueError, match=r"weights of the autoencoder \(\w{16} there, \w{16} here\)"
+    ):
         train_variational(other, pictures(), config=config, out_dir=tmp_path, **QUIET)
     assert same(other, before)
 

@@ -118,8 +118,13 @@ def by_hand(
         adam_g.step()
         if config.ema_images:
             seen = config.batch_size * world * config.critic_steps
-            decay = min(0.5 ** (seen / config.ema_images), (1 + step) / (10 + step))
-            with torch.no_grad():
-                for old, new in zip(average.parameters(), generator.parameters(), strict=True):
-                    old.copy_(decay * old + (1 - decay) * new)
+            move_average(average, generator, step, 0.5 ** (seen / config.ema_images))
     return average if config.ema_images else None
+
+
+def move_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+    """Move an average of weights by hand: the first steps count more."""
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for old, new in zip(average.parameters(), model.parameters(), strict=True):
+            old.copy_(decay * old + (1 - decay) * new)
